@@ -1,0 +1,129 @@
+//! What both sides last agreed on, unit by unit.
+//!
+//! cfgsync remembers the agreed tree of its own last run. Between two runs a person may have pulled
+//! or committed by hand, or the memory may be gone with an old machine; then Git's own common
+//! ancestor says more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::manifest::Manifest;
+use crate::path::RepoPath;
+use crate::tree::Tree;
+use crate::unit::Version;
+
+/// What the last run left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastRun {
+    /// The tree both sides agreed on; older than `upstream` where a unit is held.
+    pub agreed: Tree,
+    /// Upstream's tree as it was then.
+    pub upstream: Tree,
+}
+
+/// The trees from which the agreed one is found.
+#[derive(Debug, Clone, Copy)]
+pub struct Memories<'a> {
+    /// Of the last run; none on a machine that never synced.
+    pub last: Option<&'a LastRun>,
+    /// Of the commit where the branch and upstream part; none without common history.
+    pub common: Option<&'a Tree>,
+    /// Of the branch's tip; none before the first commit.
+    pub head: Option<&'a Tree>,
+}
+
+/// Returns the tree both sides last agreed on.
+pub fn agreed(memories: Memories<'_>, ours: &Tree) -> Tree {
+    let empty = Tree::default();
+    let Some(last) = memories.last else {
+        return memories.common.cloned().unwrap_or_default();
+    };
+    let Some(common) = memories.common else {
+        return last.agreed.clone();
+    };
+    let head = memories.head.unwrap_or(&empty);
+    let paths: BTreeSet<&RepoPath> = [&last.agreed, common]
+        .into_iter()
+        .flat_map(|tree| tree.units.keys())
+        .collect();
+    let units: BTreeMap<RepoPath, Version> = paths
+        .into_iter()
+        .filter_map(|path| {
+            let version = agreed_unit(path, last, common, head, ours)?;
+            Some((path.clone(), version))
+        })
+        .collect();
+    let pulled = common.manifest != last.upstream.manifest;
+    let source = if pulled { common } else { &last.agreed };
+    let manifest: Manifest = source.manifest.clone();
+    Tree { units, folders: source.folders.clone(), manifest }
+}
+
+/// A unit that upstream did not change since the last run keeps what that run agreed on. One that
+/// was pulled by hand takes the common ancestor's version, unless the file on disk did not follow
+/// (`git reset --soft`): then the last run still knows better what the file was made from.
+fn agreed_unit(
+    path: &RepoPath,
+    last: &LastRun,
+    common: &Tree,
+    head: &Tree,
+    ours: &Tree,
+) -> Option<Version> {
+    let of = |tree: &Tree| tree.units.get(path).copied();
+    let remembered = of(&last.agreed);
+    if of(common) == of(&last.upstream) {
+        return remembered;
+    }
+    let not_followed = of(ours) == remembered && of(head) != of(ours);
+    if not_followed { remembered } else { of(common) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unit::{BlobId, Mode};
+
+    /// One file `f`, whose version is a letter; `-` is absent.
+    fn tree(letter: char) -> Tree {
+        let version = Version::file(Mode::FILE, BlobId([letter as u8; 20]));
+        let units = (letter != '-').then(|| (RepoPath::new("f").unwrap(), version));
+        Tree { units: units.into_iter().collect(), ..Tree::default() }
+    }
+
+    fn check(agreed_then: char, upstream_then: char, common: char, head: char, ours: char, expected: char) {
+        let last = LastRun { agreed: tree(agreed_then), upstream: tree(upstream_then) };
+        let (common, head) = (tree(common), tree(head));
+        let memories = Memories { last: Some(&last), common: Some(&common), head: Some(&head) };
+        assert_eq!(agreed(memories, &tree(ours)).units, tree(expected).units);
+    }
+
+    #[test]
+    fn a_unit_nobody_pulled_keeps_the_memory() {
+        check('a', 'a', 'a', 'a', 'a', 'a');
+        check('a', 'b', 'b', 'b', 'x', 'a'); // held: older than upstream
+    }
+
+    #[test]
+    fn a_pull_by_hand_moves_the_base() {
+        check('a', 'a', 'b', 'b', 'b', 'b');
+        check('a', 'a', 'b', 'b', 'x', 'b');
+    }
+
+    #[test]
+    fn a_revert_committed_by_hand_is_an_edit() {
+        check('a', 'a', 'b', 'a', 'a', 'b');
+    }
+
+    #[test]
+    fn a_branch_that_moved_without_the_files_reverts_nothing() {
+        check('a', 'a', 'b', 'b', 'a', 'a');
+    }
+
+    #[test]
+    fn without_memory_the_common_ancestor_counts() {
+        let common = tree('c');
+        let memories = Memories { last: None, common: Some(&common), head: None };
+        assert_eq!(agreed(memories, &tree('x')).units, common.units);
+        let nothing = Memories { last: None, common: None, head: None };
+        assert_eq!(agreed(nothing, &tree('x')).units, tree('-').units);
+    }
+}

@@ -1,0 +1,24 @@
+//! cfgsync's decisions: plain data in, plain data out.
+//!
+//! ```text
+//! observation ──► plan ──► (the engine executes) ──► outcome ──► status record ──► segment
+//! ```
+//!
+//! Nothing here reads a file, a clock, the environment or the network; nothing here can fail but by
+//! saying so in its type. The engine (`src/engine`) looks and acts, the prompt (`src/prompt`) shows.
+
+#![forbid(unsafe_code)]
+
+pub mod escape;
+pub mod path;
+pub mod time;
+pub mod unit;
+
+pub mod manifest;
+pub mod status;
+pub mod tree;
+
+pub mod merge;
+pub mod reconcile;
+
+pub mod agree;

@@ -1,0 +1,257 @@
+//! Paths as the engine means them: below the repository, or below `$HOME`.
+//!
+//! A path is a list of name bytes joined by `/`. It never starts with `/`, never has an empty, `.`
+//! or `..` component, never holds NUL, and never names git's own folder, so a path that exists can
+//! be joined to its root without leaving it. Names are bytes, because a file name on Linux is.
+
+use std::fmt;
+
+/// The folder of the repository that holds stored copies.
+pub const EXTERNAL: &str = "external";
+
+/// The folder of the repository that holds cfgsync's own files.
+pub const META: &str = ".sync";
+
+/// Why bytes are not a path below a root.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// Nothing is left of the path.
+    #[error("the path is empty")]
+    Empty,
+    /// The path starts at the file system's root.
+    #[error("the path is absolute")]
+    Absolute,
+    /// A component is `.`, `..` or empty.
+    #[error("the path has a `.`, `..` or empty component")]
+    Climbs,
+    /// The path holds a NUL byte.
+    #[error("the path holds a NUL byte")]
+    Nul,
+    /// A component is git's own folder, in one of its spellings.
+    #[error("the path goes through a `.git` folder")]
+    Git,
+}
+
+/// A path below the repository's working tree.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RepoPath(Vec<u8>);
+
+/// A path below `$HOME`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HomePath(Vec<u8>);
+
+impl RepoPath {
+    /// Reads bytes as a path below the repository.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, PathError> {
+        let bytes = bytes.into();
+        validate(&bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// Returns the bytes, without a leading or trailing slash.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns the names from the root down.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.0.split(|byte| *byte == b'/')
+    }
+
+    /// Returns the last name.
+    pub fn name(&self) -> &[u8] {
+        self.components().next_back().unwrap_or_default()
+    }
+
+    /// Returns the folder that holds this path, none at the top.
+    pub fn parent(&self) -> Option<Self> {
+        let cut = self.0.iter().rposition(|byte| *byte == b'/')?;
+        Some(Self(self.0[..cut].to_vec()))
+    }
+
+    /// Returns every folder above this path, the nearest first.
+    pub fn ancestors(&self) -> impl Iterator<Item = Self> {
+        std::iter::successors(self.parent(), Self::parent)
+    }
+
+    /// Returns the home path this is the stored copy of.
+    pub fn home(&self) -> Option<HomePath> {
+        let rest = self.0.strip_prefix(EXTERNAL.as_bytes())?.strip_prefix(b"/")?;
+        Some(HomePath(rest.to_vec()))
+    }
+
+    /// Returns true for a file that never leaves the machine: `*.local`.
+    pub fn is_local_only(&self) -> bool {
+        self.name().ends_with(b".local")
+    }
+
+    /// Returns true below `.sync/`, where cfgsync keeps its own files.
+    pub fn is_meta(&self) -> bool {
+        self.components().next() == Some(META.as_bytes())
+    }
+
+    /// Returns true when `self` is `folder` or lies below it.
+    pub fn is_within(&self, folder: &Self) -> bool {
+        within(&self.0, &folder.0)
+    }
+}
+
+impl HomePath {
+    /// Reads bytes as a path below `$HOME`.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, PathError> {
+        let bytes = bytes.into();
+        validate(&bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// Returns the bytes, without a leading or trailing slash.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns the names from `$HOME` down.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.0.split(|byte| *byte == b'/')
+    }
+
+    /// Returns the last name.
+    pub fn name(&self) -> &[u8] {
+        self.components().next_back().unwrap_or_default()
+    }
+
+    /// Returns the place of its stored copy, `external/<path>`.
+    pub fn stored(&self) -> RepoPath {
+        RepoPath([EXTERNAL.as_bytes(), b"/", &self.0].concat())
+    }
+
+    /// Returns true when `self` is `folder` or lies below it.
+    pub fn is_within(&self, folder: &Self) -> bool {
+        within(&self.0, &folder.0)
+    }
+}
+
+fn within(path: &[u8], folder: &[u8]) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+fn validate(bytes: &[u8]) -> Result<(), PathError> {
+    if bytes.is_empty() {
+        return Err(PathError::Empty);
+    }
+    if bytes.starts_with(b"/") {
+        return Err(PathError::Absolute);
+    }
+    if bytes.contains(&0) {
+        return Err(PathError::Nul);
+    }
+    for name in bytes.split(|byte| *byte == b'/') {
+        if matches!(name, b"" | b"." | b"..") {
+            return Err(PathError::Climbs);
+        }
+        if is_git_folder(name) {
+            return Err(PathError::Git);
+        }
+    }
+    Ok(())
+}
+
+/// Returns true for `.git` as any file system may spell it: letter case, the trailing dots and
+/// spaces NTFS drops, its short name, and the code points HFS+ ignores (CVE-2014-9390,
+/// CVE-2019-1352, CVE-2019-1353).
+pub fn is_git_folder(name: &[u8]) -> bool {
+    let visible: String = String::from_utf8_lossy(name).chars().filter(|c| !ignored(*c)).collect();
+    let lower = visible.to_ascii_lowercase();
+    let stem = lower.split(':').next().unwrap_or_default().trim_end_matches(['.', ' ']);
+    stem == ".git" || stem == "git~1"
+}
+
+/// The code points HFS+ drops when it compares names (git's `next_hfs_char`).
+fn ignored(c: char) -> bool {
+    matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Writes name bytes for a person: control characters, and bytes that are no text, are escaped.
+pub fn display(bytes: &[u8], out: &mut impl fmt::Write) -> fmt::Result {
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() || ignored(c) || matches!(c, '\u{2066}'..='\u{2069}') {
+                write!(out, "{}", c.escape_default())?;
+            } else {
+                out.write_char(c)?;
+            }
+        }
+        for byte in chunk.invalid() {
+            write!(out, "\\x{byte:02x}")?;
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for RepoPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display(&self.0, f)
+    }
+}
+
+impl fmt::Display for HomePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("~/")?;
+        display(&self.0, f)
+    }
+}
+
+impl fmt::Debug for RepoPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{self}>")
+    }
+}
+
+impl fmt::Debug for HomePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{self}>")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_never_leaves_its_root() {
+        for bad in ["", "/etc/passwd", "..", "a/../b", "a//b", "a/", "./a", "a\0b"] {
+            assert!(RepoPath::new(bad).is_err(), "{bad:?}");
+            assert!(HomePath::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn git_is_refused_in_every_spelling() {
+        for bad in [".git", "a/.GIT/config", ".git.", ".git ", "git~1", ".g\u{200c}it", ".git::$I"] {
+            assert_eq!(RepoPath::new(bad), Err(PathError::Git), "{bad:?}");
+        }
+        for good in [".gitconfig", ".gitignore", "git", ".github/x"] {
+            assert!(RepoPath::new(good).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn stored_copies_keep_the_home_path() {
+        let home = HomePath::new(b".config/a b\n-\xff".to_vec()).unwrap();
+        assert_eq!(home.stored().home(), Some(home.clone()));
+        assert_eq!(RepoPath::new("externals/x").unwrap().home(), None);
+    }
+
+    #[test]
+    fn local_files_are_told_from_local_folders() {
+        let local = |path: &str| RepoPath::new(path).unwrap().is_local_only();
+        assert!(local(".zshrc.local"));
+        assert!(local("a/.local"));
+        assert!(!local("external/.local/bin/tool"));
+    }
+
+    #[test]
+    fn hostile_names_are_shown_inert() {
+        let path = RepoPath::new(b"a\x1b[31m\n\xff".to_vec()).unwrap();
+        assert_eq!(path.to_string(), "a\\u{1b}[31m\\n\\xff");
+    }
+}

@@ -1,0 +1,127 @@
+//! A tree of the repository with the modes Git cannot keep.
+//!
+//! In Git a tree is blobs plus two text files that cfgsync writes: the manifest and
+//! `.sync/modes.txt`, one `mode path` line for each file that is neither 0644 nor 0755 and for each
+//! folder that is not 0755 (a folder ends with `/`). Here those two are already read into place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::escape::{escape, unescape, words};
+use crate::manifest::Manifest;
+use crate::path::RepoPath;
+use crate::unit::{Kind, Mode, Version};
+
+/// The place of the exact modes in the repository.
+pub const MODES: &str = ".sync/modes.txt";
+
+/// Every unit of one side, the exact modes of its folders, and its manifest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tree {
+    /// Files and links.
+    pub units: BTreeMap<RepoPath, Version>,
+    /// Folders that are not 0755.
+    pub folders: BTreeMap<RepoPath, Mode>,
+    /// The marks.
+    pub manifest: Manifest,
+}
+
+impl Tree {
+    /// Returns the mode a folder must have.
+    pub fn folder_mode(&self, path: &RepoPath) -> Mode {
+        self.folders.get(path).copied().unwrap_or(Mode::EXECUTABLE)
+    }
+
+    /// Returns every folder that holds a unit.
+    pub fn folder_paths(&self) -> BTreeSet<RepoPath> {
+        self.units.keys().flat_map(RepoPath::ancestors).collect()
+    }
+
+    /// Forgets the modes of folders that hold no unit.
+    pub fn prune_folders(&mut self) {
+        let paths = self.folder_paths();
+        self.folders.retain(|path, mode| *mode != Mode::EXECUTABLE && paths.contains(path));
+    }
+
+    /// Writes `.sync/modes.txt`; nothing when Git keeps every mode.
+    pub fn format_modes(&self) -> String {
+        let folders = self.folders.iter().map(|(path, mode)| (path, *mode, "/"));
+        let files = self
+            .units
+            .iter()
+            .filter(|(_, version)| version.kind == Kind::File && version.mode.in_git() != version.mode)
+            .map(|(path, version)| (path, version.mode, ""));
+        let mut lines: Vec<_> = folders
+            .chain(files)
+            .map(|(path, mode, end)| format!("{mode} {}{end}\n", escape(path.as_bytes())))
+            .collect();
+        lines.sort_by(|a, b| a[5..].cmp(&b[5..]));
+        lines.concat()
+    }
+
+    /// Puts the modes of a `.sync/modes.txt` in place. Where Git's own bit says otherwise, somebody
+    /// changed the mode through Git, and Git is right. A line that is no mode is passed over.
+    pub fn apply_modes(&mut self, text: &str) {
+        for line in text.lines() {
+            let [mode, path] = words(line)[..] else { continue };
+            let Some((path, mode)) = unescape(path).zip(parse_mode(mode)) else { continue };
+            match path.strip_suffix(b"/") {
+                Some(folder) => {
+                    if let Ok(folder) = RepoPath::new(folder) {
+                        self.folders.insert(folder, mode);
+                    }
+                }
+                None => self.apply_mode(path, mode),
+            }
+        }
+    }
+
+    fn apply_mode(&mut self, path: Vec<u8>, mode: Mode) {
+        let Ok(path) = RepoPath::new(path) else { return };
+        if let Some(version) = self.units.get_mut(&path)
+            && version.kind == Kind::File
+            && version.mode == mode.in_git()
+        {
+            version.mode = mode;
+        }
+    }
+}
+
+fn parse_mode(word: &str) -> Option<Mode> {
+    let mode = u16::from_str_radix(word, 8).ok()?;
+    (mode <= 0o7777).then_some(Mode(mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unit::BlobId;
+
+    fn tree(files: &[(&str, u16)]) -> Tree {
+        let version = |mode| Version::file(Mode(mode), BlobId([1; 20]));
+        let unit = |(path, mode): &(&str, u16)| (RepoPath::new(*path).unwrap(), version(*mode));
+        Tree { units: files.iter().map(unit).collect(), ..Tree::default() }
+    }
+
+    #[test]
+    fn only_modes_git_cannot_keep_are_written() {
+        let mut tree = tree(&[("a", 0o644), ("b c", 0o600), ("x/d", 0o755), ("x/e", 0o640)]);
+        tree.folders.insert(RepoPath::new("x").unwrap(), Mode(0o700));
+        assert_eq!(tree.format_modes(), "0600 b\\ c\n0700 x/\n0640 x/e\n");
+    }
+
+    #[test]
+    fn modes_come_back_unless_git_changed_the_bit() {
+        let mut read = tree(&[("a", 0o644), ("b", 0o755)]);
+        read.apply_modes("0600 a\n0600 b\nnonsense\n0700 gone\n");
+        assert_eq!(read.units, tree(&[("a", 0o600), ("b", 0o755)]).units);
+    }
+
+    #[test]
+    fn folders_without_units_are_forgotten() {
+        let mut tree = tree(&[("x/a", 0o644)]);
+        tree.folders.insert(RepoPath::new("x").unwrap(), Mode(0o700));
+        tree.folders.insert(RepoPath::new("y").unwrap(), Mode(0o700));
+        tree.prune_folders();
+        assert_eq!(tree.folders.len(), 1);
+    }
+}

@@ -1,0 +1,100 @@
+//! The unit: the smallest thing that is decided at once, one file or one link of the repository.
+
+use std::fmt;
+
+/// The permission bits of a file or folder, as `chmod` takes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mode(pub u16);
+
+impl Mode {
+    /// An ordinary file.
+    pub const FILE: Self = Self(0o644);
+    /// A file that can be run, and an ordinary folder.
+    pub const EXECUTABLE: Self = Self(0o755);
+
+    /// Returns true when git's one bit of mode is set.
+    pub fn is_executable(self) -> bool {
+        self.0 & 0o100 != 0
+    }
+
+    /// Returns the mode git's one bit stands for: 0644 or 0755.
+    pub fn in_git(self) -> Self {
+        if self.is_executable() { Self::EXECUTABLE } else { Self::FILE }
+    }
+
+    /// Returns true when `self` grants group or others something `other` does not.
+    pub fn is_wider_than(self, other: Self) -> bool {
+        self.0 & !other.0 & 0o077 != 0
+    }
+
+    /// Returns what both modes grant.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+/// The name git gives to a blob: the SHA-1 of its header and bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobId(pub [u8; 20]);
+
+impl fmt::Display for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for BlobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a unit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A symbolic link of the repository; its blob is the target. Never followed.
+    Link,
+}
+
+/// One version of a unit: what it is, what it may do, and its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// File or link.
+    pub kind: Kind,
+    /// Exact permission bits; always 0777 for a link, whose own bits mean nothing.
+    pub mode: Mode,
+    /// The bytes, or the link's target.
+    pub blob: BlobId,
+}
+
+impl Version {
+    /// A regular file.
+    pub fn file(mode: Mode, blob: BlobId) -> Self {
+        Self { kind: Kind::File, mode, blob }
+    }
+
+    /// A symbolic link.
+    pub fn link(blob: BlobId) -> Self {
+        Self { kind: Kind::Link, mode: Mode(0o777), blob }
+    }
+}
+
+/// The versions one unit is decided from. `None` is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sides {
+    /// The last version both sides agreed on.
+    pub base: Option<Version>,
+    /// This machine's version.
+    pub ours: Option<Version>,
+    /// Upstream's version.
+    pub theirs: Option<Version>,
+}
