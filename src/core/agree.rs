@@ -55,7 +55,7 @@ pub fn agreed(memories: Memories<'_>, ours: &Tree) -> Tree {
     let pulled = common.manifest != last.upstream.manifest;
     let source = if pulled { common } else { &last.agreed };
     let manifest: Manifest = source.manifest.clone();
-    Tree { units, folders: source.folders.clone(), manifest }
+    Tree { units, folders: source.folders.clone(), manifest, opaque: source.opaque.clone() }
 }
 
 /// A unit that upstream did not change since the last run keeps what that run agreed on. One that

@@ -22,3 +22,10 @@ pub mod merge;
 pub mod reconcile;
 
 pub mod agree;
+pub mod linking;
+pub mod local;
+pub mod machine;
+pub mod observed;
+
+pub mod plan;
+pub mod steps;

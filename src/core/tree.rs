@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::escape::{escape, unescape, words};
 use crate::manifest::Manifest;
 use crate::path::RepoPath;
-use crate::unit::{Kind, Mode, Version};
+use crate::unit::{BlobId, Kind, Mode, Version};
 
 /// The place of the exact modes in the repository.
 pub const MODES: &str = ".sync/modes.txt";
@@ -23,6 +23,17 @@ pub struct Tree {
     pub folders: BTreeMap<RepoPath, Mode>,
     /// The marks.
     pub manifest: Manifest,
+    /// Entries that are carried along and never touched on disk, by their raw path.
+    pub opaque: BTreeMap<Vec<u8>, Opaque>,
+}
+
+/// An entry of a Git tree that is no unit: a submodule, or a link below `external/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opaque {
+    /// Git's raw file mode.
+    pub filemode: i32,
+    /// The object.
+    pub id: BlobId,
 }
 
 impl Tree {
@@ -94,7 +105,6 @@ fn parse_mode(word: &str) -> Option<Mode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::unit::BlobId;
 
     fn tree(files: &[(&str, u16)]) -> Tree {
         let version = |mode| Version::file(Mode(mode), BlobId([1; 20]));

@@ -1,1 +1,38 @@
-fn main(){}
+//! `cfgsync`: looks at one person's config files, and acts on what `cfgsync_core` decides.
+
+mod background;
+mod cli;
+mod context;
+mod execute;
+mod failure;
+mod fs;
+mod git;
+mod host;
+mod identity;
+mod lock;
+mod marks;
+mod observe;
+mod recover;
+mod record;
+mod session;
+mod settings;
+mod setup;
+mod sync;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse_from(cli::flags::modern(std::env::args_os().collect()));
+    let ui = cli.ui();
+    git::make_durable();
+    match cli.run(ui) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            ui.failure(&failure);
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! This machine's side of every unit, from its live file and its stored copy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::manifest::{Manifest, Scope};
+use crate::observed::{Finding, Live, Local};
+use crate::path::RepoPath;
+use crate::tree::Tree;
+use crate::unit::Version;
+
+/// The trees in which a stored copy counts as known, and not as an edit.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// What both sides last agreed on.
+    pub agreed: &'a Tree,
+    /// Where the branch and upstream part.
+    pub common: Option<&'a Tree>,
+    /// Upstream's tree.
+    pub theirs: Option<&'a Tree>,
+}
+
+/// Returns what people see on this machine: the live file where it is a file of its own, else the
+/// stored copy. A mark is a declaration, so a live file or stored copy that vanished comes back;
+/// only in a marked folder that still stands is a vanished file a deletion.
+pub fn overlay(local: &Local, marks: &Manifest, last: Option<&Tree>) -> Tree {
+    let mut seen = local.stored.clone();
+    for (path, live) in &local.live {
+        let remembered = last.and_then(|tree| tree.units.get(path)).copied();
+        match visible(path, *live, seen.units.get(path).copied(), remembered, marks) {
+            Some(version) => seen.units.insert(path.clone(), version),
+            None => seen.units.remove(path),
+        };
+    }
+    seen
+}
+
+fn visible(
+    path: &RepoPath,
+    live: Live,
+    stored: Option<Version>,
+    remembered: Option<Version>,
+    marks: &Manifest,
+) -> Option<Version> {
+    match live {
+        Live::File(version) => Some(version),
+        Live::Absent if remembered.is_some() && scope(path, marks) == Some(Scope::Folder) => None,
+        Live::Absent
+        | Live::FolderGone
+        | Live::Linked
+        | Live::LinkedElsewhere
+        | Live::Folder
+        | Live::Special
+        | Live::Unreachable => stored.or(remembered),
+    }
+}
+
+fn scope(path: &RepoPath, marks: &Manifest) -> Option<Scope> {
+    marks.covering(&path.home()?).map(|(_, mark)| mark.scope)
+}
+
+/// Returns this machine's side, and the units of which both the live file and the stored copy were
+/// edited. An edit of the stored copy alone counts as the edit of its live file.
+pub fn ours(local: &Local, seen: Tree, known: Known<'_>) -> (Tree, BTreeMap<RepoPath, Finding>) {
+    let mut ours = seen;
+    let mut twice = BTreeMap::new();
+    for (path, live) in &local.live {
+        let Live::File(live) = live else { continue };
+        let Some(stored) = local.stored.units.get(path) else { continue };
+        let trees = [Some(known.agreed), known.common, known.theirs];
+        let is_known = trees.iter().flatten().any(|tree| tree.units.get(path) == Some(stored));
+        if live == stored || is_known {
+            continue;
+        }
+        if known.agreed.units.get(path) == Some(live) {
+            ours.units.insert(path.clone(), *stored);
+        } else {
+            twice.insert(path.clone(), Finding::EditedTwice);
+        }
+    }
+    (ours, twice)
+}
+
+/// Takes back modes that nobody chose: on a machine without memory, those Git's checkout gave by
+/// umask; later, those of a file that some program replaced by one that grants more. A `chmod` of
+/// the file itself keeps the inode, and is an edit.
+pub fn settle_modes(
+    ours: &mut Tree,
+    agreed: &Tree,
+    replaced: &BTreeSet<RepoPath>,
+    memory: Memory,
+) {
+    for (path, version) in &mut ours.units {
+        let Some(before) = agreed.units.get(path) else { continue };
+        if before.kind != version.kind || before.mode.is_executable() != version.mode.is_executable() {
+            continue;
+        }
+        let widened = replaced.contains(path) && version.mode.is_wider_than(before.mode);
+        if widened || memory == Memory::None {
+            version.mode = before.mode;
+        }
+    }
+    if memory == Memory::None {
+        ours.folders.clone_from(&agreed.folders);
+    }
+}
+
+/// Whether this machine remembers an earlier run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// It never synced, or its memory is gone.
+    None,
+    /// It knows what its last run left behind.
+    OfLastRun,
+}
+
+/// Returns the paths on which two trees differ.
+pub fn differing<'a>(one: &'a Tree, other: &'a Tree) -> BTreeSet<&'a RepoPath> {
+    let paths = one.units.keys().chain(other.units.keys());
+    paths.filter(|path| one.units.get(path) != other.units.get(path)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unit::{BlobId, Mode};
+
+    fn path(folder: bool) -> RepoPath {
+        RepoPath::new(if folder { "external/d/f" } else { "external/f" }).unwrap()
+    }
+
+    fn version(letter: char) -> Option<Version> {
+        (letter != '-').then(|| Version::file(Mode::FILE, BlobId([letter as u8; 20])))
+    }
+
+    fn tree(path: &RepoPath, letter: char) -> Tree {
+        let units = version(letter).map(|version| (path.clone(), version));
+        Tree { units: units.into_iter().collect(), ..Tree::default() }
+    }
+
+    fn local(path: &RepoPath, stored: char, live: Live) -> Local {
+        let live = BTreeMap::from([(path.clone(), live)]);
+        Local { stored: tree(path, stored), live, ..Local::default() }
+    }
+
+    fn check_overlay(folder: bool, stored: char, live: Live, remembered: char, expected: char) {
+        let path = path(folder);
+        let marks = Manifest::parse("d/\nf\n").unwrap();
+        let last = tree(&path, remembered);
+        let seen = overlay(&local(&path, stored, live), &marks, Some(&last));
+        assert_eq!(seen.units.get(&path).copied(), version(expected));
+    }
+
+    #[test]
+    fn the_live_file_is_what_people_see() {
+        check_overlay(false, 'a', Live::Linked, 'a', 'a');
+        check_overlay(false, 'a', Live::File(version('b').unwrap()), 'a', 'b');
+    }
+
+    #[test]
+    fn a_mark_brings_back_what_vanished() {
+        check_overlay(false, 'a', Live::Absent, 'a', 'a');
+        check_overlay(false, '-', Live::Linked, 'a', 'a');
+        check_overlay(true, 'a', Live::FolderGone, 'a', 'a');
+    }
+
+    #[test]
+    fn a_file_deleted_from_a_marked_folder_is_deleted() {
+        check_overlay(true, 'a', Live::Absent, 'a', '-');
+        check_overlay(true, 'a', Live::Absent, '-', 'a');
+    }
+
+    #[test]
+    fn a_mode_nobody_chose_is_taken_back() {
+        let path = path(false);
+        let with_mode = |mode| {
+            let mut tree = tree(&path, 'a');
+            tree.units.values_mut().for_each(|version| version.mode = Mode(mode));
+            tree
+        };
+        let check = |ours, agreed, replaced: bool, memory, expected| {
+            let mut ours = with_mode(ours);
+            let replaced = replaced.then(|| path.clone()).into_iter().collect();
+            settle_modes(&mut ours, &with_mode(agreed), &replaced, memory);
+            assert_eq!(ours.units[&path].mode, Mode(expected));
+        };
+        check(0o664, 0o644, false, Memory::None, 0o644);
+        check(0o755, 0o644, false, Memory::None, 0o755);
+        check(0o644, 0o600, true, Memory::OfLastRun, 0o600);
+        check(0o644, 0o600, false, Memory::OfLastRun, 0o644);
+        check(0o600, 0o644, true, Memory::OfLastRun, 0o600);
+    }
+
+    fn check_ours(live: char, stored: char, agreed: char, theirs: char) -> (Option<Version>, bool) {
+        let path = path(false);
+        let local = local(&path, stored, Live::File(version(live).unwrap()));
+        let (agreed, theirs) = (tree(&path, agreed), tree(&path, theirs));
+        let known = Known { agreed: &agreed, common: None, theirs: Some(&theirs) };
+        let (ours, twice) = ours(&local, tree(&path, live), known);
+        (ours.units.get(&path).copied(), !twice.is_empty())
+    }
+
+    #[test]
+    fn a_stored_copy_edited_by_hand_counts() {
+        assert_eq!(check_ours('a', 'x', 'a', 'a'), (version('x'), false));
+        assert_eq!(check_ours('b', 'a', 'a', 'a'), (version('b'), false));
+        assert_eq!(check_ours('b', 't', 'a', 't'), (version('b'), false));
+        assert_eq!(check_ours('b', 'x', 'a', 'a'), (version('b'), true));
+    }
+}

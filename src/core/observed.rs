@@ -1,0 +1,89 @@
+//! What a run sees, as plain data: the picture that plans are made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::agree::LastRun;
+use crate::path::RepoPath;
+use crate::reconcile::Merged;
+use crate::tree::Tree;
+use crate::unit::Version;
+
+/// What stands at the home path of a marked file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Live {
+    /// Nothing.
+    Absent,
+    /// Nothing, and the marked folder itself is not there.
+    FolderGone,
+    /// Our link: the live file is the stored copy.
+    Linked,
+    /// A regular file of its own: a copy, or a link that an app replaced.
+    File(Version),
+    /// A link to somewhere else.
+    LinkedElsewhere,
+    /// A folder.
+    Folder,
+    /// A socket, a pipe or a device.
+    Special,
+    /// A folder above it is a link or a file, so nothing below it is ours to touch.
+    Unreachable,
+}
+
+/// Why a unit of this machine cannot be shared as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// It changed while it was read.
+    Busy,
+    /// It became empty since it was last seen, as a file does in the middle of being saved.
+    Emptied,
+    /// It is over the size limit, in bytes.
+    TooLarge(u64),
+    /// It may not be read.
+    Unreadable,
+    /// A clean or smudge filter covers it, and its bytes must not travel unfiltered.
+    Filtered,
+    /// Its live file and its stored copy were both edited, differently.
+    EditedTwice,
+}
+
+/// This machine's files.
+#[derive(Debug, Clone, Default)]
+pub struct Local {
+    /// The working tree of the repository: units, exact folder modes, manifest.
+    pub stored: Tree,
+    /// The live files of marked units.
+    pub live: BTreeMap<RepoPath, Live>,
+    /// Units that cannot be shared as they stand.
+    pub findings: BTreeMap<RepoPath, Finding>,
+    /// Units whose file is another inode than the last run saw.
+    pub replaced: BTreeSet<RepoPath>,
+}
+
+/// Everything one plan is made from.
+#[derive(Debug, Clone, Default)]
+pub struct Observation {
+    /// What the last run left behind; none on a machine that never synced.
+    pub last: Option<LastRun>,
+    /// What both sides last agreed on.
+    pub agreed: Tree,
+    /// This machine's files.
+    pub local: Local,
+    /// This machine's side, from [`crate::local::ours`].
+    pub ours: Tree,
+    /// Upstream's side; none without a remote, or while the remote holds nothing.
+    pub theirs: Option<Tree>,
+    /// What merging the bytes of contested units came to.
+    pub merged: BTreeMap<RepoPath, Merged>,
+}
+
+impl Observation {
+    /// Returns the stored copy, or the repository file, as it lies in the working tree.
+    pub fn stored(&self, path: &RepoPath) -> Option<Version> {
+        self.local.stored.units.get(path).copied()
+    }
+
+    /// Returns upstream's tree; where there is none, nothing has changed there.
+    pub fn upstream(&self) -> &Tree {
+        self.theirs.as_ref().unwrap_or(&self.agreed)
+    }
+}

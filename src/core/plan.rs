@@ -1,0 +1,456 @@
+//! Makes the plan of one sync: what the branch will hold, what happens to which file, what waits.
+//!
+//! The plan is a pure function of the observation and the policy. Steps carry what they expect to
+//! find, so that executing a plan never overwrites what was not observed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::linking::{Tie, Ties};
+use crate::machine::Kind;
+use crate::manifest::{Manifest, Scope};
+use crate::observed::{Finding, Live, Observation};
+use crate::path::{HomePath, RepoPath};
+use crate::reconcile::{Contest, Decision, decide, folder_mode, pick};
+use crate::steps::{Step, Target, steps};
+use crate::tree::{Opaque, Tree};
+use crate::unit::{Mode, Sides, Version};
+
+/// A person's choice for one unit that does not merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// This machine's version.
+    Ours,
+    /// Upstream's version.
+    Theirs,
+}
+
+/// What may happen in one run.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// This kind of machine.
+    pub kind: Option<Kind>,
+    /// Choices already made.
+    pub choices: BTreeMap<RepoPath, Choice>,
+    /// Marked paths that are copies on this machine only.
+    pub copies: BTreeSet<HomePath>,
+    /// Whether the disk takes two spellings of a name for one.
+    pub names: Names,
+    /// Whether an incoming change may remove more than a fifth of everything.
+    pub removals: Removals,
+}
+
+/// How the disk compares names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Names {
+    /// Byte by byte.
+    #[default]
+    Exact,
+    /// Without letter case, as macOS does by default.
+    Folded,
+}
+
+/// How many incoming removals are taken without asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Removals {
+    /// At most three, or a fifth of everything.
+    #[default]
+    Few,
+    /// Any number: a person was asked.
+    Any,
+}
+
+/// Why a unit waits, or was left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Both sides changed it and the changes do not fit.
+    Contest(Contest),
+    /// One side has a file where the other has a folder.
+    FileAgainstFolder,
+    /// It cannot be shared as it stands.
+    Finding(Finding),
+    /// Another file has the same name on this disk.
+    SameName,
+    /// Something stands at its home path that cfgsync must not touch.
+    InTheWay(Live),
+}
+
+/// A unit that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The unit.
+    pub path: RepoPath,
+    /// Why it waits.
+    pub why: Why,
+    /// Its three versions, as they were when it was held.
+    pub sides: Sides,
+}
+
+/// Which way a change flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flow {
+    /// From this machine to upstream.
+    Out,
+    /// From upstream to this machine.
+    In,
+    /// Both: the changes of both sides were combined.
+    Both,
+}
+
+/// What a change does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Deed {
+    /// The file is new.
+    Added,
+    /// Its bytes changed.
+    Edited,
+    /// Only its mode changed.
+    Mode,
+    /// It is gone.
+    Removed,
+    /// It was removed on the other side and edited on this one, and stays.
+    Kept,
+}
+
+/// One unit's change, as people are told of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// The unit.
+    pub path: RepoPath,
+    /// Which way it flows.
+    pub flow: Flow,
+    /// What it does.
+    pub deed: Deed,
+}
+
+/// Why nothing at all is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Upstream removes or empties more than a fifth of everything.
+    MassRemoval {
+        /// Units that would go.
+        removed: usize,
+        /// Units there are.
+        of: usize,
+    },
+}
+
+/// What one run will do. Used once, by value.
+#[derive(Debug)]
+pub struct Plan {
+    /// What the branch will hold.
+    pub tree: Tree,
+    /// What is agreed once the steps are done: upstream's side, but older where a unit is held.
+    pub received: Tree,
+    /// What is agreed once the branch is pushed, too.
+    pub shared: Tree,
+    /// What to do, in order.
+    pub steps: Vec<Step>,
+    /// What waits for a person.
+    pub held: Vec<Held>,
+    /// What changes, for people.
+    pub changes: Vec<Change>,
+    /// Why nothing is done.
+    pub refusal: Option<Refusal>,
+}
+
+/// What becomes of one unit.
+struct Verdict {
+    sides: Sides,
+    result: Option<Version>,
+    change: Option<(Flow, Deed)>,
+    held: Option<Why>,
+    tie: Tie,
+}
+
+/// Makes the plan.
+pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
+    let upstream = observation.upstream();
+    let (agreed, ours) = (&observation.agreed, &observation.ours);
+    let marks = Manifest::merge(&agreed.manifest, &ours.manifest, &upstream.manifest);
+    let ties = Ties {
+        after: &marks,
+        before: [&agreed.manifest, &observation.local.stored.manifest, &upstream.manifest],
+        kind: policy.kind.unwrap_or(Kind::Linux),
+        copies: &policy.copies,
+    };
+    let paths: BTreeSet<&RepoPath> = [agreed, ours, upstream]
+        .into_iter()
+        .flat_map(|tree| tree.units.keys())
+        .chain(observation.local.findings.keys())
+        .collect();
+    let mut verdicts: BTreeMap<RepoPath, Verdict> = paths
+        .into_iter()
+        .map(|path| (path.clone(), judge(path, observation, policy, &ties)))
+        .collect();
+    hold_files_against_folders(&mut verdicts);
+    if policy.names == Names::Folded {
+        hold_same_names(&mut verdicts, observation);
+    }
+    assemble(verdicts, observation, policy, marks)
+}
+
+fn judge(path: &RepoPath, observation: &Observation, policy: &Policy, ties: &Ties<'_>) -> Verdict {
+    let tie = ties.of(path);
+    let side = |tree: &Tree| tree.units.get(path).copied();
+    let seen = Sides {
+        base: side(&observation.agreed),
+        ours: side(&observation.ours),
+        theirs: side(observation.upstream()),
+    };
+    let verdict = |result, change, held| Verdict { sides: seen, result, change, held, tie };
+    if tie == Tie::Unmarked {
+        return verdict(None, unmarked_change(seen), None);
+    }
+    let finding = observation.local.findings.get(path);
+    if let Some(finding) = finding {
+        return verdict(seen.theirs, None, Some(Why::Finding(*finding)));
+    }
+    let sides = repaired(path, chosen(seen, policy.choices.get(path).copied()), ties, tie);
+    let merged = observation.merged.get(path).copied();
+    let decision = decide(sides, merged);
+    let result = pinned(path, result_of(decision, sides), ties);
+    match decision {
+        Decision::Hold(contest) => verdict(seen.theirs, None, Some(Why::Contest(contest))),
+        Decision::Settled
+        | Decision::Publish
+        | Decision::Apply
+        | Decision::Revive
+        | Decision::Outlive
+        | Decision::Combine(_) => verdict(result, change_of(decision, sides), None),
+    }
+}
+
+fn unmarked_change(sides: Sides) -> Option<(Flow, Deed)> {
+    match (sides.ours, sides.theirs) {
+        (None, Some(_)) => Some((Flow::Out, Deed::Removed)),
+        (Some(_), None) => Some((Flow::In, Deed::Removed)),
+        (Some(_), Some(_)) => Some((Flow::Out, Deed::Removed)),
+        (None, None) => None,
+    }
+}
+
+/// A choice makes the other side's version the one that was agreed.
+fn chosen(sides: Sides, choice: Option<Choice>) -> Sides {
+    match choice {
+        Some(Choice::Ours) => Sides { base: sides.theirs, ..sides },
+        Some(Choice::Theirs) => Sides { base: sides.ours, ..sides },
+        None => sides,
+    }
+}
+
+/// A stored copy removed behind the back of a mark that still stands was not meant to go.
+fn repaired(path: &RepoPath, sides: Sides, ties: &Ties<'_>, tie: Tie) -> Sides {
+    let scope = path.home().and_then(|home| ties.after.covering(&home).map(|(_, mark)| mark.scope));
+    if matches!(tie, Tie::Link | Tie::Copy) && scope == Some(Scope::File) && sides.theirs.is_none() {
+        return Sides { base: None, ..sides };
+    }
+    sides
+}
+
+fn pinned(path: &RepoPath, version: Option<Version>, ties: &Ties<'_>) -> Option<Version> {
+    let mark = path.home().and_then(|home| ties.after.marks.get(&home));
+    match (version, mark.and_then(crate::manifest::Mark::pinned_mode)) {
+        (Some(version), Some(mode)) => Some(Version { mode, ..version }),
+        (version, _) => version,
+    }
+}
+
+fn result_of(decision: Decision, sides: Sides) -> Option<Version> {
+    match decision {
+        Decision::Settled | Decision::Publish | Decision::Outlive => sides.ours,
+        Decision::Apply | Decision::Revive | Decision::Hold(_) => sides.theirs,
+        Decision::Combine(version) => Some(version),
+    }
+}
+
+fn change_of(decision: Decision, sides: Sides) -> Option<(Flow, Deed)> {
+    match decision {
+        Decision::Settled | Decision::Hold(_) => None,
+        Decision::Publish => Some((Flow::Out, deed(sides.theirs, sides.ours))),
+        Decision::Apply => Some((Flow::In, deed(sides.ours, sides.theirs))),
+        Decision::Revive => Some((Flow::In, Deed::Kept)),
+        Decision::Outlive => Some((Flow::Out, Deed::Kept)),
+        Decision::Combine(_) => Some((Flow::Both, Deed::Edited)),
+    }
+}
+
+fn deed(before: Option<Version>, after: Option<Version>) -> Deed {
+    match (before, after) {
+        (None, _) => Deed::Added,
+        (_, None) => Deed::Removed,
+        (Some(before), Some(after)) if before.blob == after.blob => Deed::Mode,
+        (Some(_), Some(_)) => Deed::Edited,
+    }
+}
+
+/// Where a file and a folder of one name meet, upstream's side stands and this machine's waits.
+fn hold_files_against_folders(verdicts: &mut BTreeMap<RepoPath, Verdict>) {
+    let standing: BTreeSet<RepoPath> = verdicts
+        .iter()
+        .filter(|(_, verdict)| verdict.result.is_some() || verdict.held.is_some())
+        .map(|(path, _)| path.clone())
+        .collect();
+    let mut clashing = BTreeSet::new();
+    for path in &standing {
+        for folder in path.ancestors().filter(|folder| standing.contains(folder)) {
+            clashing.insert(path.clone());
+            clashing.insert(folder);
+        }
+    }
+    for path in clashing {
+        if let Some(verdict) = verdicts.get_mut(&path) {
+            verdict.result = verdict.sides.theirs;
+            verdict.change = None;
+            verdict.held = Some(Why::FileAgainstFolder);
+        }
+    }
+}
+
+/// Of two names this disk takes for one, the file that is already here stays; the other waits.
+fn hold_same_names(verdicts: &mut BTreeMap<RepoPath, Verdict>, observation: &Observation) {
+    let mut by_name: BTreeMap<String, Vec<RepoPath>> = BTreeMap::new();
+    for (path, verdict) in verdicts.iter() {
+        if verdict.result.is_some() {
+            let folded = String::from_utf8_lossy(path.as_bytes()).to_lowercase();
+            by_name.entry(folded).or_default().push(path.clone());
+        }
+    }
+    for twins in by_name.into_values().filter(|twins| twins.len() > 1) {
+        let here = twins.iter().find(|path| observation.stored(path).is_some()).cloned();
+        let stays = here.unwrap_or_else(|| twins[0].clone());
+        for path in twins.into_iter().filter(|path| *path != stays) {
+            if let Some(verdict) = verdicts.get_mut(&path) {
+                verdict.result = verdict.sides.theirs;
+                verdict.change = None;
+                verdict.held = Some(Why::SameName);
+            }
+        }
+    }
+}
+
+fn assemble(
+    verdicts: BTreeMap<RepoPath, Verdict>,
+    observation: &Observation,
+    policy: &Policy,
+    marks: Manifest,
+) -> Plan {
+    let upstream = observation.upstream();
+    let mut plan = Plan {
+        tree: Tree {
+            folders: merged_folders(observation),
+            manifest: marks,
+            opaque: merged_opaque(observation),
+            ..Tree::default()
+        },
+        received: Tree { units: BTreeMap::new(), ..upstream.clone() },
+        shared: Tree::default(),
+        steps: Vec::new(),
+        held: Vec::new(),
+        changes: Vec::new(),
+        refusal: refusal(&verdicts, observation, policy),
+    };
+    plan.shared = plan.tree.clone();
+    for (path, verdict) in verdicts {
+        settle(&mut plan, path, &verdict, observation);
+    }
+    plan.tree.prune_folders();
+    plan.shared.prune_folders();
+    plan.steps.extend(folder_steps(&plan.tree, &observation.local.stored));
+    plan.steps.sort_by_key(Step::order);
+    plan
+}
+
+/// Puts one verdict into the plan.
+fn settle(plan: &mut Plan, path: RepoPath, verdict: &Verdict, observation: &Observation) {
+    let live = observation.local.live.get(&path).copied();
+    let target = Target {
+        path: &path,
+        tie: verdict.tie,
+        stored: observation.stored(&path),
+        live: live.unwrap_or(Live::Absent),
+        seen: verdict.sides.ours.or(verdict.sides.base),
+        is_first: verdict.sides.base.is_none(),
+    };
+    let (steps, in_the_way) = steps(&target, verdict.result, verdict.held.is_some());
+    plan.steps.extend(steps);
+    let held = verdict.held.or(in_the_way.map(Why::InTheWay));
+    let agreed = |version| if held.is_some() { verdict.sides.base } else { version };
+    put(&mut plan.tree, &path, verdict.result);
+    put(&mut plan.received, &path, agreed(verdict.sides.theirs));
+    put(&mut plan.shared, &path, agreed(verdict.result));
+    if let Some((flow, deed)) = verdict.change {
+        plan.changes.push(Change { path: path.clone(), flow, deed });
+    }
+    if let Some(why) = held {
+        plan.held.push(Held { path, why, sides: verdict.sides });
+    }
+}
+
+fn put(tree: &mut Tree, path: &RepoPath, version: Option<Version>) {
+    if let Some(version) = version {
+        tree.units.insert(path.clone(), version);
+    }
+}
+
+fn merged_folders(observation: &Observation) -> BTreeMap<RepoPath, Mode> {
+    let (agreed, ours, theirs) = (&observation.agreed, &observation.ours, observation.upstream());
+    let paths: BTreeSet<&RepoPath> =
+        [agreed, ours, theirs].into_iter().flat_map(|tree| tree.folders.keys()).collect();
+    let here = observation.local.stored.folder_paths();
+    paths
+        .into_iter()
+        .map(|path| {
+            // A folder that is not here yet has no mode of its own to defend.
+            let ours = if here.contains(path) { ours.folder_mode(path) } else { agreed.folder_mode(path) };
+            (path.clone(), folder_mode(agreed.folder_mode(path), ours, theirs.folder_mode(path)))
+        })
+        .collect()
+}
+
+/// Folders that stand in the working tree with another mode than they must have.
+fn folder_steps(tree: &Tree, stored: &Tree) -> Vec<Step> {
+    let mut here = stored.folder_paths();
+    here.extend(stored.folders.keys().cloned());
+    tree.folder_paths()
+        .intersection(&here)
+        .map(|path| (path, tree.folder_mode(path)))
+        .filter(|(path, mode)| *mode != stored.folder_mode(path))
+        .map(|(path, mode)| Step::Folder { path: path.clone(), mode })
+        .collect()
+}
+
+fn merged_opaque(observation: &Observation) -> BTreeMap<Vec<u8>, Opaque> {
+    let (agreed, ours, theirs) = (&observation.agreed, &observation.ours, observation.upstream());
+    let paths: BTreeSet<&Vec<u8>> =
+        [agreed, ours, theirs].into_iter().flat_map(|tree| tree.opaque.keys()).collect();
+    paths
+        .into_iter()
+        .filter_map(|path| {
+            let [agreed, ours, theirs] = [agreed, ours, theirs].map(|tree| tree.opaque.get(path));
+            let entry = pick(agreed, ours, theirs).unwrap_or(theirs)?;
+            Some((path.clone(), *entry))
+        })
+        .collect()
+}
+
+/// The id of the empty blob.
+const EMPTY_BLOB: [u8; 20] = [
+    0xe6, 0x9d, 0xe2, 0x9b, 0xb2, 0xd1, 0xd6, 0x43, 0x4b, 0x8b, 0x29, 0xae, 0x77, 0x5a, 0xd8, 0xc2,
+    0xe4, 0x8c, 0x53, 0x91,
+];
+
+fn refusal(
+    verdicts: &BTreeMap<RepoPath, Verdict>,
+    observation: &Observation,
+    policy: &Policy,
+) -> Option<Refusal> {
+    let of = observation.agreed.units.len();
+    let is_lost = |verdict: &&Verdict| {
+        let is_incoming = matches!(verdict.change, Some((Flow::In, _)));
+        let emptied = verdict.result.is_none_or(|version| version.blob.0 == EMPTY_BLOB);
+        is_incoming && verdict.tie != Tie::Unmarked && emptied
+    };
+    let removed = verdicts.values().filter(is_lost).count();
+    let is_mass = removed > 3 && removed * 5 > of;
+    (is_mass && policy.removals == Removals::Few).then_some(Refusal::MassRemoval { removed, of })
+}

@@ -1,0 +1,114 @@
+//! `cfgsync doctor`.
+
+use std::path::{Path, PathBuf};
+
+use cfgsync_core::observed::Live;
+use cfgsync_core::path::HomePath;
+use cfgsync_core::steps::Expected;
+use cfgsync_core::unit::Version;
+
+use crate::context::Context;
+use crate::failure::{Code, Failure, Outcome};
+use crate::fs::dir::{Dir, os};
+use crate::fs::exchange::Entry;
+use crate::fs::look::blob_id;
+use crate::fs::writer::{Applied, Fresh};
+use crate::marks;
+use crate::session::{Mode, Session};
+use crate::ui::{Tone, report};
+
+/// Look for what is wrong, and say how to mend it
+///
+///   cfgsync doctor          look
+///   cfgsync doctor --fix    mend links that lead to another place of the repository
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct DoctorArgs {
+    /// Mend what can be mended without a decision of yours
+    #[arg(long)]
+    fix: bool,
+}
+
+/// A link that leads to the stored copy's old place: the repository was moved.
+struct Moved {
+    home: HomePath,
+    target: Vec<u8>,
+}
+
+/// Runs it.
+pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
+    let mode = if args.fix { Mode::Real } else { Mode::Rehearsal };
+    let session = Session::open(context, mode)?;
+    let mut problems = Vec::new();
+    let moved = moved_links(&session)?;
+    if args.fix {
+        let _lock = marks::lock(&session)?;
+        for link in &moved {
+            retarget(&session, link)?;
+            context.ui.say(&format!("  {} {} leads here again", context.ui.paint(Tone::Good, "✓"), link.home));
+        }
+    } else {
+        problems.extend(moved.iter().map(|link| {
+            format!("{} leads to where the repository was before; `cfgsync doctor --fix` mends it", link.home)
+        }));
+    }
+    if let Some(foreign) = session.worktree.foreign(&session.branch)? {
+        problems.push(format!("{}. {}", foreign.what, foreign.hint));
+    }
+    if std::process::Command::new("git").arg("--version").output().is_err() {
+        problems.push("the `git` program is missing; install it".to_owned());
+    }
+    let vault = context.places.vault();
+    context.ui.answer(&format!("  vault      {} ({})\n", vault.display(), report::size(folder_size(&vault))));
+    let displaced = crate::fs::plain::names(&context.places.displaced())?.len();
+    context.ui.answer(&format!("  displaced  {displaced} files\n"));
+    if problems.is_empty() {
+        context.ui.answer(&format!("{} Nothing is wrong.\n", context.ui.paint(Tone::Good, "✓")));
+        return Ok(());
+    }
+    problems.iter().for_each(|line| context.ui.answer(&format!("  {} {line}\n", context.ui.paint(Tone::Bad, "✗"))));
+    Err(Failure::new(Code::Error, "something needs mending"))
+}
+
+/// Finds links whose target ends as ours does, below a folder that no longer holds the stored copy.
+fn moved_links(session: &Session<'_>) -> Outcome<Vec<Moved>> {
+    use std::os::unix::ffi::OsStrExt;
+    let picture = marks::picture(session)?;
+    let mut moved = Vec::new();
+    for (path, live) in &picture.observation.local.live {
+        let (Live::LinkedElsewhere, Some(home)) = (live, path.home()) else { continue };
+        let link = session.context.places.home.join(os(home.as_bytes()));
+        let Ok(target) = std::fs::read_link(&link) else { continue };
+        let is_stored_copy = target.ends_with(Path::new(os(path.as_bytes())));
+        if is_stored_copy && target.symlink_metadata().is_err() {
+            moved.push(Moved { home, target: target.as_os_str().as_bytes().to_vec() });
+        }
+    }
+    Ok(moved)
+}
+
+fn retarget(session: &Session<'_>, moved: &Moved) -> Outcome<()> {
+    let writer = session.writer();
+    let folder: Vec<&[u8]> = moved.home.components().collect();
+    let (name, folders) = folder.split_last().map_or((&b""[..], &[][..]), |(n, f)| (*n, f));
+    let dir = Dir::open(&session.context.places.home)?.descend(folders.iter().copied())?;
+    let Some(dir) = dir else { return Ok(()) };
+    let target = writer.link_target(&moved.home);
+    let expecting = Expected::Version(Version::link(blob_id(&moved.target)));
+    let at = Entry { dir: &dir, name };
+    match writer.write(at, Fresh::Link(&target), expecting, &|_| false)? {
+        Applied::Done => Ok(()),
+        Applied::Stale => Err(Failure::error(format!("{} changed meanwhile", moved.home))
+            .hint("Run `cfgsync doctor --fix` again.")),
+    }
+}
+
+fn folder_size(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let size = |path: PathBuf| match path.symlink_metadata() {
+        Ok(entry) if entry.is_dir() => folder_size(&path),
+        Ok(entry) => entry.len(),
+        Err(_) => 0,
+    };
+    entries.map(|entry| size(entry.path())).sum()
+}

@@ -1,0 +1,123 @@
+//! `cfgsync list`.
+
+use serde::Serialize;
+
+use cfgsync_core::linking::{Tie, Ties};
+use cfgsync_core::manifest::{Manifest, Scope};
+use cfgsync_core::observed::Live;
+use cfgsync_core::path::{HomePath, RepoPath};
+
+use crate::context::Context;
+use crate::failure::Outcome;
+use crate::marks;
+use crate::session::{Mode, Picture, Session};
+use crate::ui::{Tone, Ui, report};
+
+/// List what is marked, and how each path is tied to the repository
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// One mark, as it is reported.
+#[derive(Debug, Serialize)]
+pub struct MarkLine {
+    /// The path below `$HOME`, starting with `~/`.
+    pub path: String,
+    /// `file` or `folder`.
+    pub scope: &'static str,
+    /// `link` or `copy`.
+    pub tie: &'static str,
+    /// Files that are shared under it.
+    pub files: usize,
+    /// `ok`, or what is not in order with it.
+    pub state: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Listing {
+    schema: u32,
+    marks: Vec<MarkLine>,
+}
+
+/// Runs it.
+pub fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
+    let session = Session::open(context, Mode::Rehearsal)?;
+    let picture = marks::picture(&session)?;
+    let marks = lines(&session, &picture)?;
+    if args.json {
+        let listing = Listing { schema: 1, marks };
+        context.ui.answer(&(serde_json::to_string_pretty(&listing).unwrap_or_default() + "\n"));
+        return Ok(());
+    }
+    if marks.is_empty() {
+        context.ui.answer("Nothing is marked. `cfgsync mark ~/.zshrc` shares a file.\n");
+    }
+    marks.iter().for_each(|line| context.ui.answer(&format_line(&context.ui, line)));
+    Ok(())
+}
+
+/// Returns one line for a mark.
+pub fn format_line(ui: &Ui, line: &MarkLine) -> String {
+    let tone = if line.state == "ok" { Tone::Good } else { Tone::Bad };
+    let files = match line.scope {
+        "folder" => format!("  ({} files)", line.files),
+        _ => String::new(),
+    };
+    format!("  {:<5} {}{files}  {}\n", line.tie, line.path, ui.paint(tone, &line.state))
+}
+
+/// Returns every mark with the state of its live files.
+pub fn lines(session: &Session<'_>, picture: &Picture) -> Outcome<Vec<MarkLine>> {
+    let observation = &picture.observation;
+    let manifest = &observation.local.stored.manifest;
+    let policy = session.policy()?;
+    let ties = Ties {
+        after: manifest,
+        before: [manifest, manifest, manifest],
+        kind: session.context.machine.kind,
+        copies: &policy.copies,
+    };
+    Ok(manifest.marks.keys().map(|home| line(home, manifest, picture, &ties)).collect())
+}
+
+fn line(home: &HomePath, manifest: &Manifest, picture: &Picture, ties: &Ties<'_>) -> MarkLine {
+    let observation = &picture.observation;
+    let scope = manifest.marks.get(home).map_or(Scope::File, |mark| mark.scope);
+    let top = home.stored();
+    let live: Vec<(&RepoPath, &Live)> =
+        observation.local.live.iter().filter(|(path, _)| path.is_within(&top)).collect();
+    let tie = match ties.of(&top) {
+        Tie::Copy => "copy",
+        Tie::Link | Tie::None | Tie::Unmarked => "link",
+    };
+    let broken: Vec<String> = live
+        .iter()
+        .filter_map(|(path, live)| problem(path, **live, ties.of(path), picture))
+        .collect();
+    let state = match broken[..] {
+        [] => "ok".to_owned(),
+        [ref one] => one.clone(),
+        [ref one, ..] => format!("{one}, and {} more", broken.len() - 1),
+    };
+    let scope = if scope == Scope::Folder { "folder" } else { "file" };
+    MarkLine { path: home.to_string(), scope, tie, files: live.len(), state }
+}
+
+fn problem(path: &RepoPath, live: Live, tie: Tie, picture: &Picture) -> Option<String> {
+    let stored = picture.observation.stored(path);
+    match (live, tie) {
+        (Live::Linked, Tie::Copy) => Some("a link where a copy belongs; the next sync mends it".to_owned()),
+        (Live::Linked, _) if stored.is_none() => Some("its stored copy is missing; the next sync mends it".to_owned()),
+        (Live::Linked, _) => None,
+        (Live::File(version), Tie::Copy) if Some(version) == stored => None,
+        (Live::File(_), Tie::Copy) => Some("edited; the next sync shares it".to_owned()),
+        (Live::File(_), _) => Some("the link was replaced by a file; the next sync mends it".to_owned()),
+        (Live::Absent | Live::FolderGone, _) => Some("missing; the next sync brings it back".to_owned()),
+        (Live::LinkedElsewhere | Live::Folder | Live::Special | Live::Unreachable, _) => {
+            Some(report::in_the_way(live).to_owned())
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The command line: what can be typed, and which command it means.
+
+pub mod doctor;
+pub mod flags;
+pub mod list;
+pub mod mark;
+pub mod resolve;
+pub mod setup;
+pub mod status;
+pub mod sync;
+pub mod unmark;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::context::Context;
+use crate::failure::{Code, Failure, Outcome};
+use crate::ui::{Answers, Color, Loudness, Ui};
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0 done   1 error   2 usage   3 out of sync (status --exit-code, --dry-run)
+  4 done, but files wait for you   5 offline, work is queued
+  6 authentication needed   7 another run   8 the repository is busy with git
+  9 refused for safety   10 partly done
+
+The flags of the old sync.sh still work: --setup --status --mark --unmark
+--list-marked --dry-run --force-push --force-pull --backup-only --restore
+--background.";
+
+/// Keep your config files the same on all of your machines
+///
+/// Files of the configs repository, and files anywhere in your home that you mark, travel through
+/// one private Git remote. Nothing is ever lost: before a file changes, what it held is kept.
+#[derive(Debug, Parser)]
+#[command(name = "cfgsync", version, after_help = AFTER_HELP, max_term_width = 80)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// The configs repository [default: your config, then the machine's usual place]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+    /// Say more
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+    /// Answer every question with yes
+    #[arg(long, global = true, conflicts_with = "no_input")]
+    yes: bool,
+    /// Ask nothing; questions get their safe answer
+    #[arg(long, global = true)]
+    no_input: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Setup(setup::SetupArgs),
+    Sync(sync::SyncArgs),
+    Status(status::StatusArgs),
+    Mark(mark::MarkArgs),
+    Unmark(unmark::UnmarkArgs),
+    List(list::ListArgs),
+    Resolve(resolve::ResolveArgs),
+    Doctor(doctor::DoctorArgs),
+    #[command(flatten)]
+    Later(Later),
+}
+
+/// Commands whose capability is not there yet. They say so, and do nothing.
+#[derive(Debug, Subcommand)]
+enum Later {
+    /// Keep a backup of everything now (not available yet)
+    #[command(hide = true)]
+    Backup(Anything),
+    /// Bring back what a backup holds (not available yet)
+    #[command(hide = true)]
+    Restore(Anything),
+    /// Show what a sync would change, line by line (not available yet)
+    #[command(hide = true)]
+    Diff(Anything),
+    /// List what past runs did (not available yet)
+    #[command(hide = true)]
+    History(Anything),
+    /// Take the last operation back (not available yet)
+    #[command(hide = true)]
+    Undo(Anything),
+    /// Stop background runs for a while (not available yet)
+    #[command(hide = true)]
+    Pause(Anything),
+    /// Let background runs go on (not available yet)
+    #[command(hide = true)]
+    Resume(Anything),
+    /// Print completions for a shell (not available yet)
+    #[command(hide = true)]
+    Completions(Anything),
+}
+
+#[derive(Debug, Args)]
+struct Anything {
+    #[arg(allow_hyphen_values = true, trailing_var_arg = true, hide = true)]
+    _rest: Vec<String>,
+}
+
+impl Cli {
+    /// Returns how people are talked to.
+    pub fn ui(&self) -> Ui {
+        let loudness = match (self.global.quiet, self.global.verbose) {
+            (true, _) => Loudness::Quiet,
+            (false, true) => Loudness::Verbose,
+            (false, false) => Loudness::Normal,
+        };
+        let answers = match (self.global.yes, self.global.no_input) {
+            (true, _) => Some(Answers::Yes),
+            (false, true) => Some(Answers::None),
+            (false, false) => None,
+        };
+        Ui::new(self.global.color, loudness, answers)
+    }
+
+    /// Runs the command.
+    pub fn run(self, ui: Ui) -> Outcome<()> {
+        let dir = self.global.dir.as_deref();
+        let open = || Context::open(dir, ui);
+        match self.command {
+            None => sync::run(&open()?, &sync::SyncArgs::default()),
+            Some(Command::Sync(args)) => sync::run(&open()?, &args),
+            Some(Command::Setup(args)) => setup::run(dir, ui, &args),
+            Some(Command::Status(args)) => status::run(&open()?, &args),
+            Some(Command::Mark(args)) => mark::run(&open()?, &args),
+            Some(Command::Unmark(args)) => unmark::run(&open()?, &args),
+            Some(Command::List(args)) => list::run(&open()?, &args),
+            Some(Command::Resolve(args)) => resolve::run(&open()?, &args),
+            Some(Command::Doctor(args)) => doctor::run(&open()?, &args),
+            Some(Command::Later(later)) => Err(not_yet(later.name())),
+        }
+    }
+}
+
+impl Later {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
+            Self::Diff(_) => "diff",
+            Self::History(_) => "history",
+            Self::Undo(_) => "undo",
+            Self::Pause(_) => "pause",
+            Self::Resume(_) => "resume",
+            Self::Completions(_) => "completions",
+        }
+    }
+}
+
+/// Says that a capability is not there yet.
+pub fn not_yet(what: &str) -> Failure {
+    Failure::new(Code::Usage, format!("`{what}` is not part of this version yet; nothing was done"))
+        .hint("Every state of your files is kept in the vault all the same: see `cfgsync doctor`.")
+}
+
+/// Returns a path below `$HOME` as a person types it.
+pub fn home_path(context: &Context, path: &Path) -> Outcome<cfgsync_core::path::HomePath> {
+    use std::os::unix::ffi::OsStrExt;
+    let home = &context.places.home;
+    let absolute = crate::context::absolute(path);
+    let real = absolute.parent().and_then(|parent| std::fs::canonicalize(parent).ok());
+    let real = real.zip(absolute.file_name()).map(|(parent, name)| parent.join(name));
+    let typed_home = crate::context::variable("HOME").map(PathBuf::from);
+    let below = [Some(home), typed_home.as_ref()]
+        .into_iter()
+        .flatten()
+        .find_map(|home| absolute.strip_prefix(home).ok().map(Path::to_path_buf))
+        .or_else(|| real.and_then(|real| real.strip_prefix(home).ok().map(Path::to_path_buf)));
+    let Some(below) = below else {
+        return Err(Failure::new(Code::Refused, format!("{} is outside your home", path.display()))
+            .hint("Only files below your home can be marked; put others into the repository itself."));
+    };
+    cfgsync_core::path::HomePath::new(below.as_os_str().as_bytes()).map_err(|cause| {
+        Failure::new(Code::Refused, format!("{} cannot be marked: {cause}", path.display()))
+            .hint("Mark a file or folder below your home, by its plain path.")
+    })
+}

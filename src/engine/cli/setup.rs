@@ -1,0 +1,274 @@
+//! `cfgsync setup`.
+
+use std::path::Path;
+
+use cfgsync_core::observed::Live;
+use cfgsync_core::plan::{Choice, Plan, Removals, plan};
+
+use crate::context::{Context, Places, folder_for_setup, home, make_folders, places};
+use crate::failure::{Code, Failure, Outcome};
+use crate::git::program::Manners;
+use crate::git::remote::{default_branch, without_password};
+use crate::git::worktree::Worktree;
+use crate::lock::Patience;
+use crate::marks;
+use crate::session::{Mode, Picture, Session};
+use crate::settings::{Settings, UserSettings};
+use crate::setup::{self, Piles};
+use crate::sync::{Report, Wishes, sync};
+use crate::ui::{Answers, Confirmed, Tone, Ui, report};
+use crate::{identity, record};
+
+/// Prepare this machine: the repository, the first sync, the light
+///
+/// With a URL, the repository comes from there (or becomes its first content); without one, it is
+/// kept on this machine until you add a remote by running setup again with a URL. Files that are
+/// already here are never overwritten without being kept. An interrupted setup goes on where it
+/// stopped when it is run again.
+///
+///   cfgsync setup git@github.com:me/configs.git
+///   cfgsync setup                                  no remote yet
+///   cfgsync setup --differs theirs URL             take the shared version of files that differ
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct SetupArgs {
+    /// The remote to share with
+    url: Option<String>,
+    /// What to do with files that are here and differ from the shared ones
+    #[arg(long, value_name = "WHAT")]
+    differs: Option<Differs>,
+    /// Add the lines that load the plugin to ~/.zshrc
+    #[arg(long)]
+    zshrc: bool,
+    /// Take cfgsync's links and shell lines away again; files become plain files, nothing is lost
+    #[arg(long, conflicts_with_all = ["url", "differs", "zshrc"])]
+    undo: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Differs {
+    /// Hold them: both versions stay, and you decide later (the default)
+    Hold,
+    /// Keep this machine's version, and share it
+    Ours,
+    /// Take the shared version; this machine's is kept in .sync/external-files
+    Theirs,
+}
+
+/// Runs it.
+pub fn run(dir: Option<&Path>, ui: Ui, args: &SetupArgs) -> Outcome<()> {
+    if args.undo {
+        return undo(&Context::open(dir, ui)?);
+    }
+    if let Some(url) = &args.url {
+        check_url(url)?;
+    }
+    let home = home()?;
+    let folder = folder_for_setup(dir)?;
+    let places = places(home.clone(), folder);
+    refuse_odd_folder(&places)?;
+    let branch = repository(&places, args.url.as_deref(), ui)?;
+    // The folder may have been made just now, through links that only now can be followed.
+    let places = crate::context::places(home, places.repo);
+    make_folders(&places)?;
+    identity::read_or_create(&places)?;
+    let settings = Settings { branch: Some(branch), ..Settings::read(&places)? };
+    settings.write(&places)?;
+    let own = UserSettings { dir: Some(places.repo.display().to_string()) };
+    own.write(&places.user_config)?;
+    record::announce(&places)?;
+    let context = Context::at(places, ui)?;
+    let report = first_sync(&context, args)?;
+    if args.zshrc || offer_zshrc(&context) {
+        setup::add_shell_lines(&Session::open(&context, Mode::Real)?)?;
+        ui.say("  The plugin is loaded by new shells.");
+    }
+    say_done(&context, &report);
+    report.failure().map_or(Ok(()), Err)
+}
+
+fn check_url(url: &str) -> Outcome<()> {
+    let is_odd = url.is_empty() || url.starts_with('-') || url.chars().any(char::is_control);
+    if is_odd {
+        return Err(Failure::new(Code::Usage, "that is no address of a repository")
+            .hint("Give one that `git clone` would take, such as git@host:me/configs.git."));
+    }
+    Ok(())
+}
+
+fn refuse_odd_folder(places: &Places) -> Outcome<()> {
+    if places.home.starts_with(&places.repo) {
+        return Err(Failure::new(Code::Refused, format!("{} holds your home", places.repo.display()))
+            .hint("Choose a folder of its own: `cfgsync setup --dir ~/configs`."));
+    }
+    if places.repo.exists() && !places.repo.is_dir() {
+        return Err(Failure::new(Code::Refused, format!("{} is no folder", places.repo.display()))
+            .hint("Move it away, or choose another place with --dir."));
+    }
+    Ok(())
+}
+
+/// Makes or completes the repository, and returns the branch that is synced.
+fn repository(places: &Places, url: Option<&str>, ui: Ui) -> Outcome<String> {
+    if places.repo.join(".git").exists() {
+        return existing(places, url);
+    }
+    crate::fs::plain::make_private(&places.state)?;
+    let manners = if ui.answers == Answers::Asked { Manners::Ask } else { Manners::Silent };
+    let named = match url {
+        Some(url) => default_branch(url, &places.home, manners, &places.state)?,
+        None => None,
+    };
+    let branch = named.unwrap_or_else(|| "main".to_owned());
+    let worktree = Worktree::init(&places.repo, &branch)?;
+    if let Some(url) = url {
+        worktree.add_origin(url, &branch)?;
+    }
+    ui.say(&format!("  Repository: {}", places.repo.display()));
+    Ok(branch)
+}
+
+fn existing(places: &Places, url: Option<&str>) -> Outcome<String> {
+    let worktree = Worktree::open(&places.repo)?;
+    let branch = worktree.branch()?.ok_or_else(|| {
+        Failure::new(Code::Foreign, "HEAD is detached, so there is no branch to sync")
+            .hint("Check out the branch to sync, then run setup again.")
+    })?;
+    let known = worktree.remote_name(&branch).and_then(|name| worktree.remote_url(&name));
+    match (url, known) {
+        (Some(url), None) => worktree.add_origin(url, &branch)?,
+        (Some(url), Some(known)) if url != known => {
+            return Err(Failure::new(
+                Code::Refused,
+                format!("{} syncs with {} already", places.repo.display(), without_password(&known)),
+            )
+            .hint("Use another folder with --dir, or change the address: `git remote set-url origin <URL>`."));
+        }
+        _ => {}
+    }
+    Ok(branch)
+}
+
+/// Syncs for the first time, after one decision for each pile of files; then brings cfgsync's own
+/// rules into the repository and syncs those.
+fn first_sync(context: &Context, args: &SetupArgs) -> Outcome<Report> {
+    let manners = match context.ui.answers {
+        Answers::Asked => Manners::Ask,
+        Answers::Yes | Answers::None => Manners::Silent,
+    };
+    let session = Session::open(context, Mode::Real)?;
+    let fetched = fetch(&session, manners)?;
+    let wishes = if fetched { decide(&session, args)? } else { Wishes::default() };
+    let first = sync(&session, &wishes, manners, Patience::Wait)?;
+    setup::ensure_ignored(&context.places)?;
+    setup::ensure_shim(&context.places)?;
+    let mut second = sync(&session, &Wishes::default(), manners, Patience::Wait)?;
+    second.changes.extend(first.changes);
+    second.notes.extend(first.notes);
+    second.changes.sort();
+    second.changes.dedup();
+    Ok(second)
+}
+
+/// Fetches before anything is decided. Being offline is no obstacle to what is local.
+fn fetch(session: &Session<'_>, manners: Manners) -> Outcome<bool> {
+    match crate::sync::fetch(session, manners) {
+        Some(Ok(_)) => Ok(true),
+        Some(Err(failure)) if failure.code == Code::Offline => {
+            session.context.ui.failure(&failure);
+            Ok(false)
+        }
+        Some(Err(failure)) => Err(failure),
+        None => Ok(false),
+    }
+}
+
+/// Shows three piles, and takes one decision for each.
+fn decide(session: &Session<'_>, args: &SetupArgs) -> Outcome<Wishes> {
+    let ui = &session.context.ui;
+    let picture = marks::picture(session)?;
+    let plan = plan(&picture.observation, &session.policy()?);
+    let piles = piles(&picture, plan);
+    let mut wishes = Wishes { removals: Removals::Few, ..Wishes::default() };
+    if piles.same + piles.fresh + piles.differing.len() == 0 {
+        return Ok(wishes);
+    }
+    ui.say(&format!("  same     {} of your files equal the shared ones", piles.same));
+    ui.say(&format!("  new here {} files", piles.fresh));
+    ui.say(&format!("  differs  {} files", piles.differing.len()));
+    if piles.fresh > 0 && ui.confirm("Bring the new ones here?", Confirmed::Yes) == Confirmed::No {
+        return Err(Failure::new(Code::Refused, "setup stopped before any file changed")
+            .hint("Run `cfgsync setup` again to go on."));
+    }
+    if piles.differing.is_empty() {
+        return Ok(wishes);
+    }
+    piles.differing.iter().for_each(|held| ui.say(&format!("    {}", report::name(&held.path))));
+    let choice = match args.differs.unwrap_or_else(|| ask_differs(ui)) {
+        Differs::Hold => return Ok(wishes),
+        Differs::Ours => Choice::Ours,
+        Differs::Theirs => Choice::Theirs,
+    };
+    wishes.choices = piles.differing.into_iter().map(|held| (held.path, choice)).collect();
+    Ok(wishes)
+}
+
+fn ask_differs(ui: &Ui) -> Differs {
+    if ui.answers != Answers::Asked {
+        return Differs::Hold;
+    }
+    let question = "Those that differ: [h]old both and decide later, keep [o]urs, take [t]heirs?";
+    match ui.choose(question, "hot") {
+        Some('o') => Differs::Ours,
+        Some('t') => Differs::Theirs,
+        _ => Differs::Hold,
+    }
+}
+
+fn piles(picture: &Picture, plan: Plan) -> Piles {
+    let observation = &picture.observation;
+    let mut piles = Piles::default();
+    for (path, theirs) in &observation.upstream().units {
+        let here = observation.ours.units.get(path);
+        let is_missing = matches!(
+            observation.local.live.get(path),
+            Some(Live::Absent | Live::FolderGone)
+        );
+        match here {
+            Some(ours) if ours.blob == theirs.blob && !is_missing => piles.same += 1,
+            None => piles.fresh += 1,
+            Some(_) if is_missing => piles.fresh += 1,
+            Some(_) => {}
+        }
+    }
+    piles.differing = plan.held.into_iter().filter(setup::differs_here).collect();
+    piles
+}
+
+fn offer_zshrc(context: &Context) -> bool {
+    let zshrc = context.places.home.join(".zshrc");
+    let text = std::fs::read_to_string(zshrc).unwrap_or_default();
+    let is_loaded = text.contains("configsync");
+    !is_loaded
+        && context.ui.answers == Answers::Asked
+        && context.ui.confirm("Show the light in your prompt (adds 3 lines to ~/.zshrc)?", Confirmed::No)
+            == Confirmed::Yes
+}
+
+fn say_done(context: &Context, done: &Report) {
+    report::synced(&context.ui, done);
+    let tick = context.ui.paint(Tone::Good, "✓");
+    let machine = &context.machine;
+    context.ui.say(&format!("{tick} This machine is {} ({}).", machine.id, machine.kind));
+    context.ui.say("  Try `cfgsync mark ~/.zshrc`, then `cfgsync status`.");
+}
+
+/// Leaves plain, complete files, and takes the shell lines away.
+fn undo(context: &Context) -> Outcome<()> {
+    let session = Session::open(context, Mode::Real)?;
+    let _lock = marks::lock(&session)?;
+    let count = marks::detach(&session)?;
+    setup::remove_shell_lines(&session)?;
+    context.ui.say(&format!("  {count} links became plain files. The repository stays as it is."));
+    Ok(())
+}

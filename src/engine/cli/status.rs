@@ -1,0 +1,225 @@
+//! `cfgsync status`.
+
+use cfgsync_core::plan::{Flow, Plan, plan};
+use cfgsync_core::status::SyncState;
+use cfgsync_core::time::UnixTime;
+use serde::Serialize;
+
+use super::list::{self, MarkLine};
+use crate::context::{Context, now};
+use crate::failure::{Code, Failure, Outcome};
+use crate::git::remote::without_password;
+use crate::record;
+use crate::session::{Mode, Picture, Session};
+use crate::sync::ahead_behind;
+use crate::ui::{Tone, Ui, report};
+
+/// Show whether this machine is in sync, what waits, and what to do next
+///
+/// Looks at the files, not at the last run; asks the remote nothing.
+#[derive(Debug, clap::Args)]
+pub struct StatusArgs {
+    /// Print JSON (schema 1, see docs/status-json.md)
+    #[arg(long)]
+    json: bool,
+    /// Exit with 0 in sync, 3 out of sync, 4 held, 8 paused
+    #[arg(long)]
+    exit_code: bool,
+}
+
+/// What is reported, as JSON has it. Fields are only ever added within a schema.
+#[derive(Debug, Serialize)]
+struct Status {
+    schema: u32,
+    state: &'static str,
+    machine: String,
+    kind: String,
+    folder: String,
+    branch: String,
+    remote: Option<String>,
+    last_contact: Option<u64>,
+    ahead: u32,
+    behind: u32,
+    pending: Pending,
+    paused: Option<String>,
+    marks: Vec<MarkLine>,
+    held: Vec<HeldLine>,
+    next: Vec<String>,
+}
+
+/// Changes that no sync has carried yet, by the side they come from.
+#[derive(Debug, Default, Serialize)]
+struct Pending {
+    here: Vec<ChangeLine>,
+    there: Vec<ChangeLine>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct ChangeLine {
+    path: String,
+    what: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct HeldLine {
+    path: String,
+    why: String,
+}
+
+/// Runs it.
+pub fn run(context: &Context, args: &StatusArgs) -> Outcome<()> {
+    let session = Session::open(context, Mode::Rehearsal)?;
+    let status = gather(&session)?;
+    if args.json {
+        context.ui.answer(&(serde_json::to_string_pretty(&status).unwrap_or_default() + "\n"));
+    } else {
+        print(context, &status);
+    }
+    match exit_code(&status).filter(|_| args.exit_code) {
+        Some((code, cause)) => Err(Failure::new(code, cause)),
+        None => Ok(()),
+    }
+}
+
+fn gather(session: &Session<'_>) -> Outcome<Status> {
+    let context = session.context;
+    let observer = session.observer()?;
+    let upstream = session.worktree.upstream()?;
+    let picture = session.picture(&observer, upstream)?;
+    let plan = plan(&picture.observation, &session.policy()?);
+    let (ahead, behind) = ahead_behind(&session.worktree, &session.branch, upstream)?;
+    let ahead = if session.remote.is_some() { ahead } else { 0 };
+    let foreign = session.worktree.foreign(&session.branch)?;
+    let record = record::read(&context.places)?;
+    let contact = record.as_ref().map(|record| record.contact).filter(|at| at.0 > 0);
+    let url = session.remote.as_deref().and_then(|name| session.worktree.remote_url(name));
+    let pending = pending(&plan);
+    let failed = record.is_some_and(|record| record.state == SyncState::Failed);
+    let state = match &foreign {
+        Some(_) => SyncState::Paused,
+        None if !plan.held.is_empty() => SyncState::Held,
+        None if failed => SyncState::Failed,
+        None if ahead > 0 || !pending.here.is_empty() => SyncState::Ahead,
+        None if behind > 0 || !pending.there.is_empty() => SyncState::Behind,
+        None => SyncState::Synced,
+    };
+    let mut status = Status {
+        schema: 1,
+        state: state.word(),
+        machine: context.machine.id.clone(),
+        kind: context.machine.kind.to_string(),
+        folder: context.places.repo.display().to_string(),
+        branch: session.branch.clone(),
+        remote: url.map(|url| without_password(&url)),
+        last_contact: contact.map(UnixTime::seconds),
+        ahead,
+        behind,
+        pending,
+        paused: foreign.as_ref().map(|foreign| format!("{}: {}", foreign.what, foreign.hint)),
+        marks: list::lines(session, &picture)?,
+        held: held(&plan),
+        next: Vec::new(),
+    };
+    status.next = next(&status, &plan, &picture);
+    Ok(status)
+}
+
+fn pending(plan: &Plan) -> Pending {
+    let lines = |flow: Flow| {
+        let wanted = plan.changes.iter().filter(|change| change.flow == flow || change.flow == Flow::Both);
+        let line = |change: &cfgsync_core::plan::Change| ChangeLine {
+            path: report::name(&change.path),
+            what: record::word(change.deed),
+        };
+        wanted.map(line).collect()
+    };
+    Pending { here: lines(Flow::Out), there: lines(Flow::In) }
+}
+
+fn held(plan: &Plan) -> Vec<HeldLine> {
+    let line = |held: &cfgsync_core::plan::Held| HeldLine {
+        path: report::name(&held.path),
+        why: report::why(held.why),
+    };
+    plan.held.iter().map(line).collect()
+}
+
+fn next(status: &Status, plan: &Plan, picture: &Picture) -> Vec<String> {
+    let mut next = Vec::new();
+    if !status.held.is_empty() {
+        next.push("cfgsync resolve PATH --ours|--theirs   decide a held file".to_owned());
+    }
+    let waits = status.ahead > 0 || status.behind > 0;
+    if waits || !plan.changes.is_empty() || !plan.steps.is_empty() {
+        next.push("cfgsync sync                           bring both sides together".to_owned());
+    }
+    if status.remote.is_none() {
+        next.push("cfgsync setup <URL>                    add a remote to share with".to_owned());
+    }
+    if picture.observation.local.stored.manifest.marks.is_empty() {
+        next.push("cfgsync mark ~/.zshrc                  share a file of your home".to_owned());
+    }
+    next
+}
+
+fn print(context: &Context, status: &Status) {
+    let ui = &context.ui;
+    let (icon, tone) = match status.state {
+        "synced" => ("✓", Tone::Good),
+        "ahead" => ("↑", Tone::Notice),
+        "behind" => ("↓", Tone::Incoming),
+        "paused" => ("‖", Tone::Notice),
+        _ => ("✗", Tone::Bad),
+    };
+    let mut text = format!("{} {}\n", ui.paint(tone, icon), ui.paint(Tone::Strong, status.state));
+    let mut row = |name: &str, value: &str| text.push_str(&format!("  {name:<9} {value}\n"));
+    row("machine", &format!("{} ({})", status.machine, status.kind));
+    row("folder", &status.folder);
+    let remote = status.remote.as_deref().unwrap_or("none (this machine only)");
+    row("remote", &format!("{remote}, branch {}", status.branch));
+    row("last sync", &last_contact(status.last_contact));
+    if status.ahead > 0 || status.behind > 0 {
+        row("commits", &format!("{} to send, {} to receive", status.ahead, status.behind));
+    }
+    if let Some(paused) = &status.paused {
+        row("paused", paused);
+    }
+    text.push_str(&section(ui, status));
+    ui.answer(&text);
+}
+
+fn section(ui: &Ui, status: &Status) -> String {
+    let mut text = String::new();
+    let mut list = |title: &str, lines: Vec<String>| {
+        if !lines.is_empty() {
+            text.push_str(&format!("\n{}\n{}", ui.paint(Tone::Strong, title), lines.concat()));
+        }
+    };
+    let changes = |lines: &[ChangeLine]| {
+        lines.iter().map(|line| format!("  {:<8} {}\n", line.what, line.path)).collect::<Vec<_>>()
+    };
+    list("Changed here", changes(&status.pending.here));
+    list("Changed upstream", changes(&status.pending.there));
+    let held = status.held.iter().map(|line| format!("  {}\n    {}\n", line.path, line.why)).collect();
+    list("Held", held);
+    list("Marked", status.marks.iter().map(|line| list::format_line(ui, line)).collect());
+    list("Next", status.next.iter().map(|line| format!("  {line}\n")).collect());
+    text
+}
+
+fn last_contact(at: Option<u64>) -> String {
+    let Some(at) = at else { return "never".to_owned() };
+    let age = now().since(UnixTime(at.saturating_mul(1000)));
+    let time = chrono::DateTime::from_timestamp(i64::try_from(at).unwrap_or(0), 0);
+    let time = time.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string());
+    format!("{age} ago ({})", time.unwrap_or_default())
+}
+
+fn exit_code(status: &Status) -> Option<(Code, &'static str)> {
+    match status.state {
+        "synced" => None,
+        "held" => Some((Code::Held, "files wait for you")),
+        "paused" => Some((Code::Foreign, "the repository is busy with git")),
+        _ => Some((Code::OutOfSync, "not in sync")),
+    }
+}

@@ -1,0 +1,230 @@
+//! What one run knows of its surroundings, read once: environment, clock, host, places, settings.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cfgsync_core::machine::{Kind, Machine};
+use cfgsync_core::time::UnixTime;
+
+use crate::failure::{Code, Failure, Outcome};
+use crate::fs::plain;
+use crate::settings::{Settings, UserSettings};
+use crate::ui::Ui;
+use crate::{host, identity};
+
+/// Where everything lies.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// `$HOME`.
+    pub home: PathBuf,
+    /// The configs repository.
+    pub repo: PathBuf,
+    /// `.sync/` in the repository.
+    pub meta: PathBuf,
+    /// This repository's and machine's own state, outside the repository.
+    pub state: PathBuf,
+    /// What all repositories of this user share: the record's well-known name.
+    pub shared_state: PathBuf,
+    /// `config.toml` of the user.
+    pub user_config: PathBuf,
+}
+
+impl Places {
+    /// The status record.
+    pub fn record(&self) -> PathBuf {
+        self.meta.join("sync-status")
+    }
+
+    /// The vault.
+    pub fn vault(&self) -> PathBuf {
+        self.state.join("vault")
+    }
+
+    /// The lock of everything local.
+    pub fn lock(&self) -> PathBuf {
+        self.state.join("lock")
+    }
+
+    /// The lock of a whole sync, network included.
+    pub fn running(&self) -> PathBuf {
+        self.state.join("running")
+    }
+
+    /// Displaced files, and where new ones are prepared.
+    pub fn displaced(&self) -> PathBuf {
+        self.state.join("displaced")
+    }
+
+    /// The same, where the state folder is on another file system than the repository.
+    pub fn displaced_in_repo(&self) -> PathBuf {
+        self.meta.join("displaced")
+    }
+}
+
+/// What one run knows of its surroundings.
+#[derive(Debug)]
+pub struct Context {
+    /// Where everything lies.
+    pub places: Places,
+    /// Who we are.
+    pub machine: Machine,
+    /// What the user set for this repository.
+    pub settings: Settings,
+    /// When the run started.
+    pub now: UnixTime,
+    /// How people are talked to.
+    pub ui: Ui,
+}
+
+impl Context {
+    /// Finds the repository and reads what belongs to it.
+    pub fn open(dir: Option<&Path>, ui: Ui) -> Outcome<Self> {
+        let home = home()?;
+        let kind = host::facts(declared_kind()?).kind();
+        let repo = find_repository(dir, &home, kind)?;
+        let places = places(home, repo);
+        if !places.repo.join(".git").exists() {
+            return Err(Failure::error(format!("{} is no repository", places.repo.display()))
+                .hint("Run `cfgsync setup` to make it, or name another with --dir."));
+        }
+        refuse_strangers(&places)?;
+        Self::at(places, ui)
+    }
+
+    /// Reads what belongs to a repository whose place is known.
+    pub fn at(places: Places, ui: Ui) -> Outcome<Self> {
+        let kind = host::facts(declared_kind()?).kind();
+        let id = identity::read(&places)?;
+        let settings = Settings::read(&places)?;
+        let machine = Machine { id, kind };
+        Ok(Self { places, machine, settings, now: now(), ui })
+    }
+}
+
+/// Returns `$HOME`.
+pub fn home() -> Outcome<PathBuf> {
+    let home = os_variable("HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = home.ok_or_else(|| {
+        Failure::error("HOME is not set to a folder").hint("Set HOME, then run the command again.")
+    })?;
+    Ok(std::fs::canonicalize(&home).unwrap_or(home))
+}
+
+/// Returns the kind of machine the user declares.
+pub fn declared_kind() -> Outcome<Option<Kind>> {
+    let Some(word) = variable("CFGSYNC_MACHINE_KIND").filter(|word| !word.is_empty()) else {
+        return Ok(None);
+    };
+    Kind::parse(&word).map(Some).ok_or_else(|| {
+        Failure::new(Code::Usage, format!("CFGSYNC_MACHINE_KIND is `{word}`, which is no kind"))
+            .hint("Set it to mac, ec2 or linux, or unset it.")
+    })
+}
+
+/// Finds the repository: flag, `CFGSYNC_DIR`, the user's config, the machine's habit, the one of
+/// the two usual folders that exists. Never the current folder by accident.
+fn find_repository(dir: Option<&Path>, home: &Path, kind: Kind) -> Outcome<PathBuf> {
+    let named = dir.map(Path::to_path_buf).or_else(|| {
+        os_variable("CFGSYNC_DIR").filter(|value| !value.is_empty()).map(PathBuf::from)
+    });
+    if let Some(path) = named {
+        return Ok(absolute(&path));
+    }
+    if let Some(path) = UserSettings::read(&user_config(home))?.dir {
+        return Ok(expand(&path, home));
+    }
+    let usual = |kind: Kind| kind.usual_folder().map(|folder| home.join(folder));
+    let is_there = |path: &PathBuf| path.join(".git").exists();
+    let found = usual(kind)
+        .filter(is_there)
+        .or_else(|| [Kind::Mac, Kind::Ec2].into_iter().filter_map(usual).find(is_there));
+    found.or_else(|| usual(kind)).ok_or_else(no_repository)
+}
+
+/// Returns the folder a new repository goes to.
+pub fn folder_for_setup(dir: Option<&Path>) -> Outcome<PathBuf> {
+    let home = home()?;
+    let kind = host::facts(declared_kind()?).kind();
+    find_repository(dir, &home, kind)
+}
+
+fn no_repository() -> Failure {
+    Failure::error("no configs repository was found, and this kind of machine has no usual place for one")
+        .hint("Name it once: `cfgsync setup --dir ~/configs [URL]`, or set CFGSYNC_DIR.")
+}
+
+/// Returns where everything lies for a repository.
+pub fn places(home: PathBuf, repo: PathBuf) -> Places {
+    let repo = std::fs::canonicalize(&repo).unwrap_or(repo);
+    let shared_state = os_variable("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .unwrap_or_else(|| home.join(".local/state"))
+        .join("cfgsync");
+    let key = identity::key(&repo);
+    Places {
+        meta: repo.join(".sync"),
+        state: shared_state.join(key),
+        shared_state,
+        user_config: user_config(&home),
+        home,
+        repo,
+    }
+}
+
+fn user_config(home: &Path) -> PathBuf {
+    let base = os_variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    base.unwrap_or_else(|| home.join(".config")).join("cfgsync/config.toml")
+}
+
+/// Refuses to work as root on someone else's files, and on a repository of somebody else.
+fn refuse_strangers(places: &Places) -> Outcome<()> {
+    use std::os::unix::fs::MetadataExt;
+    let me = nix::unistd::geteuid().as_raw();
+    for path in [&places.home, &places.repo] {
+        let owner = std::fs::metadata(path).map(|file| file.uid()).unwrap_or(me);
+        if owner != me {
+            return Err(Failure::new(Code::Refused, format!("{} belongs to another user", path.display()))
+                .hint("Run cfgsync as the user who owns the files (without sudo)."));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the folders of cfgsync's own.
+pub fn make_folders(places: &Places) -> Outcome<()> {
+    for folder in [&places.meta, &places.state, &places.displaced(), &places.displaced_in_repo()] {
+        plain::make_private(folder)?;
+    }
+    Ok(())
+}
+
+/// Returns an absolute path, without asking the disk.
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn expand(path: &str, home: &Path) -> PathBuf {
+    match path.strip_prefix("~/") {
+        Some(rest) => home.join(rest),
+        None => PathBuf::from(path),
+    }
+}
+
+/// Returns a variable of the environment.
+pub fn variable(name: &str) -> Option<String> {
+    os_variable(name).and_then(|value| value.into_string().ok())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
+fn os_variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// Returns the time.
+#[expect(clippy::disallowed_methods, reason = "the one reader of the clock")]
+pub fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

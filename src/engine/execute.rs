@@ -1,0 +1,211 @@
+//! Acts: takes the steps of a plan, one by one. Decides nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cfgsync_core::path::{HomePath, RepoPath};
+use cfgsync_core::steps::{Expected, Place, Step};
+use cfgsync_core::tree::Tree;
+use cfgsync_core::unit::{Kind, Version};
+
+use crate::failure::{Failure, Outcome};
+use crate::fs::dir::{Dir, os};
+use crate::fs::exchange::Entry;
+use crate::fs::look::{Found, look};
+use crate::fs::writer::{Applied, Fresh, Writer};
+use crate::fs::{FsError, plain};
+use crate::observe::live::is_ours;
+use crate::session::Session;
+
+/// What became of the steps.
+#[derive(Debug, Default)]
+pub struct Execution {
+    /// Units that were not what the plan expected; a new plan is due.
+    pub stale: BTreeSet<RepoPath>,
+    /// Units that could not be done, and why.
+    pub failed: BTreeMap<RepoPath, String>,
+    /// Home paths at which a link was put back in place of a file.
+    pub relinked: BTreeSet<HomePath>,
+    /// What could not be kept of a file that was replaced.
+    pub warnings: Vec<String>,
+}
+
+/// Takes the steps. A unit whose step fails gets no further ones; all others go on.
+pub fn execute(session: &Session<'_>, steps: &[Step], tree: &Tree) -> Outcome<Execution> {
+    let executor = Executor { session, writer: session.writer(), tree };
+    let mut execution = Execution::default();
+    for step in steps {
+        let unit = step.unit();
+        if execution.stale.contains(&unit) || execution.failed.contains_key(&unit) {
+            continue;
+        }
+        match executor.take(step) {
+            Ok(Applied::Done) => {
+                if let Some(home) = relinked(step) {
+                    execution.relinked.insert(home);
+                }
+            }
+            Ok(Applied::Stale) => {
+                execution.stale.insert(unit);
+            }
+            Err(failure) => {
+                execution.failed.insert(unit, failure.cause);
+            }
+        }
+    }
+    execution.warnings = executor.writer.take_warnings();
+    Ok(execution)
+}
+
+fn relinked(step: &Step) -> Option<HomePath> {
+    match step {
+        Step::Link { home, expecting: Expected::Version(_) } | Step::Adopt { home, .. } => {
+            Some(home.clone())
+        }
+        _ => None,
+    }
+}
+
+struct Executor<'a> {
+    session: &'a Session<'a>,
+    writer: Writer,
+    tree: &'a Tree,
+}
+
+impl Executor<'_> {
+    fn take(&self, step: &Step) -> Outcome<Applied> {
+        match step {
+            Step::KeepOriginal { home, version } => self.keep_original(home, *version),
+            Step::Write { place, expecting, version } => self.write(place, *expecting, *version),
+            Step::Adopt { home, expecting, version } => self.adopt(home, *expecting, *version),
+            Step::GiveBack { home, version } => self.give_back(home, *version),
+            Step::Link { home, expecting } => self.link(home, *expecting),
+            Step::Remove { place, expecting } => self.remove(place, *expecting),
+            Step::Folder { path, mode } => {
+                let (dir, name) = self.parent(&Place::Repo(path.clone()))?;
+                dir.chmod_folder(&name, *mode)?;
+                Ok(Applied::Done)
+            }
+        }
+    }
+
+    fn parent(&self, place: &Place) -> Result<(Dir, Vec<u8>), FsError> {
+        let name = match place {
+            Place::Repo(path) => path.name().to_vec(),
+            Place::Home(home) => home.name().to_vec(),
+        };
+        Ok((self.writer.parent(place, &|path| self.tree.folder_mode(path))?, name))
+    }
+
+    fn put(&self, place: &Place, fresh: Fresh<'_>, expecting: Expected) -> Result<Applied, FsError> {
+        let (dir, name) = self.parent(place)?;
+        let at = Entry { dir: &dir, name: &name };
+        self.writer.write(at, fresh, expecting, &self.recognizer(place))
+    }
+
+    /// Returns what knows our link at a place.
+    fn recognizer(&self, place: &Place) -> impl Fn(&[u8]) -> bool {
+        let repo = self.session.context.places.repo.clone();
+        let home = match place {
+            Place::Repo(path) => path.home(),
+            Place::Home(home) => Some(home.clone()),
+        };
+        move |target| home.as_ref().is_some_and(|home| is_ours(&repo, home, target))
+    }
+
+    fn write(&self, place: &Place, expecting: Expected, version: Version) -> Outcome<Applied> {
+        let bytes = self.session.vault.bytes(version.blob)?;
+        let fresh = match version.kind {
+            Kind::File => Fresh::File(&bytes, version.mode),
+            Kind::Link => Fresh::Link(&bytes),
+        };
+        Ok(self.put(place, fresh, expecting)?)
+    }
+
+    /// Puts the stored copy itself at the home path, so that a program that has it open goes on
+    /// writing to the live file; an equal file where that is not possible.
+    fn give_back(&self, home: &HomePath, version: Version) -> Outcome<Applied> {
+        let live = Place::Home(home.clone());
+        let (dir, name) = self.parent(&Place::Repo(home.stored()))?;
+        let is_same = matches!(look(&dir, &name)?, Found::File(whole) if whole.version == version);
+        if is_same {
+            let same = Fresh::Same(Entry { dir: &dir, name: &name });
+            match self.put(&live, same, Expected::Link) {
+                Err(error) if error.is(std::io::ErrorKind::CrossesDevices) => {}
+                result => return Ok(result?),
+            }
+        }
+        self.write(&live, Expected::Link, version)
+    }
+
+    /// The live file becomes the stored copy, the same inode where the file system allows; then the
+    /// home path becomes a link to it. At every instant the home path leads to the same bytes.
+    fn adopt(&self, home: &HomePath, expecting: Expected, version: Version) -> Outcome<Applied> {
+        let live = Place::Home(home.clone());
+        let stored = Place::Repo(home.stored());
+        let (dir, name) = self.parent(&live)?;
+        let same = Fresh::Same(Entry { dir: &dir, name: &name });
+        let stored_is_done = match self.put(&stored, same, expecting) {
+            Err(error) if error.is(std::io::ErrorKind::CrossesDevices) => {
+                self.write(&stored, expecting, version)?
+            }
+            result => result?,
+        };
+        match stored_is_done {
+            Applied::Stale => Ok(Applied::Stale),
+            Applied::Done => self.link(home, Expected::Version(version)),
+        }
+    }
+
+    fn link(&self, home: &HomePath, expecting: Expected) -> Outcome<Applied> {
+        let target = self.writer.link_target(home);
+        Ok(self.put(&Place::Home(home.clone()), Fresh::Link(&target), expecting)?)
+    }
+
+    fn remove(&self, place: &Place, expecting: Expected) -> Outcome<Applied> {
+        let (dir, name) = self.parent(place)?;
+        let at = Entry { dir: &dir, name: &name };
+        let applied = self.writer.remove(at, expecting, &self.recognizer(place))?;
+        if let (Applied::Done, Place::Repo(path)) = (applied, place) {
+            self.remove_empty_folders(path)?;
+        }
+        Ok(applied)
+    }
+
+    /// Git keeps no empty folder, so none stays behind in the working tree.
+    fn remove_empty_folders(&self, path: &RepoPath) -> Outcome<()> {
+        for folder in path.ancestors() {
+            let root = Dir::open(&self.session.context.places.repo)?;
+            let above: Vec<RepoPath> = folder.parent().into_iter().collect();
+            let names = above.iter().flat_map(|parent| parent.components());
+            if let Some(dir) = root.descend(names)? {
+                dir.remove_empty(folder.name());
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what stood at a path before cfgsync first linked it.
+    fn keep_original(&self, home: &HomePath, version: Version) -> Outcome<Applied> {
+        let kept = self.session.context.places.meta.join("external-files").join(os(home.as_bytes()));
+        if kept.symlink_metadata().is_ok() {
+            return Ok(Applied::Done);
+        }
+        if let Some(folder) = kept.parent() {
+            plain::make_private(folder)?;
+        }
+        let bytes = self.session.vault.bytes(version.blob)?;
+        plain::publish(&kept, &bytes, plain::Durability::Synced)?;
+        Ok(Applied::Done)
+    }
+}
+
+/// Says what could not be done, unit by unit.
+pub fn partly(failed: &BTreeMap<RepoPath, String>) -> Failure {
+    let causes: Vec<String> =
+        failed.iter().map(|(path, cause)| format!("\n  {path}: {cause}")).collect();
+    Failure::new(
+        crate::failure::Code::Partly,
+        format!("{} of the files could not be done:{}", failed.len(), causes.concat()),
+    )
+    .hint("Everything else is in sync. Remove the cause, then run `cfgsync sync` again.")
+}

@@ -1,0 +1,112 @@
+//! cfgsync's own files: read whole, written whole, private.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::FsError;
+
+/// Makes a private folder, and those above it.
+pub fn make_private(path: &Path) -> Result<(), FsError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(FsError::on("create", path))
+}
+
+/// Returns the names in a folder, sorted; none when it is missing.
+pub fn names(folder: &Path) -> Result<Vec<Vec<u8>>, FsError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(FsError::on("list", folder)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(FsError::on("list", folder))?;
+        names.push(entry.file_name().as_bytes().to_vec());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Reads a file, none when it is missing.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>, FsError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(FsError::on("read", path)(error)),
+    }
+}
+
+/// Reads a text file, none when it is missing.
+pub fn read_text(path: &Path) -> Result<Option<String>, FsError> {
+    Ok(read(path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// How hard a published file must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// It survives a power cut.
+    Synced,
+    /// It can be made anew.
+    Relaxed,
+}
+
+/// Publishes a private file: a reader sees the old bytes or the new ones, never a mix.
+pub fn publish(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), FsError> {
+    publish_with_mode(path, bytes, durability, 0o600)
+}
+
+/// Publishes a file with a mode of its own.
+#[expect(clippy::disallowed_methods, reason = "this is the one writer of cfgsync's own files")]
+pub fn publish_with_mode(
+    path: &Path,
+    bytes: &[u8],
+    durability: Durability,
+    mode: u32,
+) -> Result<(), FsError> {
+    let draft = draft_of(path);
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&draft)
+        .map_err(FsError::on("create", &draft))?;
+    file.write_all(bytes).map_err(FsError::on("write", &draft))?;
+    if durability == Durability::Synced {
+        file.sync_all().map_err(FsError::on("sync", &draft))?;
+    }
+    fs::rename(&draft, path).map_err(FsError::on("replace", path))?;
+    match (durability, path.parent()) {
+        (Durability::Synced, Some(folder)) => sync_folder(folder),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a file of cfgsync's own; one that is missing is fine.
+#[expect(clippy::disallowed_methods, reason = "cfgsync's own files hold nothing of the user's")]
+pub fn remove(path: &Path) -> Result<(), FsError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(FsError::on("remove", path)(error)),
+    }
+}
+
+/// Makes the names in a folder durable.
+pub fn sync_folder(folder: &Path) -> Result<(), FsError> {
+    File::open(folder).and_then(|file| file.sync_all()).map_err(FsError::on("sync", folder))
+}
+
+/// The draft of a file of ours has one fixed name: only the holder of the lock writes it, so one
+/// left behind by a killed run is simply written over.
+fn draft_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    path.with_file_name(name)
+}

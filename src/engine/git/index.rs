@@ -1,0 +1,145 @@
+//! The index, moved to a plan's tree path by path, with what the user staged left alone.
+//!
+//! The new index is written in the state folder and linked to `index.lock`: a lock left behind by
+//! a killed run is provably ours, because it is the same inode.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use cfgsync_core::tree::Tree;
+use git2::{Index, IndexEntry, IndexTime};
+
+use super::worktree::Worktree;
+use super::{GitError, trees};
+use crate::failure::{Code, Failure, Outcome};
+use crate::fs::dir::os;
+use crate::fs::{FsError, plain};
+
+/// The trees between which the index moves.
+#[derive(Debug, Clone, Copy)]
+pub struct Move<'a> {
+    /// What the branch held.
+    pub from: &'a Tree,
+    /// What it will hold.
+    pub to: &'a Tree,
+    /// What the working tree holds, whose staged twin is no partial staging.
+    pub ours: &'a Tree,
+}
+
+/// Moves the index.
+pub fn update(worktree: &Worktree, draft: &Path, trees: Move<'_>) -> Outcome<()> {
+    let place = worktree.git_folder().join("index");
+    prepare(&place, draft)?;
+    let failed = || GitError::on(format!("write {}", draft.display()));
+    let mut index = Index::open(draft).map_err(failed())?;
+    if edit(&mut index, trees).map_err(failed())? == Edit::None {
+        return Ok(plain::remove(draft)?);
+    }
+    index.write().map_err(failed())?;
+    drop(index);
+    fs::File::open(draft).and_then(|file| file.sync_all()).map_err(FsError::on("sync", draft))?;
+    install(draft, &place)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Edit {
+    None,
+    Some,
+}
+
+/// Copies the index aside. The draft may share its inode with the index, so it is removed first.
+fn prepare(place: &Path, draft: &Path) -> Outcome<()> {
+    plain::remove(draft)?;
+    match plain::read(place)? {
+        Some(bytes) if !bytes.is_empty() => Ok(plain::publish(draft, &bytes, plain::Durability::Relaxed)?),
+        _ => Ok(()),
+    }
+}
+
+fn edit(index: &mut Index, trees: Move<'_>) -> Result<Edit, git2::Error> {
+    let [from, to, ours] = [trees.from, trees.to, trees.ours].map(trees::entries);
+    let mut edited = Edit::None;
+    let mut paths: Vec<&Vec<u8>> = from.keys().chain(to.keys()).collect();
+    paths.sort();
+    paths.dedup();
+    for path in paths {
+        let staged = index.get_path(Path::new(os(path)), 0);
+        let staged = staged.map(|entry| (entry.id, entry.mode));
+        let wanted = to.get(path).copied();
+        let is_users_own = staged != from.get(path).copied()
+            && staged != ours.get(path).copied()
+            && staged != wanted;
+        if is_users_own || staged == wanted {
+            continue;
+        }
+        edited = Edit::Some;
+        match wanted {
+            Some((id, mode)) => index.add(&entry(path, id, mode))?,
+            None => index.remove(Path::new(os(path)), 0)?,
+        }
+    }
+    Ok(edited)
+}
+
+/// An entry that claims nothing about the state of its file, so that Git looks at the file itself.
+fn entry(path: &[u8], id: git2::Oid, mode: u32) -> IndexEntry {
+    IndexEntry {
+        ctime: IndexTime::new(0, 0),
+        mtime: IndexTime::new(0, 0),
+        dev: 0,
+        ino: 0,
+        mode,
+        uid: 0,
+        gid: 0,
+        file_size: 0,
+        id,
+        flags: 0,
+        flags_extended: 0,
+        path: path.to_vec(),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "Git's own way of replacing its index, lock included")]
+fn install(draft: &Path, place: &Path) -> Outcome<()> {
+    let lock = lock_of(place);
+    let linked = fs::hard_link(draft, &lock).or_else(|error| match error.kind() {
+        std::io::ErrorKind::CrossesDevices => copy_new(draft, &lock),
+        _ => Err(error),
+    });
+    linked.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Failure::new(Code::Foreign, format!("another git holds {}", lock.display()))
+                .hint("Run `cfgsync sync` again when it is done.")
+        }
+        _ => FsError::on("create", &lock)(error).into(),
+    })?;
+    fs::rename(&lock, place).map_err(FsError::on("replace", place))?;
+    if let Some(folder) = place.parent() {
+        plain::sync_folder(folder)?;
+    }
+    Ok(plain::remove(draft)?)
+}
+
+fn copy_new(draft: &Path, lock: &Path) -> std::io::Result<()> {
+    let mut target = fs::File::create_new(lock)?;
+    std::io::copy(&mut fs::File::open(draft)?, &mut target)?;
+    target.sync_all()
+}
+
+fn lock_of(place: &Path) -> PathBuf {
+    place.with_extension("lock")
+}
+
+/// Removes an index lock that a killed run of ours left behind, and only such a one.
+pub fn recover(git_folder: &Path, draft: &Path) -> Outcome<()> {
+    let lock = git_folder.join("index.lock");
+    let inode = |path: &Path| fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    if let (Some(lock_inode), Some(draft_inode)) = (inode(&lock), inode(draft))
+        && lock_inode == draft_inode
+    {
+        plain::remove(&lock)?;
+    }
+    plain::remove(draft)?;
+    Ok(plain::remove(&lock_of(draft))?)
+}

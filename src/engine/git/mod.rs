@@ -1,0 +1,81 @@
+//! Git, behind a façade: the only folder that names `git2`, so that everything cfgsync asks of Git
+//! can be read in one place, and every error says what was tried.
+
+pub mod branch;
+pub mod index;
+pub mod program;
+pub mod remote;
+pub mod trees;
+pub mod vault;
+pub mod worktree;
+
+use git2::{Oid, Repository};
+
+use crate::failure::{Code, Failure};
+
+/// A commit's name, as it is written in messages and files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CommitId(pub Oid);
+
+impl CommitId {
+    /// Reads forty hex digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        Oid::from_str(text.trim()).ok().filter(|oid| !oid.is_zero()).map(Self)
+    }
+}
+
+impl std::fmt::Display for CommitId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A call on Git's library that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action}: {}", source.message())]
+pub struct GitError {
+    action: String,
+    source: git2::Error,
+}
+
+impl GitError {
+    /// Returns a closure that adds what was tried to an error.
+    pub fn on(action: impl Into<String>) -> impl FnOnce(git2::Error) -> Self {
+        let action = action.into();
+        move |source| Self { action, source }
+    }
+}
+
+impl From<GitError> for Failure {
+    fn from(error: GitError) -> Self {
+        let (code, hint) = match error.source.code() {
+            git2::ErrorCode::Locked => {
+                (Code::Foreign, "Another git is at work here; run the command again when it is done.")
+            }
+            git2::ErrorCode::Owner => {
+                (Code::Refused, "The repository belongs to another user; check who owns it.")
+            }
+            _ => (Code::Error, "`git fsck` in the repository says more; nothing was lost."),
+        };
+        Self::new(code, &error).hint(hint)
+    }
+}
+
+/// Asks the library to make every object and ref durable before it says so.
+pub fn make_durable() {
+    #[expect(unsafe_code, reason = "git2 does not wrap this option")]
+    // SAFETY: the option takes one int and writes a process-wide flag; it is set once, before any
+    // other thread exists.
+    unsafe {
+        libgit2_sys::git_libgit2_opts(libgit2_sys::GIT_OPT_ENABLE_FSYNC_GITDIR as i32, 1);
+    }
+}
+
+/// Returns the commit a ref names, none when there is no such ref.
+pub fn ref_target(repository: &Repository, name: &str) -> Result<Option<CommitId>, GitError> {
+    match repository.refname_to_id(name) {
+        Ok(id) => Ok(Some(CommitId(id))),
+        Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(GitError::on(format!("read {name}"))(error)),
+    }
+}

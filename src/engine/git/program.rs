@@ -1,0 +1,211 @@
+//! The `git` program: how it is started, bounded, and heard.
+//!
+//! Whatever goes over the network goes through it, because it alone knows the user's ssh, proxies
+//! and credentials. It can never ask anybody anything from the background, never starts a
+//! background job of its own, and never outlives its deadline.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::failure::{Failure, Outcome};
+use crate::fs::FsError;
+
+/// Options of every call: nothing in the background, no hooks, no fsmonitor, no other repository,
+/// slow transfers end.
+const OPTIONS: [&str; 12] = [
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "core.fsync=all",
+    "fetch.writeCommitGraph=false",
+    "submodule.recurse=false",
+    "protocol.ext.allow=never",
+    "transfer.fsckObjects=true",
+    "http.lowSpeedLimit=1000",
+    "http.lowSpeedTime=15",
+    "core.quotePath=true",
+];
+
+/// Variables that would point Git at another repository or another configuration.
+const FOREIGN: [&str; 10] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+];
+
+/// Appended to the user's own ssh command.
+const SSH_PATIENCE: &str =
+    "-oConnectTimeout=10 -oServerAliveInterval=5 -oServerAliveCountMax=3";
+
+/// How long a call has to end once it was asked to.
+const MERCY: Duration = Duration::from_secs(2);
+
+/// Who may be asked for a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manners {
+    /// A person at the terminal.
+    Ask,
+    /// Nobody.
+    Silent,
+}
+
+/// How a call of the program is bounded.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Who may be asked.
+    pub manners: Manners,
+    /// When the call and its children are ended.
+    pub deadline: Duration,
+}
+
+/// What the program said.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its exit code; none when it was ended by a signal.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained about.
+    pub stderr: String,
+    /// True when its deadline passed.
+    pub is_late: bool,
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdout: File,
+    stderr: File,
+    done: mpsc::Sender<()>,
+    watchdog: JoinHandle<bool>,
+}
+
+/// Runs `git` in a repository, to its end.
+pub fn run(
+    folder: &Path,
+    ssh: Option<&str>,
+    limits: Limits,
+    scratch: &Path,
+    arguments: &[&str],
+) -> Outcome<Answer> {
+    start(folder, ssh, limits, scratch, arguments)?.finish()
+}
+
+/// Starts `git` in a repository.
+pub fn start(
+    folder: &Path,
+    ssh: Option<&str>,
+    limits: Limits,
+    scratch: &Path,
+    arguments: &[&str],
+) -> Outcome<Running> {
+    let mut command = Command::new("git");
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
+    command.arg("-C").arg(folder);
+    for option in OPTIONS {
+        command.args(["-c", option]);
+    }
+    command.env("LC_ALL", "C").env("GIT_PAGER", "cat").env("GIT_EDITOR", "false");
+    if let Some(ssh) = ssh {
+        let batch = if limits.manners == Manners::Silent { "-oBatchMode=yes " } else { "" };
+        command.env("GIT_SSH_COMMAND", format!("{ssh} {batch}{SSH_PATIENCE}"));
+    }
+    if limits.manners == Manners::Silent {
+        command
+            .args(["-c", "credential.interactive=false"])
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_ASKPASS", "")
+            .env("SSH_ASKPASS_REQUIRE", "never")
+            .env("GCM_INTERACTIVE", "never")
+            .process_group(0);
+    }
+    command.args(arguments).stdin(Stdio::null());
+    bounded(command, limits, scratch)
+}
+
+/// Output goes to files: a helper that outlives Git may keep a pipe open for ever.
+fn bounded(mut command: Command, limits: Limits, scratch: &Path) -> Outcome<Running> {
+    let (stdout, stderr) = (scratch_file(scratch)?, scratch_file(scratch)?);
+    command.stdout(copy_of(&stdout, scratch)?).stderr(copy_of(&stderr, scratch)?);
+    let child = command.spawn().map_err(|error| {
+        Failure::error(format!("could not start the `git` program: {error}"))
+            .hint("Install git, or put it on PATH.")
+    })?;
+    let target = i32::try_from(child.id()).map_or(Pid::this(), Pid::from_raw);
+    let (done, waiting) = mpsc::channel();
+    let watchdog = std::thread::spawn(move || watch(&waiting, target, limits));
+    Ok(Running { child, stdout, stderr, done, watchdog })
+}
+
+/// Ends the call when its deadline passes, and says whether it did.
+fn watch(waiting: &mpsc::Receiver<()>, target: Pid, limits: Limits) -> bool {
+    let is_group = limits.manners == Manners::Silent;
+    let is_late = waiting.recv_timeout(limits.deadline) == Err(RecvTimeoutError::Timeout);
+    if is_late {
+        end(target, is_group, Signal::SIGTERM);
+        if waiting.recv_timeout(MERCY) == Err(RecvTimeoutError::Timeout) {
+            end(target, is_group, Signal::SIGKILL);
+        }
+    }
+    is_late
+}
+
+impl Running {
+    /// Waits for the end, and hears what was said.
+    pub fn finish(mut self) -> Outcome<Answer> {
+        let status = self.child.wait().map_err(|error| {
+            Failure::error(format!("could not wait for the `git` program: {error}"))
+        })?;
+        drop(self.done);
+        let is_late = self.watchdog.join().unwrap_or(false);
+        let (stdout, stderr) = (text_of(&mut self.stdout)?, text_of(&mut self.stderr)?);
+        Ok(Answer { code: status.code(), stdout, stderr, is_late })
+    }
+}
+
+fn end(target: Pid, is_group: bool, signal: Signal) {
+    // It may have ended a moment ago; then there is nobody to hear the signal.
+    let _ = if is_group { killpg(target, signal) } else { nix::sys::signal::kill(target, signal) };
+}
+
+/// Opens a file without a name.
+#[expect(clippy::disallowed_methods, reason = "the file is ours, and held open without its name")]
+fn scratch_file(folder: &Path) -> Outcome<File> {
+    let path = folder.join("git-output");
+    let mut options = File::options();
+    let file = options.read(true).write(true).create(true).truncate(true);
+    let file = file.open(&path).map_err(FsError::on("create", &path))?;
+    std::fs::remove_file(&path).map_err(FsError::on("remove", &path))?;
+    Ok(file)
+}
+
+fn copy_of(file: &File, folder: &Path) -> Outcome<File> {
+    Ok(file.try_clone().map_err(FsError::on("share", folder))?)
+}
+
+fn text_of(file: &mut File) -> Outcome<String> {
+    let mut bytes = Vec::new();
+    let read = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
+    read.map_err(|error| Failure::error(format!("could not read what git printed: {error}")))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,215 @@
+//! Fetch and push, and what went wrong when they did.
+
+use std::time::Duration;
+
+use super::program::{Answer, Limits, Manners, Running, run, start};
+use super::worktree::{UPSTREAM, Worktree};
+use super::{CommitId, GitError};
+use crate::failure::{Code, Failure, Outcome};
+use std::path::Path;
+
+/// How long one connection may take.
+const DEADLINE: Duration = Duration::from_secs(45);
+
+/// A remote, as one run talks to it.
+#[derive(Debug)]
+pub struct Remote<'a> {
+    worktree: &'a Worktree,
+    /// Its name in the repository's configuration.
+    name: &'a str,
+    branch: &'a str,
+    ssh: Option<String>,
+    manners: Manners,
+    scratch: &'a Path,
+}
+
+/// What fetching found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetched {
+    /// The branch, at this commit.
+    Tip(CommitId),
+    /// A remote that does not have the branch.
+    NoBranch,
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// The remote has it.
+    Done,
+    /// Somebody else was faster.
+    Refused,
+}
+
+impl<'a> Remote<'a> {
+    /// A remote of a repository. `ssh` is the user's own ssh command, where it is OpenSSH.
+    pub fn new(
+        worktree: &'a Worktree,
+        name: &'a str,
+        branch: &'a str,
+        ssh: Option<String>,
+        manners: Manners,
+        scratch: &'a Path,
+    ) -> Self {
+        Self { worktree, name, branch, ssh, manners, scratch }
+    }
+
+    /// Starts to fetch the branch into a ref of cfgsync's own.
+    pub fn start_fetch(&self) -> Outcome<Running> {
+        let refspec = format!("+refs/heads/{}:{UPSTREAM}", self.branch);
+        self.start(&[
+            "fetch",
+            "--quiet",
+            "--no-write-fetch-head",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--no-auto-maintenance",
+            "--refmap=",
+            "--end-of-options",
+            self.name,
+            &refspec,
+        ])
+    }
+
+    /// Waits for a fetch, and says what it found.
+    pub fn finish_fetch(&self, fetch: Running) -> Outcome<Fetched> {
+        let answer = fetch.finish()?;
+        if answer.code == Some(0) {
+            let tip = self.worktree.upstream()?;
+            return tip.map(Fetched::Tip).ok_or_else(|| {
+                Failure::error(format!("git fetched {} but set no ref", self.name))
+            });
+        }
+        if answer.stderr.contains("couldn't find remote ref") {
+            return Ok(Fetched::NoBranch);
+        }
+        Err(self.failure("fetch from", &answer))
+    }
+
+    /// Pushes a commit, if the remote's branch still is what we saw last.
+    pub fn push(&self, commit: CommitId, expecting: Option<CommitId>) -> Outcome<Pushed> {
+        let expected = expecting.map(|tip| tip.to_string()).unwrap_or_default();
+        let lease = format!("--force-with-lease=refs/heads/{}:{expected}", self.branch);
+        let refspec = format!("{commit}:refs/heads/{}", self.branch);
+        let push = self.start(&[
+            "push",
+            "--porcelain",
+            "--no-recurse-submodules",
+            &lease,
+            "--end-of-options",
+            self.name,
+            &refspec,
+        ])?;
+        let answer = push.finish()?;
+        if answer.code == Some(0) {
+            self.worktree.set_upstream(commit)?;
+            return Ok(Pushed::Done);
+        }
+        let verdict = answer.stdout.lines().find(|line| line.starts_with('!')).unwrap_or_default();
+        let is_race = ["(stale info)", "(fetch first)", "(non-fast-forward)", "failed to update ref"]
+            .iter()
+            .any(|reason| verdict.contains(reason))
+            || (verdict.contains("[remote rejected]") && verdict.contains("lock"));
+        if is_race { Ok(Pushed::Refused) } else { Err(self.failure("push to", &answer)) }
+    }
+
+    fn start(&self, arguments: &[&str]) -> Outcome<Running> {
+        let limits = Limits { manners: self.manners, deadline: DEADLINE };
+        start(self.worktree.root(), self.ssh.as_deref(), limits, self.scratch, arguments)
+    }
+
+    fn failure(&self, action: &str, answer: &Answer) -> Failure {
+        let url = self.worktree.remote_url(self.name).unwrap_or_else(|| self.name.to_owned());
+        failure(&format!("could not {action} {}", without_password(&url)), answer)
+    }
+}
+
+/// Asks a remote for its default branch, before there is a repository.
+pub fn default_branch(url: &str, folder: &Path, manners: Manners, scratch: &Path) -> Outcome<Option<String>> {
+    let ssh = user_ssh(None);
+    let limits = Limits { manners, deadline: DEADLINE };
+    let arguments = ["ls-remote", "--symref", "--end-of-options", url, "HEAD", "refs/heads/*"];
+    let answer = run(folder, ssh.as_deref(), limits, scratch, &arguments)?;
+    if answer.code != Some(0) {
+        return Err(failure(&format!("could not read {}", without_password(url)), &answer));
+    }
+    let named = answer.stdout.lines().find_map(|line| {
+        let rest = line.strip_prefix("ref: refs/heads/")?;
+        rest.split_once('\t').map(|(branch, _)| branch.to_owned())
+    });
+    let branches: Vec<&str> = answer
+        .stdout
+        .lines()
+        .filter_map(|line| line.split_once("\trefs/heads/").map(|(_, branch)| branch))
+        .collect();
+    let exists = |branch: &String| branches.contains(&branch.as_str());
+    let only = match branches[..] {
+        [branch] => Some(branch.to_owned()),
+        _ => branches.iter().find(|branch| matches!(**branch, "main" | "master")).map(|b| (*b).to_owned()),
+    };
+    Ok(named.filter(exists).or(only))
+}
+
+/// Returns the user's own ssh command, where it is one that takes OpenSSH's options.
+pub fn user_ssh(configured: Option<String>) -> Option<String> {
+    crate::context::variable("GIT_SSH_COMMAND").or(configured).or_else(|| {
+        crate::context::variable("GIT_SSH").is_none().then(|| "ssh".to_owned())
+    })
+}
+
+/// Says what went wrong in one sentence, with the next step.
+fn failure(what: &str, answer: &Answer) -> Failure {
+    if answer.is_late {
+        return Failure::new(Code::Offline, format!("{what}: it did not answer in time"))
+            .hint("Your changes are kept here and are sent by the next `cfgsync sync`.");
+    }
+    let stderr = answer.stderr.as_str();
+    let last = stderr
+        .lines()
+        .rev()
+        .map(|line| line.trim_start_matches("remote: ").trim())
+        .find(|line| line.starts_with("fatal:") || line.starts_with("error:") || line.starts_with("ssh:"))
+        .unwrap_or_else(|| stderr.lines().next_back().unwrap_or("git gave no reason"));
+    let reason: String = last.chars().filter(|c| !c.is_control()).take(200).collect();
+    let says = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
+    let cause = format!("{what}: {reason}");
+    if says(&["Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"]) {
+        return Failure::new(Code::Authentication, cause)
+            .hint("Connect once by hand (`ssh <host>`) and check the host's key.");
+    }
+    if says(&["Permission denied", "Authentication failed", "could not read Username", "could not read Password", "terminal prompts disabled", "access denied"]) {
+        return Failure::new(Code::Authentication, cause)
+            .hint("Run `cfgsync sync` in a terminal, where you can be asked.");
+    }
+    if says(&["hook declined", "pre-receive", "protected branch"]) {
+        return Failure::error(cause).hint("The server's own rules refused the change; see its message.");
+    }
+    if says(&["No space left", "unable to create temporary", "disk quota"]) {
+        return Failure::error(cause).hint("The server is out of space; free some there.");
+    }
+    if says(&["does not appear to be a git repository", "not found", "does not exist", "not exist", "no such repository"])
+        && !says(&["Could not resolve", "Name or service not known"])
+    {
+        return Failure::error(cause).hint(
+            "Check the address (`git remote -v` in the repository). Nothing was deleted here.",
+        );
+    }
+    Failure::new(Code::Offline, cause)
+        .hint("Your changes are kept here and are sent by the next `cfgsync sync`.")
+}
+
+/// Takes user and password out of an address before it is shown.
+pub fn without_password(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => match rest.split_once('@') {
+            Some((_, host)) if !scheme.contains("ssh") => format!("{scheme}://{host}"),
+            _ => url.to_owned(),
+        },
+        None => url.to_owned(),
+    }
+}
+
+/// Returns what an error of the library is called where a remote is meant.
+pub fn remote_error(name: &str) -> impl FnOnce(git2::Error) -> GitError {
+    GitError::on(format!("set up the remote {name}"))
+}

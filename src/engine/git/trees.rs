@@ -1,0 +1,213 @@
+//! Trees between Git's objects and plain data.
+
+use std::collections::{BTreeMap, HashMap};
+
+use cfgsync_core::manifest::{MANIFEST, Manifest};
+use cfgsync_core::path::{EXTERNAL, RepoPath};
+use cfgsync_core::tree::{MODES, Opaque, Tree};
+use cfgsync_core::unit::{BlobId, Kind, Mode, Version};
+use git2::{ObjectType, Oid, Repository};
+
+use super::GitError;
+use crate::failure::{Code, Failure, Outcome};
+
+const FILE: i32 = 0o100_644;
+const EXECUTABLE: i32 = 0o100_755;
+const LINK: i32 = 0o120_000;
+const FOLDER: i32 = 0o040_000;
+
+/// Returns the library's name of a blob.
+pub fn oid(blob: BlobId) -> Oid {
+    Oid::from_bytes(&blob.0).unwrap_or(Oid::ZERO_SHA1)
+}
+
+/// Returns our name of a blob.
+pub fn blob_id(oid: Oid) -> BlobId {
+    BlobId(oid.as_bytes().try_into().unwrap_or_default())
+}
+
+/// Returns the bytes of a blob.
+pub fn read_blob(repository: &Repository, blob: BlobId) -> Result<Vec<u8>, GitError> {
+    let blob = repository.find_blob(oid(blob)).map_err(GitError::on(format!("read blob {blob}")))?;
+    Ok(blob.content().to_vec())
+}
+
+/// Reads a tree. A path that could not lie on any disk is refused: such a tree is no accident.
+pub fn read(repository: &Repository, tree: Oid) -> Outcome<Tree> {
+    let mut result = Tree::default();
+    let mut own_files = OwnFiles::default();
+    read_folder(repository, tree, &[], &mut result, &mut own_files)?;
+    let text = |blob: Option<Oid>| -> Outcome<String> {
+        let Some(blob) = blob else { return Ok(String::new()) };
+        let bytes = read_blob(repository, blob_id(blob))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    result.apply_modes(&text(own_files.modes)?);
+    result.manifest = parse_manifest(&text(own_files.manifest)?)?;
+    Ok(result)
+}
+
+/// Reads a manifest's text.
+pub fn parse_manifest(text: &str) -> Outcome<Manifest> {
+    Manifest::parse(text).map_err(|error| {
+        Failure::new(Code::Refused, format!("could not read {MANIFEST}: {error}"))
+            .hint("Mend the line, or update cfgsync on this machine.")
+    })
+}
+
+#[derive(Default)]
+struct OwnFiles {
+    manifest: Option<Oid>,
+    modes: Option<Oid>,
+}
+
+fn read_folder(
+    repository: &Repository,
+    tree: Oid,
+    prefix: &[u8],
+    result: &mut Tree,
+    own_files: &mut OwnFiles,
+) -> Outcome<()> {
+    let tree = repository.find_tree(tree).map_err(GitError::on(format!("read tree {tree}")))?;
+    for entry in &tree {
+        let raw = [prefix, entry.name_bytes()].concat();
+        let path = RepoPath::new(raw.clone()).map_err(|cause| {
+            let shown = String::from_utf8_lossy(&raw).escape_debug().to_string();
+            Failure::new(Code::Refused, format!("upstream holds the path {shown}: {cause}"))
+                .hint("Look at the remote: such a path is no accident. Nothing was changed here.")
+        })?;
+        let filemode = entry.filemode_raw();
+        let is_external = raw.starts_with(EXTERNAL.as_bytes()) && path.home().is_some();
+        match filemode {
+            FOLDER => {
+                let folder = [raw.as_slice(), b"/"].concat();
+                read_folder(repository, entry.id(), &folder, result, own_files)?;
+            }
+            _ if raw == MANIFEST.as_bytes() => own_files.manifest = Some(entry.id()),
+            _ if raw == MODES.as_bytes() => own_files.modes = Some(entry.id()),
+            LINK if !is_external => {
+                result.units.insert(path, Version::link(blob_id(entry.id())));
+            }
+            0o100_000..=0o100_777 => {
+                let mode = if filemode & 0o100 != 0 { Mode::EXECUTABLE } else { Mode::FILE };
+                result.units.insert(path, Version::file(mode, blob_id(entry.id())));
+            }
+            _ => {
+                result.opaque.insert(raw, Opaque { filemode, id: blob_id(entry.id()) });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One folder on its way into a Git tree.
+#[derive(Default)]
+struct Folder {
+    entries: BTreeMap<Vec<u8>, (Oid, i32)>,
+    folders: BTreeMap<Vec<u8>, Folder>,
+}
+
+impl Folder {
+    fn insert(&mut self, path: &[u8], id: Oid, filemode: i32) {
+        match path.iter().position(|byte| *byte == b'/') {
+            Some(cut) => {
+                let folder = self.folders.entry(path[..cut].to_vec()).or_default();
+                folder.insert(&path[cut + 1..], id, filemode);
+            }
+            None => {
+                self.entries.insert(path.to_vec(), (id, filemode));
+            }
+        }
+    }
+
+    fn write(&self, repository: &Repository) -> Result<Oid, git2::Error> {
+        let mut builder = repository.treebuilder(None)?;
+        for (name, (id, filemode)) in &self.entries {
+            builder.insert(name.as_slice(), *id, *filemode)?;
+        }
+        for (name, folder) in &self.folders {
+            builder.insert(name.as_slice(), folder.write(repository)?, FOLDER)?;
+        }
+        builder.write()
+    }
+}
+
+/// Writes a tree, its manifest and its modes. The blobs of its units must be there already.
+pub fn write(repository: &Repository, tree: &Tree) -> Result<Oid, GitError> {
+    let mut root = Folder::default();
+    for (path, version) in &tree.units {
+        let filemode = match (version.kind, version.mode.is_executable()) {
+            (Kind::Link, _) => LINK,
+            (Kind::File, true) => EXECUTABLE,
+            (Kind::File, false) => FILE,
+        };
+        root.insert(path.as_bytes(), oid(version.blob), filemode);
+    }
+    for (path, entry) in &tree.opaque {
+        root.insert(path, oid(entry.id), entry.filemode);
+    }
+    for (place, text) in own_files(tree) {
+        let blob = repository.blob(text.as_bytes()).map_err(GitError::on(format!("store {place}")))?;
+        root.insert(place.as_bytes(), blob, FILE);
+    }
+    root.write(repository).map_err(GitError::on("write a tree"))
+}
+
+/// Returns the committed files of cfgsync's own, with their text. A manifest without marks and
+/// modes that Git keeps need no file.
+pub fn own_files(tree: &Tree) -> Vec<(&'static str, String)> {
+    let mut files = Vec::new();
+    if tree.manifest != Manifest::default() {
+        files.push((MANIFEST, tree.manifest.format()));
+    }
+    let modes = tree.format_modes();
+    if !modes.is_empty() {
+        files.push((MODES, modes));
+    }
+    files
+}
+
+/// Returns every entry of a Git tree with its raw path, mode and object.
+pub fn entries(tree: &Tree) -> HashMap<Vec<u8>, (Oid, u32)> {
+    let units = tree.units.iter().map(|(path, version)| {
+        let filemode = match (version.kind, version.mode.is_executable()) {
+            (Kind::Link, _) => LINK,
+            (Kind::File, true) => EXECUTABLE,
+            (Kind::File, false) => FILE,
+        };
+        (path.as_bytes().to_vec(), (oid(version.blob), filemode.unsigned_abs()))
+    });
+    let opaque = tree
+        .opaque
+        .iter()
+        .map(|(path, entry)| (path.clone(), (oid(entry.id), entry.filemode.unsigned_abs())));
+    let own = own_files(tree).into_iter().map(|(place, text)| {
+        let id = oid(crate::fs::look::blob_id(text.as_bytes()));
+        (place.as_bytes().to_vec(), (id, FILE.unsigned_abs()))
+    });
+    units.chain(opaque).chain(own).collect()
+}
+
+/// Copies a tree and everything below it that the other store does not have. A tree that is there
+/// has all of its contents, because contents are always written first.
+pub fn copy(from: &Repository, to: &Repository, tree: Oid) -> Result<(), GitError> {
+    let failed = || GitError::on(format!("copy tree {tree}"));
+    let (source, target) = (from.odb().map_err(failed())?, to.odb().map_err(failed())?);
+    if target.exists(tree) {
+        return Ok(());
+    }
+    let folder = from.find_tree(tree).map_err(failed())?;
+    for entry in &folder {
+        match entry.kind() {
+            Some(ObjectType::Tree) => copy(from, to, entry.id())?,
+            Some(ObjectType::Blob) if !target.exists(entry.id()) => {
+                let blob = source.read(entry.id()).map_err(failed())?;
+                target.write(ObjectType::Blob, blob.data()).map_err(failed())?;
+            }
+            _ => {}
+        }
+    }
+    let raw = source.read(tree).map_err(failed())?;
+    target.write(ObjectType::Tree, raw.data()).map_err(failed())?;
+    Ok(())
+}

@@ -1,0 +1,266 @@
+//! The vault: a Git store outside the repository that only cfgsync writes.
+//!
+//! It holds a snapshot of every state this machine's files were in when a command changed them,
+//! what both sides last agreed on, the three versions of every held unit, and late writes to
+//! displaced files. Deleting or damaging the repository does not touch it.
+
+use std::path::Path;
+
+use cfgsync_core::agree::LastRun;
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::plan::Held;
+use cfgsync_core::tree::Tree;
+use cfgsync_core::unit::{BlobId, Kind, Version};
+use git2::{ErrorCode, Odb, Oid, Repository, RepositoryInitOptions, Signature, Time};
+
+use super::{CommitId, GitError, ref_target, trees};
+use crate::failure::Outcome;
+use cfgsync_core::time::UnixTime;
+
+const AGREED: &str = "refs/cfgsync/agreed";
+const LATEST: &str = "refs/cfgsync/latest";
+const SNAPSHOTS: &str = "refs/cfgsync/snapshots";
+const HELD: &str = "refs/cfgsync/held";
+const LATE: &str = "refs/cfgsync/late-writes";
+
+/// Objects kept in memory are preferred to those on disk.
+const FIRST: i32 = 1000;
+
+/// The vault.
+pub struct Vault {
+    repository: Repository,
+    at: UnixTime,
+}
+
+/// What the last run left behind, with the commit of upstream it saw.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// The trees.
+    pub run: LastRun,
+    /// Upstream's tip then; none without a remote.
+    pub upstream: Option<CommitId>,
+}
+
+impl Vault {
+    /// Opens the vault, and makes it where it is missing.
+    pub fn open(path: &Path, at: UnixTime) -> Outcome<Self> {
+        let repository = match Repository::open_bare(path) {
+            Ok(repository) => repository,
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                let mut options = RepositoryInitOptions::new();
+                options.bare(true).external_template(false);
+                Repository::init_opts(path, &options)
+                    .map_err(GitError::on(format!("make the vault {}", path.display())))?
+            }
+            Err(error) => {
+                return Err(GitError::on(format!("open the vault {}", path.display()))(error).into());
+            }
+        };
+        Ok(Self { repository, at })
+    }
+
+    /// Opens the vault so that whatever is written stays in memory and is gone with it.
+    pub fn rehearse(path: &Path, at: UnixTime) -> Outcome<Self> {
+        let failed = || GitError::on("open the vault for looking");
+        let repository = match Repository::open_bare(path) {
+            Ok(repository) => repository,
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                let store = Odb::new().map_err(failed())?;
+                Repository::from_odb(store).map_err(failed())?
+            }
+            Err(error) => return Err(failed()(error).into()),
+        };
+        let store = repository.odb().map_err(failed())?;
+        store.add_new_mempack_backend(FIRST).map_err(failed())?;
+        drop(store);
+        Ok(Self { repository, at })
+    }
+
+    /// Returns the store itself, for copying objects.
+    pub fn store(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// Stores bytes.
+    pub fn put(&self, bytes: &[u8]) -> Outcome<BlobId> {
+        let id = self.repository.blob(bytes).map_err(GitError::on("store a file in the vault"))?;
+        Ok(trees::blob_id(id))
+    }
+
+    /// Returns the bytes of a version.
+    pub fn bytes(&self, blob: BlobId) -> Outcome<Vec<u8>> {
+        Ok(trees::read_blob(&self.repository, blob)?)
+    }
+
+    /// Returns the size of a blob, none when the vault does not have it.
+    pub fn size(&self, blob: BlobId) -> Option<usize> {
+        let store = self.repository.odb().ok()?;
+        store.read_header(trees::oid(blob)).ok().map(|(size, _)| size)
+    }
+
+    /// Writes a tree whose blobs are in the vault.
+    pub fn write(&self, tree: &Tree) -> Outcome<Oid> {
+        Ok(trees::write(&self.repository, tree)?)
+    }
+
+    /// Reads a tree of the vault.
+    pub fn read(&self, tree: Oid) -> Outcome<Tree> {
+        trees::read(&self.repository, tree)
+    }
+
+    /// Returns the tree of the newest snapshot.
+    pub fn latest(&self) -> Outcome<Option<Oid>> {
+        let Some(commit) = self.target(LATEST)? else { return Ok(None) };
+        let commit = self.repository.find_commit(commit.0);
+        Ok(Some(commit.map_err(GitError::on("read the newest snapshot"))?.tree_id()))
+    }
+
+    /// Keeps a state of this machine's files for good. `beside` is the working tree where it
+    /// differs from what people see.
+    pub fn snapshot(&self, seen: Oid, beside: Option<Oid>, reason: &str) -> Outcome<()> {
+        let parents: Vec<Oid> = match beside {
+            Some(tree) => vec![self.commit(tree, "the working tree beside it", &[])?],
+            None => Vec::new(),
+        };
+        let number = self.next_number()?;
+        let message = format!("{reason}\n\nnumber {number}\n");
+        let commit = self.commit(seen, &message, &parents)?;
+        self.set(&format!("{SNAPSHOTS}/{number:09}"), commit)?;
+        self.set(LATEST, commit)
+    }
+
+    fn next_number(&self) -> Outcome<u64> {
+        let Some(commit) = self.target(LATEST)? else { return Ok(1) };
+        let commit = self
+            .repository
+            .find_commit(commit.0)
+            .map_err(GitError::on("read the newest snapshot"))?;
+        let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
+        let number = message.lines().find_map(|line| line.strip_prefix("number ")?.parse().ok());
+        Ok(number.map_or(1, |number: u64| number + 1))
+    }
+
+    /// Returns what the last run left behind.
+    pub fn memory(&self) -> Outcome<Option<Memory>> {
+        let Some((agreed, upstream, tip)) = self.agreed_trees()? else { return Ok(None) };
+        let run = LastRun { agreed: self.read(agreed)?, upstream: self.read(upstream)? };
+        Ok(Some(Memory { run, upstream: tip }))
+    }
+
+    /// Returns the Git trees of what the last run left behind, and upstream's tip then.
+    pub fn agreed_trees(&self) -> Outcome<Option<(Oid, Oid, Option<CommitId>)>> {
+        let Some(commit) = self.target(AGREED)? else { return Ok(None) };
+        let failed = || GitError::on("read what was agreed last");
+        let commit = self.repository.find_commit(commit.0).map_err(failed())?;
+        let tree = commit.tree().map_err(failed())?;
+        let side = |name: &str| tree.get_name(name).map(|entry| entry.id());
+        let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
+        let tip = message.lines().find_map(|line| CommitId::parse(line.strip_prefix("upstream ")?));
+        Ok(side("agreed").zip(side("upstream")).map(|(agreed, upstream)| (agreed, upstream, tip)))
+    }
+
+    /// Remembers what both sides agree on. The last durable step of a run.
+    pub fn agree(&self, agreed: Oid, upstream: Oid, tip: Option<CommitId>) -> Outcome<()> {
+        if self.agreed_trees()? == Some((agreed, upstream, tip)) {
+            return Ok(());
+        }
+        let failed = || GitError::on("remember what was agreed");
+        let mut builder = self.repository.treebuilder(None).map_err(failed())?;
+        builder.insert("agreed", agreed, 0o040_000).map_err(failed())?;
+        builder.insert("upstream", upstream, 0o040_000).map_err(failed())?;
+        let tree = builder.write().map_err(failed())?;
+        let tip = tip.map_or_else(|| "none".to_owned(), |tip| tip.to_string());
+        let commit = self.commit(tree, &format!("agreed\n\nupstream {tip}\n"), &[])?;
+        self.set(AGREED, commit)
+    }
+
+    /// Keeps the versions of the units that are held, and lets go of those that no longer are.
+    pub fn keep_held(&self, held: &[Held]) -> Outcome<()> {
+        let name = |path: &RepoPath| {
+            let id = crate::fs::look::blob_id(path.as_bytes());
+            format!("{HELD}/{id}")
+        };
+        let wanted: Vec<String> = held.iter().map(|held| name(&held.path)).collect();
+        for known in self.refs_below(HELD)? {
+            if !wanted.contains(&known) {
+                self.unset(&known)?;
+            }
+        }
+        for (held, name) in held.iter().zip(&wanted) {
+            let tree = self.sides_tree(held)?;
+            let known = self.target(name)?.map(|commit| self.repository.find_commit(commit.0));
+            if !known.is_some_and(|commit| commit.is_ok_and(|commit| commit.tree_id() == tree)) {
+                let commit = self.commit(tree, &format!("held {}\n", held.path), &[])?;
+                self.set(name, commit)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sides_tree(&self, held: &Held) -> Outcome<Oid> {
+        let failed = || GitError::on(format!("keep the versions of {}", held.path));
+        let mut builder = self.repository.treebuilder(None).map_err(failed())?;
+        let sides = [("base", held.sides.base), ("ours", held.sides.ours), ("theirs", held.sides.theirs)];
+        for (name, version) in sides {
+            let Some(Version { kind, mode, blob }) = version else { continue };
+            let filemode = match (kind, mode.is_executable()) {
+                (Kind::Link, _) => 0o120_000,
+                (Kind::File, true) => 0o100_755,
+                (Kind::File, false) => 0o100_644,
+            };
+            builder.insert(name, trees::oid(blob), filemode).map_err(failed())?;
+        }
+        Ok(builder.write().map_err(failed())?)
+    }
+
+    fn refs_below(&self, prefix: &str) -> Outcome<Vec<String>> {
+        let failed = || GitError::on(format!("list {prefix}"));
+        let refs = self.repository.references_glob(&format!("{prefix}/*")).map_err(failed())?;
+        let names = refs.flatten().filter_map(|found| found.name().ok().map(str::to_owned));
+        Ok(names.collect())
+    }
+
+    fn commit(&self, tree: Oid, message: &str, parents: &[Oid]) -> Outcome<Oid> {
+        let failed = || GitError::on("write to the vault");
+        let seconds = i64::try_from(self.at.seconds()).unwrap_or(0);
+        let signature = Signature::new("cfgsync", "cfgsync@localhost", &Time::new(seconds, 0));
+        let signature = signature.map_err(failed())?;
+        let tree = self.repository.find_tree(tree).map_err(failed())?;
+        let parents: Result<Vec<_>, _> =
+            parents.iter().map(|parent| self.repository.find_commit(*parent)).collect();
+        let parents = parents.map_err(failed())?;
+        let parents: Vec<_> = parents.iter().collect();
+        let commit = self.repository.commit(None, &signature, &signature, message, &tree, &parents);
+        Ok(commit.map_err(failed())?)
+    }
+
+    fn target(&self, name: &str) -> Outcome<Option<CommitId>> {
+        Ok(ref_target(&self.repository, name)?)
+    }
+
+    fn set(&self, name: &str, commit: Oid) -> Outcome<()> {
+        let moved = self.repository.reference(name, commit, true, "cfgsync");
+        moved.map(drop).map_err(|error| GitError::on(format!("move {name}"))(error).into())
+    }
+
+    fn unset(&self, name: &str) -> Outcome<()> {
+        let removed = self.repository.find_reference(name).and_then(|mut found| found.delete());
+        removed.map_err(|error| GitError::on(format!("remove {name}"))(error).into())
+    }
+}
+
+impl crate::fs::displaced::Keeper for Vault {
+    fn keep(&self, bytes: &[u8]) -> Outcome<()> {
+        if self.size(crate::fs::look::blob_id(bytes)).is_some() {
+            return Ok(());
+        }
+        let blob = self.put(bytes)?;
+        let failed = || GitError::on("keep a late write");
+        let mut builder = self.repository.treebuilder(None).map_err(failed())?;
+        builder.insert(blob.to_string(), trees::oid(blob), 0o100_644).map_err(failed())?;
+        let tree = builder.write().map_err(failed())?;
+        let parent: Vec<Oid> = self.target(LATE)?.into_iter().map(|commit| commit.0).collect();
+        let commit = self.commit(tree, "late write\n", &parent)?;
+        self.set(LATE, commit)
+    }
+}

@@ -1,0 +1,243 @@
+//! The configs repository: its branch, its refs, its rules, and whether it is ours to touch.
+
+use std::path::{Path, PathBuf};
+
+use cfgsync_core::path::RepoPath;
+use git2::{
+    AttrCheckFlags, ErrorCode, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags,
+    RepositoryState,
+};
+
+use super::{CommitId, GitError, ref_target, remote};
+use crate::failure::{Code, Failure, Outcome};
+use crate::fs::dir::os;
+
+/// Where fetched commits are kept: a ref only cfgsync writes.
+pub const UPSTREAM: &str = "refs/cfgsync/upstream";
+
+/// The configs repository.
+pub struct Worktree {
+    repository: Repository,
+    root: PathBuf,
+}
+
+impl std::fmt::Debug for Worktree {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Worktree").field(&self.root).finish()
+    }
+}
+
+/// Something of the user's that is under way in the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// What it is, as a person calls it.
+    pub what: String,
+    /// How it ends.
+    pub hint: &'static str,
+}
+
+impl Worktree {
+    /// Opens the repository at exactly this folder.
+    pub fn open(root: &Path) -> Outcome<Self> {
+        let flags = RepositoryOpenFlags::NO_SEARCH;
+        let nowhere: [&Path; 0] = [];
+        let repository = Repository::open_ext(root, flags, nowhere).map_err(|error| {
+            let hint = match error.code() {
+                ErrorCode::NotFound => "Run `cfgsync setup` to make it, or name it with --dir.",
+                ErrorCode::Owner => "Check who owns the folder; cfgsync only touches your own.",
+                _ => "`git status` in the folder says more. Nothing was changed.",
+            };
+            Failure::new(Code::Error, format!("could not open the repository {}: {}", root.display(), error.message())).hint(hint)
+        })?;
+        Ok(Self { repository, root: root.to_owned() })
+    }
+
+    /// Makes a repository, or completes one that is there.
+    pub fn init(root: &Path, branch: &str) -> Outcome<Self> {
+        let mut options = RepositoryInitOptions::new();
+        options.external_template(false).mkpath(true).initial_head(branch);
+        Repository::init_opts(root, &options)
+            .map_err(GitError::on(format!("make a repository in {}", root.display())))?;
+        Self::open(root)
+    }
+
+    /// Returns the folder of the working tree.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns Git's own folder.
+    pub fn git_folder(&self) -> &Path {
+        self.repository.path()
+    }
+
+    /// Returns the store itself, for objects and commits.
+    pub fn store(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// Returns the branch that HEAD names, none when it is detached.
+    pub fn branch(&self) -> Outcome<Option<String>> {
+        let head = self.repository.find_reference("HEAD").map_err(GitError::on("read HEAD"))?;
+        let target = head.symbolic_target().ok().flatten();
+        Ok(target.and_then(|name| name.strip_prefix("refs/heads/")).map(str::to_owned))
+    }
+
+    /// Returns the tip of a branch, none before its first commit.
+    pub fn tip(&self, branch: &str) -> Outcome<Option<CommitId>> {
+        Ok(ref_target(&self.repository, &format!("refs/heads/{branch}"))?)
+    }
+
+    /// Returns the upstream commit that was fetched last.
+    pub fn upstream(&self) -> Outcome<Option<CommitId>> {
+        Ok(ref_target(&self.repository, UPSTREAM)?)
+    }
+
+    /// Remembers that upstream is at this commit.
+    pub fn set_upstream(&self, commit: CommitId) -> Outcome<()> {
+        let moved = self.repository.reference(UPSTREAM, commit.0, true, "cfgsync");
+        Ok(moved.map(drop).map_err(GitError::on(format!("move {UPSTREAM}")))?)
+    }
+
+    /// Returns what of the user's is under way, if anything. `branch` is the one that is synced.
+    pub fn foreign(&self, branch: &str) -> Outcome<Option<Foreign>> {
+        let found = |what: String, hint| Ok(Some(Foreign { what, hint }));
+        let state = match self.repository.state() {
+            RepositoryState::Clean => None,
+            RepositoryState::Merge => Some("a merge"),
+            RepositoryState::Revert | RepositoryState::RevertSequence => Some("a revert"),
+            RepositoryState::CherryPick | RepositoryState::CherryPickSequence => Some("a cherry-pick"),
+            RepositoryState::Bisect => Some("a bisect"),
+            RepositoryState::Rebase
+            | RepositoryState::RebaseInteractive
+            | RepositoryState::RebaseMerge
+            | RepositoryState::ApplyMailbox
+            | RepositoryState::ApplyMailboxOrRebase => Some("a rebase"),
+        };
+        if let Some(state) = state {
+            return found(format!("{state} is under way"), "Finish or abort it, then sync again.");
+        }
+        match self.branch()? {
+            None => return found("HEAD is detached".to_owned(), "Check out the synced branch again."),
+            Some(current) if current != branch => {
+                return found(
+                    format!("the branch {current} is checked out, and {branch} is the synced one"),
+                    "Check out the synced branch again.",
+                );
+            }
+            Some(_) => {}
+        }
+        if self.git_folder().join("index.lock").exists() {
+            let hint = "Wait for the other git to end; if none runs, remove .git/index.lock.";
+            return found("another git holds index.lock".to_owned(), hint);
+        }
+        Ok(None)
+    }
+
+    /// Returns true for a path the user's ignore rules exclude.
+    pub fn is_ignored(&self, path: &RepoPath) -> Outcome<bool> {
+        let ignored = self.repository.is_path_ignored(Path::new(os(path.as_bytes())));
+        Ok(ignored.map_err(GitError::on(format!("read the ignore rules for {path}")))?)
+    }
+
+    /// Returns true where a clean or smudge filter must see the bytes.
+    pub fn is_filtered(&self, path: &RepoPath) -> bool {
+        let flags = AttrCheckFlags::FILE_THEN_INDEX;
+        let filter = self.repository.get_attr(Path::new(os(path.as_bytes())), "filter", flags);
+        filter.is_ok_and(|filter| filter.is_some())
+    }
+
+    /// Returns true when the commit is in this repository.
+    pub fn has(&self, commit: CommitId) -> bool {
+        self.repository.find_commit(commit.0).is_ok()
+    }
+
+    /// Returns the commit where two histories part, none when they are unrelated.
+    pub fn merge_base(&self, one: CommitId, other: CommitId) -> Outcome<Option<CommitId>> {
+        match self.repository.merge_base(one.0, other.0) {
+            Ok(base) => Ok(Some(CommitId(base))),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(GitError::on("find the common ancestor")(error).into()),
+        }
+    }
+
+    /// Returns true when `ancestor` is in the history of `commit`.
+    pub fn contains(&self, commit: CommitId, ancestor: CommitId) -> Outcome<bool> {
+        if commit == ancestor {
+            return Ok(true);
+        }
+        let found = self.repository.graph_descendant_of(commit.0, ancestor.0);
+        Ok(found.map_err(GitError::on("read the history"))?)
+    }
+
+    /// Returns how many commits each side has that the other does not.
+    pub fn ahead_behind(&self, ours: CommitId, theirs: CommitId) -> Outcome<(u32, u32)> {
+        let counts = self.repository.graph_ahead_behind(ours.0, theirs.0);
+        let (ahead, behind) = counts.map_err(GitError::on("count commits"))?;
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Ok((count(ahead), count(behind)))
+    }
+
+    /// Returns how many commits lead to one.
+    pub fn count(&self, tip: CommitId) -> Outcome<u32> {
+        let failed = || GitError::on("count commits");
+        let mut walk = self.repository.revwalk().map_err(failed())?;
+        walk.push(tip.0).map_err(failed())?;
+        Ok(u32::try_from(walk.count()).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the Git tree of a commit.
+    pub fn tree_of(&self, commit: CommitId) -> Outcome<Oid> {
+        let commit = self.repository.find_commit(commit.0);
+        Ok(commit.map_err(GitError::on("read a commit"))?.tree_id())
+    }
+
+    /// Returns the address of a remote.
+    pub fn remote_url(&self, name: &str) -> Option<String> {
+        let remote = self.repository.find_remote(name).ok()?;
+        remote.url().ok().map(str::to_owned)
+    }
+
+    /// Returns the remote that is synced with: the branch's own, else `origin`, else the only one.
+    pub fn remote_name(&self, branch: &str) -> Option<String> {
+        let configured = self.repository.branch_upstream_remote(&format!("refs/heads/{branch}"));
+        let configured = configured.ok().and_then(|name| name.as_str().ok().map(str::to_owned));
+        configured.or_else(|| {
+            let remotes = self.repository.remotes().ok()?;
+            let names: Vec<&str> = remotes.iter().flatten().flatten().collect();
+            let name = names.iter().find(|name| **name == "origin").or_else(|| names.first())?;
+            Some((*name).to_owned())
+        })
+    }
+
+    /// Adds the remote `origin`, and makes the branch follow it.
+    pub fn add_origin(&self, url: &str, branch: &str) -> Outcome<()> {
+        self.repository.remote("origin", url).map_err(remote::remote_error("origin"))?;
+        let mut config = self.repository.config().map_err(remote::remote_error("origin"))?;
+        let follow = config
+            .set_str(&format!("branch.{branch}.remote"), "origin")
+            .and_then(|()| config.set_str(&format!("branch.{branch}.merge"), &format!("refs/heads/{branch}")));
+        Ok(follow.map_err(remote::remote_error("origin"))?)
+    }
+
+    /// Returns a value of the repository's configuration.
+    pub fn setting(&self, key: &str) -> Option<String> {
+        self.repository.config().and_then(|mut config| config.snapshot()?.get_string(key)).ok()
+    }
+
+    /// Returns true when the bytes were a version of this path somewhere in a commit's history.
+    pub fn had_version(&self, tip: CommitId, path: &RepoPath, blob: Oid) -> Outcome<bool> {
+        let failed = || GitError::on(format!("read the history of {path}"));
+        let mut walk = self.repository.revwalk().map_err(failed())?;
+        walk.push(tip.0).map_err(failed())?;
+        for commit in walk {
+            let tree = commit.and_then(|id| self.repository.find_commit(id)?.tree());
+            let tree = tree.map_err(failed())?;
+            let entry = tree.get_path(Path::new(os(path.as_bytes())));
+            if entry.is_ok_and(|entry| entry.id() == blob) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

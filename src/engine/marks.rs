@@ -1,0 +1,121 @@
+//! Marking and unmarking: a changed manifest, planned and applied like any sync, for some paths.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cfgsync_core::manifest::{MANIFEST, Manifest};
+use cfgsync_core::path::{HomePath, RepoPath};
+use cfgsync_core::plan::{Held, plan};
+use cfgsync_core::observed::Live;
+use cfgsync_core::steps::{Expected, Place, Step};
+
+use crate::context::now;
+use crate::execute::{execute, partly};
+use crate::failure::Outcome;
+use crate::fs::{displaced, plain};
+use crate::git::trees;
+use crate::lock::{Lock, Patience};
+use crate::recover::{Note, recover};
+use crate::session::{Picture, Session};
+
+/// What changing the marks came to.
+#[derive(Debug, Default)]
+pub struct Marked {
+    /// Units that wait for a person.
+    pub held: Vec<Held>,
+    /// Units that could not be done.
+    pub failed: BTreeMap<RepoPath, String>,
+}
+
+/// When the manifest on disk changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Before the files: a mark that was interrupted is completed by the next sync.
+    ManifestFirst,
+    /// After the files: an unmark that was interrupted never happened.
+    FilesFirst,
+}
+
+/// Holds the lock of everything local.
+pub fn lock(session: &Session<'_>) -> Outcome<Lock> {
+    let places = &session.context.places;
+    let lock = Lock::take(&places.lock(), Patience::Wait)?;
+    recover(places, session.worktree.git_folder(), &session.branch)?;
+    Ok(lock)
+}
+
+/// Looks at everything, against what was agreed or fetched last.
+pub fn picture(session: &Session<'_>) -> Outcome<Picture> {
+    let upstream = session.worktree.upstream()?;
+    let observer = session.observer()?;
+    session.picture(&observer, upstream)
+}
+
+/// Changes the marks, and the files of `paths` with them. The lock is held.
+pub fn change(
+    session: &Session<'_>,
+    paths: &BTreeSet<HomePath>,
+    edit: impl Fn(&mut Manifest),
+    order: Order,
+) -> Outcome<Marked> {
+    let note = Note::leave(&session.context.places)?;
+    let mut picture = picture(session)?;
+    session.snapshot(&picture, "before the marks change")?;
+    let mut manifest = picture.observation.local.stored.manifest.clone();
+    edit(&mut manifest);
+    if order == Order::ManifestFirst {
+        write_manifest(session, &manifest)?;
+        picture = self::picture(session)?;
+    }
+    picture.observation.ours.manifest = manifest.clone();
+    let plan = plan(&picture.observation, &session.policy()?);
+    let concerns = |unit: &RepoPath| {
+        unit.home().is_some_and(|home| paths.iter().any(|path| home.is_within(path)))
+    };
+    session.snapshot(&picture, "before the marks change")?;
+    let steps: Vec<Step> = plan.steps.into_iter().filter(|step| concerns(&step.unit())).collect();
+    let executed = execute(session, &steps, &plan.tree)?;
+    let mut failed = executed.failed;
+    failed.extend(executed.stale.into_iter().map(|path| (path, "it changed meanwhile".to_owned())));
+    if order == Order::FilesFirst && failed.is_empty() {
+        write_manifest(session, &manifest)?;
+    }
+    displaced::settle(&session.context.places.displaced(), &session.vault, now())?;
+    displaced::settle(&session.context.places.displaced_in_repo(), &session.vault, now())?;
+    note.withdraw()?;
+    let held = plan.held.into_iter().filter(|held| concerns(&held.path)).collect();
+    Ok(Marked { held, failed })
+}
+
+fn write_manifest(session: &Session<'_>, manifest: &Manifest) -> Outcome<()> {
+    let path = session.context.places.repo.join(MANIFEST);
+    let text = manifest.format();
+    Ok(plain::publish_with_mode(&path, text.as_bytes(), plain::Durability::Synced, 0o644)?)
+}
+
+/// Stops with a clear error where the manifest is of a newer version.
+pub fn manifest_on_disk(session: &Session<'_>) -> Outcome<Manifest> {
+    let text = plain::read_text(&session.context.places.repo.join(MANIFEST))?;
+    trees::parse_manifest(&text.unwrap_or_default())
+}
+
+/// Makes every link of ours a plain file, and leaves marks and repository as they are.
+pub fn detach(session: &Session<'_>) -> Outcome<usize> {
+    let note = Note::leave(&session.context.places)?;
+    let picture = picture(session)?;
+    session.snapshot(&picture, "before cfgsync leaves")?;
+    let linked = picture.observation.local.live.iter().filter(|(_, live)| **live == Live::Linked);
+    let steps: Vec<Step> = linked
+        .filter_map(|(path, _)| {
+            let version = *picture.seen.units.get(path)?;
+            let place = Place::Home(path.home()?);
+            Some(Step::Write { place, expecting: Expected::Link, version })
+        })
+        .collect();
+    let executed = execute(session, &steps, &picture.observation.ours)?;
+    displaced::settle(&session.context.places.displaced(), &session.vault, now())?;
+    note.withdraw()?;
+    match executed.failed.is_empty() {
+        true => Ok(steps.len()),
+        false => Err(partly(&executed.failed)),
+    }
+}

@@ -1,0 +1,192 @@
+//! Looking at the live files of what is marked.
+
+use std::io;
+
+use cfgsync_core::manifest::{Mark, Scope as MarkScope};
+use cfgsync_core::observed::{Live, Local};
+use cfgsync_core::path::{HomePath, RepoPath};
+use nix::errno::Errno;
+
+use super::{Inode, Observer, Reading, Scope, is_dropping};
+use crate::failure::Outcome;
+use crate::fs::FsError;
+use crate::fs::dir::{Dir, StatKind, os};
+use crate::fs::plain::names;
+
+/// Looks at every live file of the marks of this machine, and of the trees that are known.
+pub fn look(observer: &Observer<'_>, scope: &Scope<'_>, local: &mut Local) -> Outcome<()> {
+    let manifests = scope.known.iter().map(|tree| &tree.manifest);
+    let mut marks = local.stored.manifest.marks.clone();
+    for manifest in manifests {
+        for (home, mark) in &manifest.marks {
+            marks.entry(home.clone()).or_insert_with(|| mark.clone());
+        }
+    }
+    for (home, mark) in &marks {
+        match mark.scope {
+            MarkScope::File => look_one(observer, scope, home, local)?,
+            MarkScope::Folder => look_folder(observer, scope, home, mark, local)?,
+        }
+    }
+    Ok(())
+}
+
+fn look_folder(
+    observer: &Observer<'_>,
+    scope: &Scope<'_>,
+    home: &HomePath,
+    mark: &Mark,
+    local: &mut Local,
+) -> Outcome<()> {
+    let top = home.stored();
+    let trees = scope.known.iter().copied().chain([&local.stored]);
+    let known: Vec<RepoPath> = trees
+        .flat_map(|tree| tree.units.range(top.clone()..).take_while(|(path, _)| path.is_within(&top)))
+        .map(|(path, _)| path.clone())
+        .collect();
+    match reach(observer, home.components())? {
+        Reach::Folder(dir) => walk(observer, scope, &dir, home, mark, local)?,
+        Reach::Missing => {
+            local.live.extend(known.into_iter().map(|path| (path, Live::FolderGone)));
+            return Ok(());
+        }
+        Reach::Blocked => {}
+    }
+    for home in known.iter().filter_map(RepoPath::home) {
+        if !local.live.contains_key(&home.stored()) {
+            look_one(observer, scope, &home, local)?;
+        }
+    }
+    Ok(())
+}
+
+/// Finds the files of a marked folder, those that appeared since included.
+fn walk(
+    observer: &Observer<'_>,
+    scope: &Scope<'_>,
+    dir: &Dir,
+    folder: &HomePath,
+    mark: &Mark,
+    local: &mut Local,
+) -> Outcome<()> {
+    for name in names(dir.path())? {
+        let Ok(home) = HomePath::new([folder.as_bytes(), b"/", &name].concat()) else { continue };
+        let Some(stat) = dir.stat(&name)? else { continue };
+        match stat.kind {
+            StatKind::Folder => {
+                let child = dir.child(&name)?;
+                if child.stat(b".git")?.is_none() {
+                    walk(observer, scope, &child, &home, mark, local)?;
+                }
+            }
+            StatKind::File | StatKind::Link => {
+                let unit = home.stored();
+                let is_known = scope.knows(&unit) || local.stored.units.contains_key(&unit);
+                let is_link = stat.kind == StatKind::Link;
+                if is_known || (!is_link && is_wanted(observer, &unit)?) {
+                    look_one(observer, scope, &home, local)?;
+                }
+            }
+            StatKind::Special => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_wanted(observer: &Observer<'_>, unit: &RepoPath) -> Outcome<bool> {
+    let is_excluded = unit.is_local_only() || is_dropping(unit.name());
+    Ok(!is_excluded && !observer.worktree.is_ignored(unit)?)
+}
+
+/// Looks at one home path.
+pub fn look_one(
+    observer: &Observer<'_>,
+    scope: &Scope<'_>,
+    home: &HomePath,
+    local: &mut Local,
+) -> Outcome<()> {
+    let unit = home.stored();
+    let folders: Vec<&[u8]> = home.components().collect();
+    let (name, folders) = folders.split_last().map_or((&b""[..], &[][..]), |(n, f)| (*n, f));
+    let dir = match reach(observer, folders.iter().copied())? {
+        Reach::Folder(dir) => dir,
+        Reach::Missing => {
+            local.live.insert(unit, Live::Absent);
+            return Ok(());
+        }
+        Reach::Blocked => {
+            let live = if is_same_file(observer, home) { Live::Linked } else { Live::Unreachable };
+            local.live.insert(unit, live);
+            return Ok(());
+        }
+    };
+    let Some(stat) = dir.stat(name)? else {
+        local.live.insert(unit, Live::Absent);
+        return Ok(());
+    };
+    let size = scope.size_of(&unit, &local.stored.manifest);
+    let live = match stat.kind {
+        StatKind::Folder => Live::Folder,
+        StatKind::Special => Live::Special,
+        StatKind::Link if is_ours(&observer.places.repo, home, &dir.read_link(name)?) => Live::Linked,
+        StatKind::Link => Live::LinkedElsewhere,
+        StatKind::File => match observer.read(&dir, name, stat, size)? {
+            Reading::Version(version, inode) => {
+                if inode == Inode::Replaced {
+                    local.replaced.insert(unit.clone());
+                }
+                Live::File(version)
+            }
+            Reading::Nothing => Live::Absent,
+            Reading::Finding(finding) => {
+                local.findings.insert(unit, finding);
+                return Ok(());
+            }
+        },
+    };
+    local.live.insert(unit, live);
+    Ok(())
+}
+
+/// Where walking down from `$HOME` led.
+enum Reach {
+    Folder(Dir),
+    Missing,
+    Blocked,
+}
+
+fn reach<'a>(
+    observer: &Observer<'_>,
+    names: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Reach, FsError> {
+    match Dir::open(&observer.places.home)?.descend(names) {
+        Ok(Some(dir)) => Ok(Reach::Folder(dir)),
+        Ok(None) => Ok(Reach::Missing),
+        Err(error) if is_blocked(&error.source) => Ok(Reach::Blocked),
+        Err(error) => Err(error),
+    }
+}
+
+/// A link, or a file, where a folder was expected.
+fn is_blocked(error: &io::Error) -> bool {
+    let codes = [Errno::ELOOP, Errno::ENOTDIR, Errno::EMLINK].map(|errno| errno as i32);
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
+/// A folder above may itself be a link into the repository: then the live file is the stored copy.
+fn is_same_file(observer: &Observer<'_>, home: &HomePath) -> bool {
+    let live = std::fs::canonicalize(observer.places.home.join(os(home.as_bytes())));
+    let stored = observer.places.repo.join(os(home.stored().as_bytes()));
+    live.is_ok_and(|live| live == stored)
+}
+
+/// Returns true for a link that leads to the stored copy, however it is spelled.
+pub fn is_ours(repo: &std::path::Path, home: &HomePath, target: &[u8]) -> bool {
+    let stored = repo.join(os(home.stored().as_bytes()));
+    let target = std::path::Path::new(os(target));
+    if target == stored {
+        return true;
+    }
+    let same = |one: &std::path::Path| std::fs::canonicalize(one).is_ok_and(|path| path == stored);
+    target.is_absolute() && same(target)
+}

@@ -1,0 +1,198 @@
+//! Looking at this machine's files: the working tree, and the live files of what is marked.
+
+pub mod live;
+pub mod seen;
+pub mod stored;
+
+use std::cell::RefCell;
+
+use cfgsync_core::manifest::{MANIFEST, Manifest};
+use cfgsync_core::observed::{Finding, Local};
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::time::UnixTime;
+use cfgsync_core::tree::Tree;
+use cfgsync_core::unit::Version;
+
+use crate::context::Places;
+use crate::failure::Outcome;
+use crate::fs::dir::{Dir, Stat};
+use crate::fs::look::{Found, blob_id, look};
+use crate::fs::plain;
+use crate::git::trees::parse_manifest;
+use crate::git::vault::Vault;
+use crate::git::worktree::Worktree;
+use crate::settings::LARGEST;
+use seen::{Recall, Seen};
+
+/// Looks at files for one run. Whatever is read goes to the vault.
+pub struct Observer<'a> {
+    /// Where everything lies.
+    pub places: &'a Places,
+    /// The repository, for its ignore rules and attributes.
+    pub worktree: &'a Worktree,
+    /// Where contents go.
+    pub vault: &'a Vault,
+    /// When the run started.
+    pub now: UnixTime,
+    before: Seen,
+    after: RefCell<Seen>,
+}
+
+/// What else a look must take into account.
+#[derive(Debug, Default)]
+pub struct Scope<'a> {
+    /// Trees whose units count as known: no ignore rule and no size limit hides them.
+    pub known: Vec<&'a Tree>,
+    /// The manifest for when the file is missing: a manifest nobody emptied is not empty.
+    pub fallback: Option<&'a Manifest>,
+}
+
+/// Whether a file may be of any size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Size {
+    /// A person asked for it by name, or it is shared already.
+    Any,
+    /// New and unasked for.
+    Limited,
+}
+
+impl Scope<'_> {
+    fn knows(&self, path: &RepoPath) -> bool {
+        self.known.iter().any(|tree| tree.units.contains_key(path))
+    }
+
+    fn size_of(&self, path: &RepoPath, manifest: &Manifest) -> Size {
+        let mark = path.home().and_then(|home| manifest.covering(&home).map(|(_, mark)| mark));
+        let is_asked_for = mark.is_some_and(cfgsync_core::manifest::Mark::allows_large);
+        if is_asked_for || self.knows(path) { Size::Any } else { Size::Limited }
+    }
+
+    fn knows_below(&self, folder: &RepoPath) -> bool {
+        let below = |tree: &&Tree| {
+            tree.units.range(folder.clone()..).map(|(path, _)| path).find(|path| *path != folder)
+                .is_some_and(|path| path.is_within(folder))
+        };
+        self.known.iter().any(below)
+    }
+}
+
+/// One file on disk, as it was read.
+enum Reading {
+    Version(Version, Inode),
+    Finding(Finding),
+    Nothing,
+}
+
+/// Whether a file is the inode that was seen before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inode {
+    Same,
+    Replaced,
+}
+
+impl<'a> Observer<'a> {
+    /// An observer that remembers what the last run saw.
+    pub fn new(
+        places: &'a Places,
+        worktree: &'a Worktree,
+        vault: &'a Vault,
+        now: UnixTime,
+    ) -> Outcome<Self> {
+        // Without a snapshot the vault may not hold what the cache speaks of.
+        let before = match vault.latest()? {
+            Some(_) => Seen::read(&places.state.join("seen"), now)?,
+            None => Seen::default(),
+        };
+        Ok(Self { places, worktree, vault, now, before, after: RefCell::default() })
+    }
+
+    /// Looks at the working tree and at every live file of the marks, those of `scope` included.
+    pub fn look(&self, scope: &Scope<'_>) -> Outcome<Local> {
+        let manifest = self.manifest(scope)?;
+        self.after.replace(self.before.renewed(self.now));
+        let mut local = Local::default();
+        local.stored.manifest = manifest;
+        stored::look(self, scope, &mut local)?;
+        live::look(self, scope, &mut local)?;
+        Ok(local)
+    }
+
+    /// Writes down what was seen, for the next run.
+    pub fn remember(&self) -> Outcome<()> {
+        self.after.borrow().write(&self.places.state.join("seen"))
+    }
+
+    fn manifest(&self, scope: &Scope<'_>) -> Outcome<Manifest> {
+        match plain::read_text(&self.places.repo.join(MANIFEST))? {
+            Some(text) => parse_manifest(&text),
+            None => Ok(scope.fallback.cloned().unwrap_or_default()),
+        }
+    }
+
+    /// Reads one regular file, from memory where it has not changed.
+    fn read(
+        &self,
+        dir: &Dir,
+        name: &[u8],
+        stat: Stat,
+        size: Size,
+    ) -> Outcome<Reading> {
+        let path = dir.join(name).into_os_string().into_encoded_bytes();
+        let recall = self.before.recall(&path, stat);
+        if let Recall::Same(version) = recall {
+            self.after.borrow_mut().remember(path, stat, version, self.now);
+            return Ok(Reading::Version(version, Inode::Same));
+        }
+        if stat.size > LARGEST && size == Size::Limited {
+            return Ok(Reading::Finding(Finding::TooLarge(stat.size)));
+        }
+        let whole = match look(dir, name) {
+            Ok(Found::File(whole)) => whole,
+            Ok(Found::Busy) => return Ok(Reading::Finding(Finding::Busy)),
+            Ok(_) => return Ok(Reading::Nothing),
+            Err(error) if error.is(std::io::ErrorKind::PermissionDenied) => {
+                return Ok(Reading::Finding(Finding::Unreadable));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.keep(&whole.bytes)?;
+        self.after.borrow_mut().remember(path, whole.stat, whole.version, self.now);
+        if whole.bytes.is_empty() && was_full(recall) {
+            return Ok(Reading::Finding(Finding::Emptied));
+        }
+        let inode = match recall {
+            Recall::Before { is_replaced: false, .. } | Recall::Same(_) => Inode::Same,
+            Recall::Before { is_replaced: true, .. } | Recall::Never => Inode::Replaced,
+        };
+        Ok(Reading::Version(whole.version, inode))
+    }
+
+    fn keep(&self, bytes: &[u8]) -> Outcome<()> {
+        if self.vault.size(blob_id(bytes)).is_none() {
+            self.vault.put(bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// An editor that truncates and writes leaves an empty file for a moment. Such a file waits one
+/// round: the next run has seen it empty.
+fn was_full(recall: Recall) -> bool {
+    match recall {
+        Recall::Before { version, .. } | Recall::Same(version) => version.blob != blob_id(b""),
+        Recall::Never => false,
+    }
+}
+
+/// Files that editors and desktops leave behind.
+fn is_dropping(name: &[u8]) -> bool {
+    let starts = |start: &[u8]| name.starts_with(start);
+    let ends = |end: &[u8]| name.ends_with(end);
+    ends(b"~")
+        || (starts(b".") && (ends(b".swp") || ends(b".swo") || ends(b".swx")))
+        || starts(b".#")
+        || (starts(b"#") && ends(b"#"))
+        || starts(b".cfgsync-")
+        || name == b"4913"
+        || name == b".DS_Store"
+}

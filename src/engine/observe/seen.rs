@@ -1,0 +1,204 @@
+//! What the last look saw: a stat cache, so that files that did not change are not read again.
+//!
+//! An entry is trusted only when device, inode, size, mtime, ctime and mode all agree, and when the
+//! file had been quiet for two seconds as it was read (Git's "racily clean" rule, made stricter): a
+//! later change cannot hide behind an equal timestamp. Once a day nothing is trusted.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use cfgsync_core::escape::{escape, unescape};
+use cfgsync_core::time::UnixTime;
+use cfgsync_core::unit::{BlobId, Version};
+
+use crate::failure::Outcome;
+use crate::fs::dir::Stat;
+use crate::fs::plain::{self, Durability};
+
+const HEADING: &str = "cfgsync seen 1";
+const QUIET_NS: i128 = 2_000_000_000;
+const DAY_SECONDS: u64 = 24 * 60 * 60;
+
+/// One file as it was last read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    state: [i128; 5],
+    version: Version,
+    is_quiet: bool,
+}
+
+/// Every file as it was last read, by absolute path.
+#[derive(Debug, Default)]
+pub struct Seen {
+    entries: HashMap<Vec<u8>, Entry>,
+    is_full_read_due: bool,
+    read_at: u64,
+}
+
+/// What the cache knows about a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recall {
+    /// It has not changed, and this is its version.
+    Same(Version),
+    /// It was this version, as another inode or the same one.
+    Before {
+        /// The version it had.
+        version: Version,
+        /// Whether it is another file now.
+        is_replaced: bool,
+    },
+    /// It was never seen.
+    Never,
+}
+
+impl Seen {
+    /// Reads the cache; anything that is no cache of ours is an empty one.
+    pub fn read(path: &Path, now: UnixTime) -> Outcome<Self> {
+        let text = plain::read_text(path)?.unwrap_or_default();
+        let mut lines = text.lines();
+        let read_at = lines
+            .next()
+            .and_then(|line| line.strip_prefix(HEADING)?.trim().parse().ok())
+            .unwrap_or(0);
+        if read_at == 0 {
+            return Ok(Self { is_full_read_due: true, read_at: now.seconds(), ..Self::default() });
+        }
+        let is_full_read_due = now.seconds().abs_diff(read_at) > DAY_SECONDS;
+        let read_at = if is_full_read_due { now.seconds() } else { read_at };
+        Ok(Self { entries: lines.filter_map(parse).collect(), is_full_read_due, read_at })
+    }
+
+    /// Returns an empty cache that goes on counting from this one's last full read.
+    pub fn renewed(&self, now: UnixTime) -> Self {
+        let read_at = if self.read_at == 0 { now.seconds() } else { self.read_at };
+        Self { read_at, ..Self::default() }
+    }
+
+    /// Writes the cache.
+    pub fn write(&self, path: &Path) -> Outcome<()> {
+        let mut text = format!("{HEADING} {}\n", self.read_at);
+        self.entries.iter().for_each(|(name, entry)| format(name, entry, &mut text));
+        Ok(plain::publish(path, text.as_bytes(), Durability::Relaxed)?)
+    }
+
+    /// Returns what is known about a file in this state.
+    pub fn recall(&self, path: &[u8], stat: Stat) -> Recall {
+        match self.entries.get(path) {
+            Some(entry) if self.is_trusted(entry, stat) => Recall::Same(entry.version),
+            Some(entry) => {
+                let is_replaced = entry.state[..2] != state(stat)[..2];
+                Recall::Before { version: entry.version, is_replaced }
+            }
+            None => Recall::Never,
+        }
+    }
+
+    fn is_trusted(&self, entry: &Entry, stat: Stat) -> bool {
+        entry.is_quiet
+            && !self.is_full_read_due
+            && entry.state == state(stat)
+            && entry.version.mode == stat.mode
+    }
+
+    /// Keeps what was read.
+    pub fn remember(&mut self, path: Vec<u8>, stat: Stat, version: Version, now: UnixTime) {
+        let now = i128::from(now.0) * 1_000_000;
+        let is_quiet = [stat.mtime, stat.ctime].iter().all(|time| (now - time).abs() > QUIET_NS);
+        self.entries.insert(path, Entry { state: state(stat), version, is_quiet });
+    }
+}
+
+fn state(stat: Stat) -> [i128; 5] {
+    [i128::from(stat.dev), i128::from(stat.ino), i128::from(stat.size), stat.mtime, stat.ctime]
+}
+
+fn format(name: &[u8], entry: &Entry, text: &mut String) {
+    use std::fmt::Write;
+    let [dev, ino, size, mtime, ctime] = entry.state;
+    let Version { mode, blob, .. } = entry.version;
+    let quiet = u8::from(entry.is_quiet);
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{dev} {ino} {size} {mtime} {ctime} {quiet} {mode} {blob} {}",
+        escape(name)
+    );
+}
+
+fn parse(line: &str) -> Option<(Vec<u8>, Entry)> {
+    let mut words = line.splitn(9, ' ');
+    let mut state = [0; 5];
+    for field in &mut state {
+        *field = words.next()?.parse().ok()?;
+    }
+    let is_quiet = words.next()? == "1";
+    let mode = u16::from_str_radix(words.next()?, 8).ok()?;
+    let blob = parse_blob(words.next()?)?;
+    let name = unescape(words.next()?)?;
+    let version = Version::file(cfgsync_core::unit::Mode(mode), blob);
+    Some((name, Entry { state, version, is_quiet }))
+}
+
+fn parse_blob(word: &str) -> Option<BlobId> {
+    let mut id = [0; 20];
+    if word.len() != 40 || !word.is_ascii() {
+        return None;
+    }
+    for (at, byte) in id.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(word.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(BlobId(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::dir::StatKind;
+    use cfgsync_core::unit::Mode;
+
+    const NOW: UnixTime = UnixTime(1_790_000_000_000);
+
+    fn stat(seconds_ago: i128) -> Stat {
+        let time = i128::from(NOW.0) * 1_000_000 - seconds_ago * 1_000_000_000;
+        Stat { dev: 1, ino: 2, size: 3, mtime: time, ctime: time, mode: Mode::FILE, kind: StatKind::File }
+    }
+
+    fn seen(stat: Stat) -> Seen {
+        let mut seen = Seen { read_at: NOW.seconds(), ..Seen::default() };
+        seen.remember(b"/a b".to_vec(), stat, Version::file(stat.mode, BlobId([7; 20])), NOW);
+        seen
+    }
+
+    #[test]
+    fn a_quiet_file_is_not_read_again() {
+        assert!(matches!(seen(stat(10)).recall(b"/a b", stat(10)), Recall::Same(_)));
+    }
+
+    #[test]
+    fn a_file_changed_just_now_is_read_again() {
+        assert!(matches!(seen(stat(1)).recall(b"/a b", stat(1)), Recall::Before { .. }));
+    }
+
+    #[test]
+    fn any_difference_counts() {
+        let seen = seen(stat(10));
+        let changed = [
+            Stat { ino: 9, ..stat(10) },
+            Stat { size: 9, ..stat(10) },
+            Stat { ctime: 9, ..stat(10) },
+            Stat { mode: Mode(0o600), ..stat(10) },
+        ];
+        for other in changed {
+            assert!(matches!(seen.recall(b"/a b", other), Recall::Before { .. }), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_comes_back() {
+        let seen = seen(stat(10));
+        let entry = seen.entries.values().next().unwrap();
+        let mut text = String::new();
+        format(b"/a b", entry, &mut text);
+        assert_eq!(parse(text.trim_end()), Some((b"/a b".to_vec(), *entry)));
+    }
+}

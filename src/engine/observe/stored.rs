@@ -1,0 +1,121 @@
+//! Looking at the working tree: every file that is not excluded, links as links.
+
+use cfgsync_core::observed::{Finding, Local};
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::unit::{Mode, Version};
+
+use super::{Inode, Observer, Reading, Scope, is_dropping};
+use crate::failure::Outcome;
+use crate::fs::dir::{Dir, Stat, StatKind};
+use crate::fs::look::blob_id;
+use crate::fs::plain::names;
+
+/// Looks at every folder of the working tree.
+pub fn look(observer: &Observer<'_>, scope: &Scope<'_>, local: &mut Local) -> Outcome<()> {
+    let root = Dir::open(&observer.places.repo)?;
+    look_folder(observer, scope, &root, None, local)?;
+    local.stored.prune_folders();
+    Ok(())
+}
+
+fn look_folder(
+    observer: &Observer<'_>,
+    scope: &Scope<'_>,
+    dir: &Dir,
+    folder: Option<&RepoPath>,
+    local: &mut Local,
+) -> Outcome<()> {
+    for name in names(dir.path())? {
+        let raw = match folder {
+            Some(folder) => [folder.as_bytes(), b"/", &name].concat(),
+            None => name.clone(),
+        };
+        // A name that cannot travel (git's own folder) is none of ours.
+        let Ok(path) = RepoPath::new(raw) else { continue };
+        if path.is_meta() {
+            continue;
+        }
+        let Some(stat) = dir.stat(&name)? else { continue };
+        match stat.kind {
+            StatKind::Folder => look_child(observer, scope, dir, &path, stat, local)?,
+            StatKind::File => look_file(observer, scope, dir, &path, stat, local)?,
+            StatKind::Link if path.home().is_none() && is_wanted(observer, scope, local, &path)? => {
+                let target = dir.read_link(&name)?;
+                observer.keep(&target)?;
+                local.stored.units.insert(path, Version::link(blob_id(&target)));
+            }
+            StatKind::Link | StatKind::Special => {}
+        }
+    }
+    Ok(())
+}
+
+fn look_child(
+    observer: &Observer<'_>,
+    scope: &Scope<'_>,
+    dir: &Dir,
+    path: &RepoPath,
+    stat: Stat,
+    local: &mut Local,
+) -> Outcome<()> {
+    let is_known = scope.knows_below(path) || path.as_bytes() == b"external" || path.home().is_some();
+    if !is_known && observer.worktree.is_ignored(path)? {
+        return Ok(());
+    }
+    let child = dir.child(path.name())?;
+    // A repository inside the repository is somebody else's.
+    if child.stat(b".git")?.is_some() {
+        return Ok(());
+    }
+    if stat.mode != Mode::EXECUTABLE {
+        local.stored.folders.insert(path.clone(), stat.mode);
+    }
+    look_folder(observer, scope, &child, Some(path), local)
+}
+
+fn look_file(
+    observer: &Observer<'_>,
+    scope: &Scope<'_>,
+    dir: &Dir,
+    path: &RepoPath,
+    stat: Stat,
+    local: &mut Local,
+) -> Outcome<()> {
+    if !is_wanted(observer, scope, local, path)? {
+        return Ok(());
+    }
+    let size = scope.size_of(path, &local.stored.manifest);
+    match observer.read(dir, path.name(), stat, size)? {
+        Reading::Version(version, inode) => {
+            if inode == Inode::Replaced {
+                local.replaced.insert(path.clone());
+            }
+            local.stored.units.insert(path.clone(), version);
+        }
+        Reading::Finding(finding) => {
+            local.findings.insert(path.clone(), finding);
+        }
+        Reading::Nothing => {}
+    }
+    if observer.worktree.is_filtered(path) {
+        local.findings.insert(path.clone(), Finding::Filtered);
+    }
+    Ok(())
+}
+
+/// Returns true for a file that takes part in syncing.
+fn is_wanted(
+    observer: &Observer<'_>,
+    scope: &Scope<'_>,
+    local: &Local,
+    path: &RepoPath,
+) -> Outcome<bool> {
+    if path.is_local_only() {
+        return Ok(false);
+    }
+    let is_marked = path.home().is_some_and(|home| local.stored.manifest.covering(&home).is_some());
+    if is_marked || scope.knows(path) {
+        return Ok(true);
+    }
+    Ok(!is_dropping(path.name()) && !observer.worktree.is_ignored(path)?)
+}

@@ -1,0 +1,164 @@
+//! Publishes what a run came to: the status record, the history, the last contact.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use cfgsync_core::plan::{Change, Deed, Flow};
+use cfgsync_core::status::{StatusRecord, SyncState, wire};
+use cfgsync_core::time::UnixTime;
+use serde::Serialize;
+
+use crate::context::{Context, Places, now};
+use crate::failure::Outcome;
+use crate::fs::FsError;
+use crate::fs::plain::{self, Durability};
+use crate::host;
+
+/// How long a run may take before it is no longer believed.
+const RUN_SECONDS: u64 = 120;
+
+/// How long after its due time a claim to be in sync still stands.
+const GRACE_SECONDS: u64 = 60;
+
+/// What a run found out, for the record.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Standing {
+    /// Commits here that upstream does not have.
+    pub ahead: u32,
+    /// Commits upstream that are not here.
+    pub behind: u32,
+    /// Units that differ from what both sides agreed on.
+    pub pending: u32,
+    /// Units that wait for a person.
+    pub held: u32,
+    /// When upstream answered in this run.
+    pub contact: Option<UnixTime>,
+}
+
+/// Returns the record that stands.
+pub fn read(places: &Places) -> Outcome<Option<StatusRecord>> {
+    let bytes = plain::read(&places.record())?;
+    Ok(bytes.and_then(|bytes| wire::decode(&bytes).ok()))
+}
+
+/// Publishes a state.
+pub fn publish(context: &Context, state: SyncState, standing: Standing) -> Outcome<()> {
+    let before = read(&context.places)?;
+    let now = now();
+    let due = now.after_seconds(context.settings.interval);
+    let (due, deadline) = match state {
+        SyncState::Syncing => {
+            let due = before.as_ref().map_or(due, |record| record.due.max(now));
+            (due, now.after_seconds(RUN_SECONDS))
+        }
+        _ => (due, due.after_seconds(GRACE_SECONDS)),
+    };
+    let contact = standing.contact.or(before.as_ref().map(|record| record.contact));
+    let record = StatusRecord {
+        state,
+        ahead: standing.ahead,
+        behind: standing.behind,
+        pending: standing.pending,
+        held: standing.held,
+        due,
+        deadline,
+        updated: now,
+        contact: contact.unwrap_or_default(),
+        generation: before.map_or(1, |record| record.generation + 1),
+        pid: std::process::id(),
+        pid_start: host::own_start(),
+        boot: host::boot(),
+        label: label(&context.machine.id),
+    };
+    Ok(plain::publish(&context.places.record(), &wire::encode(&record), Durability::Relaxed)?)
+}
+
+fn label(id: &str) -> [u8; 20] {
+    let mut label = [0; 20];
+    id.bytes().take(label.len()).enumerate().for_each(|(at, byte)| label[at] = byte);
+    label
+}
+
+/// Makes the record findable for the prompt, which knows no repository: a link of a fixed name.
+pub fn announce(places: &Places) -> Outcome<()> {
+    let name = places.shared_state.join("record");
+    if std::fs::read_link(&name).is_ok_and(|target| target == places.record()) {
+        return Ok(());
+    }
+    plain::make_private(&places.shared_state)?;
+    let draft = places.shared_state.join("record.new");
+    plain::remove(&draft)?;
+    std::os::unix::fs::symlink(places.record(), &draft).map_err(FsError::on("create", &draft))?;
+    #[expect(clippy::disallowed_methods, reason = "a link of cfgsync's own, replaced in one step")]
+    std::fs::rename(&draft, &name).map_err(FsError::on("replace", &name))?;
+    Ok(())
+}
+
+/// Writes down when upstream last answered.
+pub fn contact(places: &Places, at: UnixTime) -> Outcome<()> {
+    let text = format!("{}\n", at.seconds());
+    Ok(plain::publish(&places.meta.join("last-sync"), text.as_bytes(), Durability::Relaxed)?)
+}
+
+/// One line of the history.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    version: u32,
+    at: u64,
+    machine: &'a str,
+    command: &'a str,
+    sent: usize,
+    received: usize,
+    held: usize,
+    paths: Vec<String>,
+}
+
+/// Adds what a command changed to the history.
+pub fn history(context: &Context, command: &str, changes: &[Change], held: usize) -> Outcome<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let flows = |flow: Flow| changes.iter().filter(|c| c.flow == flow || c.flow == Flow::Both).count();
+    let line = Line {
+        version: 1,
+        at: context.now.seconds(),
+        machine: &context.machine.id,
+        command,
+        sent: flows(Flow::Out),
+        received: flows(Flow::In),
+        held,
+        paths: changes.iter().map(|change| format!("{} {}", word(change.deed), change.path)).collect(),
+    };
+    let path = context.places.meta.join("history.jsonl");
+    let text = serde_json::to_string(&line).unwrap_or_default() + "\n";
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    Ok(written.map_err(FsError::on("write", &path))?)
+}
+
+/// Returns the word for what a change does.
+pub fn word(deed: Deed) -> &'static str {
+    match deed {
+        Deed::Added => "added",
+        Deed::Edited => "edited",
+        Deed::Mode => "mode of",
+        Deed::Removed => "removed",
+        Deed::Kept => "kept",
+    }
+}
+
+/// Largest log in bytes before it starts anew.
+const LARGEST_LOG: usize = 256 * 1024;
+
+/// Adds a line to the log of background runs.
+pub fn log(places: &Places, at: UnixTime, what: &str) -> Outcome<()> {
+    let folder = places.meta.join("log");
+    plain::make_private(&folder)?;
+    let path = folder.join("background.log");
+    let mut text = plain::read_text(&path)?.filter(|text| text.len() < LARGEST_LOG).unwrap_or_default();
+    let time = chrono::DateTime::from_timestamp(i64::try_from(at.seconds()).unwrap_or(0), 0);
+    let time = time.map(|time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default();
+    text.push_str(&format!("{time} {}\n", what.lines().next().unwrap_or_default()));
+    Ok(plain::publish(&path, text.as_bytes(), Durability::Relaxed)?)
+}

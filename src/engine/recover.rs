@@ -1,0 +1,108 @@
+//! Cleans up after a run that died: the lock proves that it is dead, the note it left says what it
+//! was doing. What the user's own Git left behind is never touched.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::context::Places;
+use crate::failure::Outcome;
+use crate::fs::plain::{self, Durability};
+use crate::git::{CommitId, index};
+
+/// Written before a run changes anything, and removed when it is done.
+#[derive(Debug)]
+pub struct Note {
+    path: PathBuf,
+}
+
+impl Note {
+    /// Says that a run is about to change things.
+    pub fn leave(places: &Places) -> Outcome<Self> {
+        let path = path(places);
+        if !path.exists() {
+            plain::publish(&path, b"", Durability::Synced)?;
+        }
+        Ok(Self { path })
+    }
+
+    /// Says which commit the branch is about to move to.
+    pub fn names(&self, commit: CommitId) -> Outcome<()> {
+        Ok(plain::publish(&self.path, commit.to_string().as_bytes(), Durability::Synced)?)
+    }
+
+    /// Says that all is done.
+    pub fn withdraw(self) -> Outcome<()> {
+        Ok(plain::remove(&self.path)?)
+    }
+}
+
+fn path(places: &Places) -> PathBuf {
+    places.state.join("unfinished")
+}
+
+/// Returns the path of the draft of a new index.
+pub fn index_draft(places: &Places) -> PathBuf {
+    places.state.join("index.new")
+}
+
+/// Cleans up after the last run, if it died.
+pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> {
+    let Some(text) = plain::read_text(&path(places))? else { return Ok(()) };
+    index::recover(git_folder, &index_draft(places))?;
+    // Nobody else writes the vault or this ref.
+    remove_locks(&places.vault())?;
+    remove_locks(&git_folder.join("refs/cfgsync"))?;
+    for lock in [format!("refs/heads/{branch}.lock"), "HEAD.lock".to_owned()] {
+        remove_own_ref_lock(&git_folder.join(lock), text.trim())?;
+    }
+    for name in plain::names(&git_folder.join("refs/remotes"))? {
+        let remote = git_folder.join("refs/remotes").join(crate::fs::dir::os(&name));
+        remove_own_ref_lock(&remote.join(format!("{branch}.lock")), text.trim())?;
+    }
+    for store in [places.vault(), git_folder.to_owned()] {
+        set_aside_empty_objects(&store.join("objects"))?;
+    }
+    Ok(plain::remove(&path(places))?)
+}
+
+/// A ref lock is ours when it holds the commit we were about to set, or nothing yet.
+fn remove_own_ref_lock(lock: &Path, commit: &str) -> Outcome<()> {
+    let Some(text) = plain::read_text(lock)? else { return Ok(()) };
+    if !commit.is_empty() && (text.is_empty() || text.trim() == commit) {
+        plain::remove(lock)?;
+    }
+    Ok(())
+}
+
+fn remove_locks(folder: &Path) -> Outcome<()> {
+    for name in plain::names(folder)? {
+        let path = folder.join(crate::fs::dir::os(&name));
+        if path.is_dir() && !path.is_symlink() {
+            remove_locks(&path)?;
+        } else if name.ends_with(b".lock") {
+            plain::remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// A power cut leaves loose objects of no bytes, which Git takes for damage. They hold nothing, so
+/// they can go; a draft of the library's own, of which nobody knows the name, can go too.
+fn set_aside_empty_objects(objects: &Path) -> Outcome<()> {
+    for folder in plain::names(objects)? {
+        let folder_path = objects.join(crate::fs::dir::os(&folder));
+        if folder.starts_with(b"tmp_object_git2_") {
+            plain::remove(&folder_path)?;
+        }
+        if folder.len() != 2 {
+            continue;
+        }
+        for name in plain::names(&folder_path)? {
+            let path = folder_path.join(crate::fs::dir::os(&name));
+            if fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() == 0) {
+                plain::remove(&path)?;
+            }
+        }
+    }
+    Ok(())
+}

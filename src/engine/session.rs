@@ -1,0 +1,227 @@
+//! One repository at work: its parts opened together, and the picture a plan is made from.
+
+use cfgsync_core::agree::{Memories, agreed};
+use cfgsync_core::local::{self, Known, Memory, overlay, settle_modes};
+use cfgsync_core::manifest::Manifest;
+use cfgsync_core::merge::{TextMerge, merge};
+use cfgsync_core::observed::{Live, Observation};
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::plan::{Names, Policy};
+use cfgsync_core::reconcile::{Merged, needs_merge};
+use cfgsync_core::tree::Tree;
+use cfgsync_core::unit::{BlobId, Sides};
+use std::collections::BTreeSet;
+
+use crate::context::Context;
+use crate::failure::{Code, Failure, Outcome};
+use crate::fs::writer::Writer;
+use crate::git::vault::{self, Vault};
+use crate::git::worktree::Worktree;
+use crate::git::{CommitId, trees};
+use crate::host;
+use crate::observe::{Observer, Scope};
+use crate::settings::ReplacedLinks;
+
+/// One repository at work.
+pub struct Session<'a> {
+    /// What surrounds it.
+    pub context: &'a Context,
+    /// The repository.
+    pub worktree: Worktree,
+    /// The vault.
+    pub vault: Vault,
+    /// The branch that is synced.
+    pub branch: String,
+    /// The remote that is synced with; none for a repository of this machine alone.
+    pub remote: Option<String>,
+}
+
+/// Whether what is written to the vault stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It stays.
+    Real,
+    /// It is gone with the process: for looking only.
+    Rehearsal,
+}
+
+/// What a plan is made from, and what came with it.
+pub struct Picture {
+    /// The observation.
+    pub observation: Observation,
+    /// What people see on this machine.
+    pub seen: Tree,
+    /// The branch's tip.
+    pub head: Option<CommitId>,
+    /// The branch's tree.
+    pub head_tree: Tree,
+    /// Upstream's tip.
+    pub upstream: Option<CommitId>,
+    /// What the last run left behind.
+    pub memory: Option<vault::Memory>,
+}
+
+impl<'a> Session<'a> {
+    /// Opens the repository and its vault.
+    pub fn open(context: &'a Context, mode: Mode) -> Outcome<Self> {
+        let worktree = Worktree::open(&context.places.repo)?;
+        let path = context.places.vault();
+        let vault = match mode {
+            Mode::Real => {
+                crate::context::make_folders(&context.places)?;
+                crate::identity::read_or_create(&context.places)?;
+                Vault::open(&path, context.now)?
+            }
+            Mode::Rehearsal => Vault::rehearse(&path, context.now)?,
+        };
+        let branch = match &context.settings.branch {
+            Some(branch) => branch.clone(),
+            None => worktree.branch()?.ok_or_else(|| {
+                Failure::new(Code::Foreign, "HEAD is detached, so there is no branch to sync")
+                    .hint("Check out the branch to sync, then run the command again.")
+            })?,
+        };
+        let remote = worktree.remote_name(&branch);
+        Ok(Self { context, worktree, vault, branch, remote })
+    }
+
+    /// Returns the writer of this repository's files.
+    pub fn writer(&self) -> Writer {
+        let places = &self.context.places;
+        let displaced = vec![places.displaced(), places.displaced_in_repo()];
+        Writer::new(&places.repo, &places.home, displaced)
+    }
+
+    /// Returns an observer of this repository's files.
+    pub fn observer(&self) -> Outcome<Observer<'_>> {
+        Observer::new(&self.context.places, &self.worktree, &self.vault, self.context.now)
+    }
+
+    /// Returns what may happen, before any choice of a person.
+    pub fn policy(&self) -> Outcome<Policy> {
+        let folds = host::folds_names(self.worktree.git_folder());
+        Ok(Policy {
+            kind: Some(self.context.machine.kind),
+            copies: ReplacedLinks::read(&self.context.places)?.copies(),
+            names: if folds { Names::Folded } else { Names::Exact },
+            ..Policy::default()
+        })
+    }
+
+    /// Looks at everything, with upstream at this commit.
+    pub fn picture(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Picture> {
+        let memory = self.memory(upstream)?;
+        let head = self.worktree.tip(&self.branch)?;
+        let theirs = upstream.map(|tip| self.tree(tip)).transpose()?;
+        let head_tree = head.map(|tip| self.tree(tip)).transpose()?.unwrap_or_default();
+        let common = match (head, upstream) {
+            (Some(head), Some(upstream)) => self.worktree.merge_base(head, upstream)?,
+            _ => None,
+        };
+        let common = common.map(|base| self.tree(base)).transpose()?;
+        let last = memory.as_ref().map(|memory| &memory.run);
+        let remembered = last.map(|last| &last.agreed);
+        let scope = Scope {
+            known: [remembered, theirs.as_ref(), Some(&head_tree)].into_iter().flatten().collect(),
+            fallback: remembered.map(|tree| &tree.manifest),
+        };
+        let mut local = observer.look(&scope)?;
+        let empty = Tree::default();
+        let marks = Manifest::merge(
+            remembered.map_or(&empty.manifest, |tree| &tree.manifest),
+            &local.stored.manifest,
+            theirs.as_ref().or(remembered).map_or(&empty.manifest, |tree| &tree.manifest),
+        );
+        let seen = overlay(&local, &marks, remembered);
+        let memories = Memories { last, common: common.as_ref(), head: Some(&head_tree) };
+        let mut agreed = agreed(memories, &seen);
+        let known = Known { agreed: &agreed, common: common.as_ref(), theirs: theirs.as_ref() };
+        let (mut ours, twice) = local::ours(&local, seen.clone(), known);
+        local.findings.extend(twice);
+        let kind = if last.is_some() { Memory::OfLastRun } else { Memory::None };
+        settle_modes(&mut ours, &agreed, &local.replaced, kind);
+        ours.opaque.clone_from(&head_tree.opaque);
+        let mut observation =
+            Observation { last: last.cloned(), agreed: Tree::default(), local, ours, theirs, ..Observation::default() };
+        if let Some(tip) = upstream {
+            self.adopt_stale_copies(&observation, &mut agreed, tip)?;
+        }
+        observation.agreed = agreed;
+        self.rehearse_merges(&mut observation)?;
+        Ok(Picture { observation, seen, head, head_tree, upstream, memory })
+    }
+
+    /// What was agreed with nobody is no memory once there is somebody.
+    fn memory(&self, upstream: Option<CommitId>) -> Outcome<Option<vault::Memory>> {
+        let memory = self.vault.memory()?;
+        Ok(memory.filter(|memory| memory.upstream.is_some() || upstream.is_none()))
+    }
+
+    /// Returns a commit's tree, with all of its contents in the vault.
+    pub fn tree(&self, commit: CommitId) -> Outcome<Tree> {
+        let tree = self.worktree.tree_of(commit)?;
+        trees::copy(self.worktree.store(), self.vault.store(), tree)?;
+        self.vault.read(tree)
+    }
+
+    /// A file that stood at a marked path before it was ever linked, and that is an old version of
+    /// what is shared, is simply out of date.
+    fn adopt_stale_copies(
+        &self,
+        observation: &Observation,
+        agreed: &mut Tree,
+        tip: CommitId,
+    ) -> Outcome<()> {
+        for (path, live) in &observation.local.live {
+            let (Live::File(live), None) = (live, agreed.units.get(path)) else { continue };
+            let Some(theirs) = observation.upstream().units.get(path) else { continue };
+            let is_same = live.blob == theirs.blob;
+            if !is_same && self.worktree.had_version(tip, path, trees::oid(live.blob))? {
+                agreed.units.insert(path.clone(), *live);
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges the bytes of every unit that both sides changed, in the vault.
+    fn rehearse_merges(&self, observation: &mut Observation) -> Outcome<()> {
+        let Some(theirs) = &observation.theirs else { return Ok(()) };
+        let paths: BTreeSet<&RepoPath> = local::differing(&observation.ours, theirs);
+        let mut merged = Vec::new();
+        for path in paths {
+            let side = |tree: &Tree| tree.units.get(path).copied();
+            let sides = Sides {
+                base: side(&observation.agreed),
+                ours: side(&observation.ours),
+                theirs: side(theirs),
+            };
+            if let (true, Sides { base: Some(base), ours: Some(ours), theirs: Some(theirs) }) =
+                (needs_merge(sides), sides)
+            {
+                let result = self.merge_blobs([base.blob, ours.blob, theirs.blob])?;
+                merged.push((path.clone(), result));
+            }
+        }
+        observation.merged.extend(merged);
+        Ok(())
+    }
+
+    fn merge_blobs(&self, [base, ours, theirs]: [BlobId; 3]) -> Outcome<Merged> {
+        let merged = merge(&self.vault.bytes(base)?, &self.vault.bytes(ours)?, &self.vault.bytes(theirs)?);
+        Ok(match merged {
+            TextMerge::Clean(bytes) => Merged::Clean(self.vault.put(&bytes)?),
+            TextMerge::Overlapping => Merged::Overlapping,
+            TextMerge::Binary => Merged::Binary,
+        })
+    }
+
+    /// Makes sure that everything on disk is in the vault, for good, before anything changes.
+    pub fn snapshot(&self, picture: &Picture, reason: &str) -> Outcome<()> {
+        let seen = self.vault.write(&picture.seen)?;
+        let stored = self.vault.write(&picture.observation.local.stored)?;
+        if self.vault.latest()? == Some(seen) && stored == seen {
+            return Ok(());
+        }
+        self.vault.snapshot(seen, (stored != seen).then_some(stored), reason)
+    }
+}

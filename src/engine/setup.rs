@@ -1,0 +1,159 @@
+//! What setup writes besides the sync itself: ignore rules, the `sync.sh` shim, shell lines.
+
+use std::path::{Path, PathBuf};
+
+use cfgsync_core::path::HomePath;
+use cfgsync_core::plan::Held;
+use cfgsync_core::steps::{Expected, Place};
+use cfgsync_core::unit::Mode;
+
+use crate::context::Places;
+use crate::failure::{Code, Failure, Outcome};
+use crate::fs::dir::os;
+use crate::fs::exchange::Entry;
+use crate::fs::look::{Found, look};
+use crate::fs::plain::{self, Durability};
+use crate::fs::writer::{Applied, Fresh};
+use crate::observe::live::is_ours;
+use crate::session::Session;
+
+/// What Git must not see. `*.local` files never leave the machine; a folder of that name may.
+const IGNORED: [&str; 5] =
+    ["/.sync/*", "!/.sync/marked-files.txt", "!/.sync/modes.txt", "*.local", "!*.local/"];
+
+/// The old entry point, for hands and scripts that know it.
+const SHIM: &str = "#!/bin/sh\nexec cfgsync --dir \"$(dirname \"$0\")\" \"$@\"\n";
+
+const BLOCK_START: &str = "# >>> cfgsync >>>";
+const BLOCK_END: &str = "# <<< cfgsync <<<";
+
+/// Adds the ignore rules that are missing; those that are there stay as they are.
+pub fn ensure_ignored(places: &Places) -> Outcome<()> {
+    let path = places.repo.join(".gitignore");
+    let text = plain::read_text(&path)?.unwrap_or_default();
+    let missing: Vec<&str> =
+        IGNORED.into_iter().filter(|rule| !text.lines().any(|line| line.trim() == *rule)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let text = format!("{text}{gap}{}\n", missing.join("\n"));
+    Ok(plain::publish_with_mode(&path, text.as_bytes(), Durability::Synced, 0o644)?)
+}
+
+/// Writes the shim where nothing stands.
+pub fn ensure_shim(places: &Places) -> Outcome<()> {
+    let path = places.repo.join("sync.sh");
+    if path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    Ok(plain::publish_with_mode(&path, SHIM.as_bytes(), Durability::Synced, 0o755)?)
+}
+
+/// What stands at the marked paths of a machine that joins.
+#[derive(Debug, Default)]
+pub struct Piles {
+    /// Equal to what is shared.
+    pub same: usize,
+    /// Not here yet.
+    pub fresh: usize,
+    /// Different from what is shared.
+    pub differing: Vec<Held>,
+}
+
+/// Finds the plugin: beside the program, or where oh-my-zsh keeps it.
+fn plugin(home: &Path) -> Option<PathBuf> {
+    let own = std::env::current_exe().ok().and_then(|exe| std::fs::canonicalize(exe).ok());
+    let beside = own.and_then(|exe| Some(exe.parent()?.parent()?.join("share/cfgsync/configsync.plugin.zsh")));
+    let custom = crate::context::variable("ZSH_CUSTOM")
+        .map_or_else(|| home.join(".oh-my-zsh/custom"), PathBuf::from)
+        .join("plugins/configsync/configsync.plugin.zsh");
+    [Some(custom), beside].into_iter().flatten().find(|path| path.exists())
+}
+
+/// Adds the lines that load the plugin to `.zshrc`, between two markers.
+pub fn add_shell_lines(session: &Session<'_>) -> Outcome<()> {
+    let home = &session.context.places.home;
+    let plugin = plugin(home).ok_or_else(|| {
+        Failure::error("the zsh plugin is not installed").hint("Run `make install` in the source of cfgsync.")
+    })?;
+    let quoted = plugin.display().to_string().replace('\'', "'\\''");
+    let block = format!("{BLOCK_START}\n[[ -r '{quoted}' ]] && source '{quoted}'\n{BLOCK_END}\n");
+    edit_zshrc(session, |text| {
+        let text = without_block(text);
+        let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        format!("{text}{gap}{block}")
+    })
+}
+
+/// Takes the lines out again.
+pub fn remove_shell_lines(session: &Session<'_>) -> Outcome<()> {
+    edit_zshrc(session, without_block)
+}
+
+/// Returns a text without the block between the markers.
+fn without_block(text: &str) -> String {
+    let mut kept = String::new();
+    let mut is_inside = false;
+    for line in text.split_inclusive('\n') {
+        match line.trim_end() {
+            BLOCK_START => is_inside = true,
+            BLOCK_END if is_inside => is_inside = false,
+            _ if is_inside => {}
+            _ => kept.push_str(line),
+        }
+    }
+    kept
+}
+
+/// Replaces `.zshrc` as any live file is replaced; where it is a link of ours, its stored copy.
+fn edit_zshrc(session: &Session<'_>, edit: impl Fn(&str) -> String) -> Outcome<()> {
+    let places = &session.context.places;
+    let home = HomePath::new(".zshrc").map_err(Failure::error)?;
+    let path = places.home.join(os(home.as_bytes()));
+    let place = match std::fs::read_link(&path) {
+        Ok(target) if is_ours(&places.repo, &home, target.as_os_str().as_encoded_bytes()) => {
+            Place::Repo(home.stored())
+        }
+        Ok(_) => {
+            return Err(Failure::new(Code::Refused, format!("{home} is a link that cfgsync did not make"))
+                .hint("Add the line by hand: `source <folder of the plugin>/configsync.plugin.zsh`."));
+        }
+        Err(_) => Place::Home(home.clone()),
+    };
+    let writer = session.writer();
+    let dir = writer.parent(&place, &|_| Mode::EXECUTABLE)?;
+    let name = home.name();
+    let (before, expecting, mode) = match look(&dir, name)? {
+        Found::File(whole) => (whole.bytes, Expected::Version(whole.version), whole.version.mode),
+        _ => (Vec::new(), Expected::Nothing, Mode::FILE),
+    };
+    let text = String::from_utf8_lossy(&before);
+    let after = edit(&text);
+    if after == text {
+        return Ok(());
+    }
+    session.vault.put(&before)?;
+    let at = Entry { dir: &dir, name };
+    match writer.write(at, Fresh::File(after.as_bytes(), mode), expecting, &|_| false)? {
+        Applied::Done => Ok(()),
+        Applied::Stale => Err(Failure::error(format!("{home} changed meanwhile")).hint("Run the command again.")),
+    }
+}
+
+/// Returns true for a unit whose own machine has a file where a shared one wants to be.
+pub fn differs_here(held: &Held) -> bool {
+    held.sides.base.is_none() && held.sides.ours.is_some() && held.sides.theirs.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_block_is_taken_out_and_nothing_else() {
+        let text = format!("a\n{BLOCK_START}\nsource x\n{BLOCK_END}\nb");
+        assert_eq!(without_block(&text), "a\nb");
+        assert_eq!(without_block("a\nb\n"), "a\nb\n");
+    }
+}

@@ -1,0 +1,163 @@
+//! How people are talked to. Only this folder prints.
+
+pub mod report;
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use crate::failure::Failure;
+
+/// When colour is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loudness {
+    /// Errors only.
+    Quiet,
+    /// What happened.
+    Normal,
+    /// And why.
+    Verbose,
+}
+
+/// Whether a person can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answers {
+    /// At the terminal.
+    Asked,
+    /// Every question is answered with yes.
+    Yes,
+    /// Nobody is there; questions get their safe answer.
+    None,
+}
+
+/// How people are talked to.
+#[derive(Debug, Clone, Copy)]
+pub struct Ui {
+    color: bool,
+    /// How much is said.
+    pub loudness: Loudness,
+    /// Whether a person can be asked.
+    pub answers: Answers,
+}
+
+/// The colours that carry meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// In sync, done.
+    Good,
+    /// Waits, or flows out.
+    Notice,
+    /// Flows in.
+    Incoming,
+    /// Wrong, or held.
+    Bad,
+    /// Less important.
+    Dim,
+    /// A heading.
+    Strong,
+}
+
+impl Ui {
+    /// Decides from what was asked for and what the terminal is.
+    pub fn new(color: Color, loudness: Loudness, answers: Option<Answers>) -> Self {
+        let wanted = |name: &str| crate::context::variable(name).is_some_and(|value| !value.is_empty());
+        let color = match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto if wanted("NO_COLOR") => false,
+            Color::Auto if wanted("CLICOLOR_FORCE") => true,
+            Color::Auto => io::stdout().is_terminal(),
+        };
+        let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+        let present = if is_terminal { Answers::Asked } else { Answers::None };
+        Self { color, loudness, answers: answers.unwrap_or(present) }
+    }
+
+    /// Paints a word.
+    pub fn paint(&self, tone: Tone, text: &str) -> String {
+        if !self.color {
+            return text.to_owned();
+        }
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Notice => "33",
+            Tone::Incoming => "36",
+            Tone::Bad => "31",
+            Tone::Dim => "2",
+            Tone::Strong => "1",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+
+    /// Prints the answer.
+    pub fn answer(&self, text: &str) {
+        // A reader that went away wants no more.
+        let _ = write!(io::stdout().lock(), "{text}");
+    }
+
+    /// Says what happened.
+    pub fn say(&self, text: &str) {
+        if self.loudness > Loudness::Quiet {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+    }
+
+    /// Says why a command failed, and what to do next.
+    pub fn failure(&self, failure: &Failure) {
+        let mut text = format!("{} {}\n", self.paint(Tone::Bad, "cfgsync:"), failure.cause);
+        for hint in &failure.hints {
+            text.push_str(&format!("  {hint}\n"));
+        }
+        let _ = write!(io::stderr().lock(), "{text}");
+    }
+
+    /// Asks for one of some letters; the first is the answer of those who only press Enter.
+    pub fn choose(&self, question: &str, letters: &str) -> Option<char> {
+        let first = letters.chars().next();
+        match self.answers {
+            Answers::Yes => first,
+            Answers::None => None,
+            Answers::Asked => loop {
+                let _ = write!(io::stderr().lock(), "{question} [{letters}] ");
+                let mut line = String::new();
+                if io::stdin().lock().read_line(&mut line).unwrap_or(0) == 0 {
+                    return None;
+                }
+                match line.trim().chars().next() {
+                    None => return first,
+                    Some(letter) if letters.contains(letter) => return Some(letter),
+                    Some(_) => {}
+                }
+            },
+        }
+    }
+
+    /// Asks yes or no; with nobody there, the answer is `otherwise`.
+    pub fn confirm(&self, question: &str, otherwise: Confirmed) -> Confirmed {
+        match self.choose(question, "yn") {
+            Some('y') => Confirmed::Yes,
+            Some(_) => Confirmed::No,
+            None if self.answers == Answers::None => otherwise,
+            None => Confirmed::No,
+        }
+    }
+}
+
+/// What a person answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmed {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+}

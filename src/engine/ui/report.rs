@@ -1,0 +1,127 @@
+//! The wording of everything that is reported: changes, what waits, states.
+
+use cfgsync_core::observed::{Finding, Live};
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::plan::{Change, Deed, Flow, Held, Plan, Why};
+use cfgsync_core::reconcile::Contest;
+
+use super::{Tone, Ui};
+use crate::sync::Report;
+
+/// Returns the name people know a unit by: its home path, or its place in the repository.
+pub fn name(path: &RepoPath) -> String {
+    path.home().map_or_else(|| path.to_string(), |home| home.to_string())
+}
+
+/// Returns one line for a change.
+pub fn change(ui: &Ui, change: &Change) -> String {
+    let (arrow, tone) = match change.flow {
+        Flow::Out => ("↑", Tone::Notice),
+        Flow::In => ("↓", Tone::Incoming),
+        Flow::Both => ("↕", Tone::Good),
+    };
+    let deed = match (change.deed, change.flow) {
+        (Deed::Added, _) => "added",
+        (Deed::Edited, Flow::Both) => "combined",
+        (Deed::Edited, _) => "edited",
+        (Deed::Mode, _) => "mode",
+        (Deed::Removed, _) => "removed",
+        (Deed::Kept, Flow::In) => "kept (removed here, edited there)",
+        (Deed::Kept, _) => "kept (edited here, removed there)",
+    };
+    format!("  {} {deed:<8} {}", ui.paint(tone, arrow), name(&change.path))
+}
+
+/// Returns why a unit waits, as a sentence without its end.
+pub fn why(why: Why) -> String {
+    match why {
+        Why::Contest(Contest::Content) => "both sides changed the same lines".to_owned(),
+        Why::Contest(Contest::Binary) => "both sides changed it, and it is not text".to_owned(),
+        Why::Contest(Contest::BothAdded) => "another file of this name came from upstream".to_owned(),
+        Why::Contest(Contest::LinkAgainstFile) => "it is a link on one side and a file on the other".to_owned(),
+        Why::Contest(Contest::Mode) => "both sides gave it another mode".to_owned(),
+        Why::FileAgainstFolder => "it is a file on one side and a folder on the other".to_owned(),
+        Why::SameName => "this disk takes its name for that of another file".to_owned(),
+        Why::Finding(finding) => found(finding),
+        Why::InTheWay(live) => in_the_way(live).to_owned(),
+    }
+}
+
+fn found(finding: Finding) -> String {
+    match finding {
+        Finding::Busy => "it is being written right now".to_owned(),
+        Finding::Emptied => "it just became empty; the next sync shares it if it stays so".to_owned(),
+        Finding::TooLarge(bytes) => {
+            format!("it is large ({}); `cfgsync mark --large` shares it", size(bytes))
+        }
+        Finding::Unreadable => "it may not be read".to_owned(),
+        Finding::Filtered => "a git filter covers it, and it must not travel unfiltered".to_owned(),
+        Finding::EditedTwice => "the live file and its stored copy were both edited".to_owned(),
+    }
+}
+
+/// Returns what stands at a home path that must not be touched.
+pub fn in_the_way(live: Live) -> &'static str {
+    match live {
+        Live::LinkedElsewhere => "a link to somewhere else stands in its place",
+        Live::Folder => "a folder stands in its place",
+        Live::Special => "something that is no file stands in its place",
+        Live::Unreachable => "a folder above it is a link or a file",
+        Live::Absent | Live::FolderGone | Live::Linked | Live::File(_) => "it is in order",
+    }
+}
+
+/// Returns a size as people read it.
+#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+pub fn size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", units[unit])
+}
+
+/// Says what one sync did.
+pub fn synced(ui: &Ui, report: &Report) {
+    report.changes.iter().for_each(|line| ui.say(&change(ui, line)));
+    waiting(ui, &report.held);
+    report.notes.iter().for_each(|note| ui.say(&format!("  {note}")));
+    if report.failed.is_empty() && report.held.is_empty() && report.remote.is_none() {
+        let what = if report.changes.is_empty() { "In sync; nothing to do." } else { "In sync." };
+        ui.say(&format!("{} {what}", ui.paint(Tone::Good, "✓")));
+    } else if report.ahead > 0 {
+        let commits = if report.ahead == 1 { "commit waits" } else { "commits wait" };
+        ui.say(&format!("{} {} {commits} for the remote.", ui.paint(Tone::Notice, "↑"), report.ahead));
+    }
+}
+
+/// Says what waits for a person.
+pub fn waiting(ui: &Ui, held: &[Held]) {
+    for held in held {
+        let mark = ui.paint(Tone::Bad, "✗");
+        ui.say(&format!("  {mark} held     {}: {}", name(&held.path), why(held.why)));
+    }
+}
+
+/// Prints the plan that a sync would execute.
+pub fn preview(ui: &Ui, plan: &Plan) {
+    let lines: Vec<String> = plan.changes.iter().map(|line| change(ui, line) + "\n").collect();
+    ui.answer(&lines.concat());
+    let links = plan.steps.iter().filter(|step| step.order() == 3).count();
+    if links > 0 {
+        ui.answer(&format!("  {} link{} to put in place\n", links, if links == 1 { "" } else { "s" }));
+    }
+    for held in &plan.held {
+        let mark = ui.paint(Tone::Bad, "✗");
+        ui.answer(&format!("  {mark} held     {}: {}\n", name(&held.path), why(held.why)));
+    }
+    if plan.changes.is_empty() && plan.steps.is_empty() && plan.held.is_empty() {
+        ui.answer("Nothing would change.\n");
+    }
+}
