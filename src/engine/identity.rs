@@ -15,17 +15,25 @@ use crate::host;
 pub fn read_or_create(places: &Places) -> Outcome<String> {
     let path = places.meta.join("machine-id");
     let issued_for = places.meta.join("machine-origin");
-    let known = known(&path)?;
-    if let Some(id) = &known
-        && plain::read_text(&issued_for)?.is_some_and(|origin| origin.trim() == origin_of(&path))
-    {
-        return Ok(id.clone());
-    }
-    let id = host::facts(declared_kind()?).new_id();
-    let is_clone = known.as_ref() == Some(&id) && issued_for.exists();
-    let id = if is_clone { format!("{id}-{}", &origin_of(&path)[..4]) } else { id };
-    plain::publish(&path, format!("{id}\n").as_bytes(), Durability::Synced)?;
+    let origin = plain::read_text(&issued_for)?.map(|text| text.trim().to_owned());
+    let id = match (known(&path)?, origin) {
+        (Some(id), Some(origin)) if origin == origin_of(&path) => return Ok(id),
+        (Some(id), None) => id,
+        (Some(old), Some(_)) => reissue(&old, &path, host::facts(declared_kind()?).new_id())?,
+        (None, _) => write(&path, host::facts(declared_kind()?).new_id())?,
+    };
     plain::publish(&issued_for, format!("{}\n", origin_of(&path)).as_bytes(), Durability::Synced)?;
+    Ok(id)
+}
+
+/// Gives a clone its own id; one that would be equal gets a suffix.
+fn reissue(old: &str, path: &Path, new: String) -> Outcome<String> {
+    let suffix: String = origin_of(path).chars().take(4).collect();
+    write(path, if new == old { format!("{new}-{suffix}") } else { new })
+}
+
+fn write(path: &Path, id: String) -> Outcome<String> {
+    plain::publish(path, format!("{id}\n").as_bytes(), Durability::Synced)?;
     Ok(id)
 }
 

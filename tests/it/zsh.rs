@@ -265,7 +265,7 @@ fn a_shell_without_a_person_gets_nothing() {
 fn unloading_leaves_the_shell_as_it_was() {
     let home = Home::new();
     home.publish(&due(Synced));
-    home.stand_in("sleep 1");
+    home.stand_in(background::PATIENT);
     let zshrc = "
         zmodload zsh/datetime zsh/system zsh/parameter zsh/zleparameter
         autoload -Uz add-zsh-hook

@@ -10,7 +10,7 @@ use super::{due, expired};
 use crate::terminal::{Home, Terminal, bytes, damaged, wait_until};
 
 /// Ends when the test says so or is gone, and says that it did.
-const PATIENT: &str = r#"
+pub const PATIENT: &str = r#"
 while [ -d "$HOME" ] && ! [ -e "$HOME/go" ]; do sleep 0.01; done
 echo >"$HOME/done""#;
 
