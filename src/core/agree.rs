@@ -41,10 +41,8 @@ pub fn agreed(memories: Memories<'_>, ours: &Tree) -> Tree {
         return last.agreed.clone();
     };
     let head = memories.head.unwrap_or(&empty);
-    let paths: BTreeSet<&RepoPath> = [&last.agreed, common]
-        .into_iter()
-        .flat_map(|tree| tree.units.keys())
-        .collect();
+    let paths: BTreeSet<&RepoPath> =
+        [&last.agreed, common].into_iter().flat_map(|tree| tree.units.keys()).collect();
     let units: BTreeMap<RepoPath, Version> = paths
         .into_iter()
         .filter_map(|path| {
@@ -89,7 +87,14 @@ mod tests {
         Tree { units: units.into_iter().collect(), ..Tree::default() }
     }
 
-    fn check(agreed_then: char, upstream_then: char, common: char, head: char, ours: char, expected: char) {
+    fn check(
+        agreed_then: char,
+        upstream_then: char,
+        common: char,
+        head: char,
+        ours: char,
+        expected: char,
+    ) {
         let last = LastRun { agreed: tree(agreed_then), upstream: tree(upstream_then) };
         let (common, head) = (tree(common), tree(head));
         let memories = Memories { last: Some(&last), common: Some(&common), head: Some(&head) };

@@ -29,3 +29,4 @@ pub mod observed;
 
 pub mod plan;
 pub mod steps;
+pub mod verdict;

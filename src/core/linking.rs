@@ -35,9 +35,7 @@ pub fn reason_to_copy(path: &HomePath, kind: Kind) -> Option<&'static str> {
     COPIED
         .iter()
         .filter(|(only, _, _)| only.is_none_or(|only| only == kind))
-        .find(|(_, folder, _)| {
-            HomePath::new(*folder).is_ok_and(|folder| path.is_within(&folder))
-        })
+        .find(|(_, folder, _)| HomePath::new(*folder).is_ok_and(|folder| path.is_within(&folder)))
         .map(|(_, _, reason)| *reason)
 }
 

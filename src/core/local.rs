@@ -83,15 +83,12 @@ pub fn ours(local: &Local, seen: Tree, known: Known<'_>) -> (Tree, BTreeMap<Repo
 /// Takes back modes that nobody chose: on a machine without memory, those Git's checkout gave by
 /// umask; later, those of a file that some program replaced by one that grants more. A `chmod` of
 /// the file itself keeps the inode, and is an edit.
-pub fn settle_modes(
-    ours: &mut Tree,
-    agreed: &Tree,
-    replaced: &BTreeSet<RepoPath>,
-    memory: Memory,
-) {
+pub fn settle_modes(ours: &mut Tree, agreed: &Tree, replaced: &BTreeSet<RepoPath>, memory: Memory) {
     for (path, version) in &mut ours.units {
         let Some(before) = agreed.units.get(path) else { continue };
-        if before.kind != version.kind || before.mode.is_executable() != version.mode.is_executable() {
+        if before.kind != version.kind
+            || before.mode.is_executable() != version.mode.is_executable()
+        {
             continue;
         }
         let widened = replaced.contains(path) && version.mode.is_wider_than(before.mode);

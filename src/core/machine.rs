@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn an_id_holds_nothing_that_could_be_code() {
         assert_eq!(facts(true, false, None).new_id(), "anna-b@laptop-mac");
-        let hostile = HostFacts { user: "$(rm)".into(), host: "%F{red}".into(), ..facts(false, true, None) };
+        let hostile =
+            HostFacts { user: "$(rm)".into(), host: "%F{red}".into(), ..facts(false, true, None) };
         assert_eq!(hostile.new_id(), "rm@f-red-ec2");
         assert!(is_id(&hostile.new_id()));
         assert!(!is_id("a b") && !is_id("") && !is_id("%F"));

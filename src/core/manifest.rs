@@ -178,7 +178,8 @@ impl Manifest {
                 merge_mark(sides).map(|mark| (path.clone(), mark))
             })
             .collect();
-        let trailer = pick(&base.trailer, &ours.trailer, &theirs.trailer).unwrap_or(&theirs.trailer);
+        let trailer =
+            pick(&base.trailer, &ours.trailer, &theirs.trailer).unwrap_or(&theirs.trailer);
         Self { marks, trailer: trailer.clone() }
     }
 }
@@ -203,8 +204,8 @@ fn parse_mark(line: &str, line_number: usize) -> Result<(HomePath, Mark), Manife
     while bytes.last() == Some(&b'/') {
         bytes.pop();
     }
-    let path = HomePath::new(bytes)
-        .map_err(|cause| ManifestError::Line { line: line_number, cause })?;
+    let path =
+        HomePath::new(bytes).map_err(|cause| ManifestError::Line { line: line_number, cause })?;
     let mut mark = Mark::new(scope);
     for word in attributes {
         let (key, value) = word.split_once('=').ok_or_else(broken)?;
@@ -217,7 +218,9 @@ fn parse_mark(line: &str, line_number: usize) -> Result<(HomePath, Mark), Manife
 fn merge_mark([base, ours, theirs]: [Option<&Mark>; 3]) -> Option<Mark> {
     match (base, ours, theirs) {
         (None, Some(mark), None) | (None, None, Some(mark)) => Some(mark.clone()),
-        (None, Some(ours), Some(theirs)) => Some(merge_attributes(&Mark::new(theirs.scope), ours, theirs)),
+        (None, Some(ours), Some(theirs)) => {
+            Some(merge_attributes(&Mark::new(theirs.scope), ours, theirs))
+        }
         (Some(base), Some(ours), Some(theirs)) => Some(merge_attributes(base, ours, theirs)),
         (Some(_), _, _) | (None, None, None) => None,
     }

@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn git_is_refused_in_every_spelling() {
-        for bad in [".git", "a/.GIT/config", ".git.", ".git ", "git~1", ".g\u{200c}it", ".git::$I"] {
+        for bad in [".git", "a/.GIT/config", ".git.", ".git ", "git~1", ".g\u{200c}it", ".git::$I"]
+        {
             assert_eq!(RepoPath::new(bad), Err(PathError::Git), "{bad:?}");
         }
         for good in [".gitconfig", ".gitignore", "git", ".github/x"] {

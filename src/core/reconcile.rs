@@ -52,7 +52,8 @@ pub fn needs_merge(sides: Sides) -> bool {
     match (sides.base, sides.ours, sides.theirs) {
         (Some(base), Some(ours), Some(theirs)) => {
             let files = [base, ours, theirs].iter().all(|version| version.kind == Kind::File);
-            let distinct = ours.blob != theirs.blob && ours.blob != base.blob && theirs.blob != base.blob;
+            let distinct =
+                ours.blob != theirs.blob && ours.blob != base.blob && theirs.blob != base.blob;
             files && distinct
         }
         _ => false,

@@ -137,7 +137,11 @@ pub struct Target<'a> {
 ///
 /// A held unit keeps its live file as it is. Where that is a file of its own, the stored copy
 /// beside it takes upstream's version; where it is the stored copy itself, nothing is touched.
-pub fn steps(target: &Target<'_>, result: Option<Version>, is_held: bool) -> (Vec<Step>, Option<Live>) {
+pub fn steps(
+    target: &Target<'_>,
+    result: Option<Version>,
+    is_held: bool,
+) -> (Vec<Step>, Option<Live>) {
     let Some(home) = target.path.home().filter(|_| target.tie != Tie::None) else {
         let steps = if is_held { None } else { stored_step(target, result) };
         return (steps.into_iter().collect(), None);
@@ -150,7 +154,9 @@ pub fn steps(target: &Target<'_>, result: Option<Version>, is_held: bool) -> (Ve
     match (target.tie, result) {
         (Tie::Unmarked, _) => (unmark(target, &home), None),
         (_, None) => (remove(target, &home), None),
-        (Tie::Copy, Some(version)) => place(target, &home, version, |live| copy(&home, live, version)),
+        (Tie::Copy, Some(version)) => {
+            place(target, &home, version, |live| copy(&home, live, version))
+        }
         (Tie::Link | Tie::None, Some(version)) => match target.live {
             Live::File(live) if live == version && target.stored != result => {
                 let expecting = expected(target.stored);
@@ -219,9 +225,7 @@ fn stored_step(target: &Target<'_>, result: Option<Version>) -> Option<Step> {
     let place = Place::Repo(target.path.clone());
     match (target.stored, result) {
         (stored, result) if stored == result => None,
-        (Some(stored), None) => {
-            Some(Step::Remove { place, expecting: Expected::Version(stored) })
-        }
+        (Some(stored), None) => Some(Step::Remove { place, expecting: Expected::Version(stored) }),
         (stored, Some(version)) => {
             Some(Step::Write { place, expecting: expected(stored), version })
         }

@@ -59,7 +59,9 @@ impl Tree {
         let files = self
             .units
             .iter()
-            .filter(|(_, version)| version.kind == Kind::File && version.mode.in_git() != version.mode)
+            .filter(|(_, version)| {
+                version.kind == Kind::File && version.mode.in_git() != version.mode
+            })
             .map(|(path, version)| (path, version.mode, ""));
         let mut lines: Vec<_> = folders
             .chain(files)

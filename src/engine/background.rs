@@ -46,7 +46,9 @@ fn detach(context: &Context) -> Outcome<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let child = command.spawn();
-    child.map(drop).map_err(|error| Failure::error(format!("could not start in the background: {error}")))
+    child
+        .map(drop)
+        .map_err(|error| Failure::error(format!("could not start in the background: {error}")))
 }
 
 /// Closes what the shell left open: a run that outlives it must not keep its pipes alive.

@@ -150,8 +150,10 @@ pub fn folder_for_setup(dir: Option<&Path>) -> Outcome<PathBuf> {
 }
 
 fn no_repository() -> Failure {
-    Failure::error("no configs repository was found, and this kind of machine has no usual place for one")
-        .hint("Name it once: `cfgsync setup --dir ~/configs [URL]`, or set CFGSYNC_DIR.")
+    Failure::error(
+        "no configs repository was found, and this kind of machine has no usual place for one",
+    )
+    .hint("Name it once: `cfgsync setup --dir ~/configs [URL]`, or set CFGSYNC_DIR.")
 }
 
 /// Returns where everything lies for a repository.
@@ -183,10 +185,13 @@ fn refuse_strangers(places: &Places) -> Outcome<()> {
     use std::os::unix::fs::MetadataExt;
     let me = nix::unistd::geteuid().as_raw();
     for path in [&places.home, &places.repo] {
-        let owner = std::fs::metadata(path).map(|file| file.uid()).unwrap_or(me);
+        let owner = std::fs::metadata(path).map_or(me, |file| file.uid());
         if owner != me {
-            return Err(Failure::new(Code::Refused, format!("{} belongs to another user", path.display()))
-                .hint("Run cfgsync as the user who owns the files (without sudo)."));
+            return Err(Failure::new(
+                Code::Refused,
+                format!("{} belongs to another user", path.display()),
+            )
+            .hint("Run cfgsync as the user who owns the files (without sudo)."));
         }
     }
     Ok(())

@@ -30,7 +30,7 @@ pub struct Execution {
 }
 
 /// Takes the steps. A unit whose step fails gets no further ones; all others go on.
-pub fn execute(session: &Session<'_>, steps: &[Step], tree: &Tree) -> Outcome<Execution> {
+pub fn execute(session: &Session<'_>, steps: &[Step], tree: &Tree) -> Execution {
     let executor = Executor { session, writer: session.writer(), tree };
     let mut execution = Execution::default();
     for step in steps {
@@ -53,7 +53,7 @@ pub fn execute(session: &Session<'_>, steps: &[Step], tree: &Tree) -> Outcome<Ex
         }
     }
     execution.warnings = executor.writer.take_warnings();
-    Ok(execution)
+    execution
 }
 
 fn relinked(step: &Step) -> Option<HomePath> {
@@ -96,7 +96,12 @@ impl Executor<'_> {
         Ok((self.writer.parent(place, &|path| self.tree.folder_mode(path))?, name))
     }
 
-    fn put(&self, place: &Place, fresh: Fresh<'_>, expecting: Expected) -> Result<Applied, FsError> {
+    fn put(
+        &self,
+        place: &Place,
+        fresh: Fresh<'_>,
+        expecting: Expected,
+    ) -> Result<Applied, FsError> {
         let (dir, name) = self.parent(place)?;
         let at = Entry { dir: &dir, name: &name };
         self.writer.write(at, fresh, expecting, &self.recognizer(place))
@@ -176,7 +181,7 @@ impl Executor<'_> {
         for folder in path.ancestors() {
             let root = Dir::open(&self.session.context.places.repo)?;
             let above: Vec<RepoPath> = folder.parent().into_iter().collect();
-            let names = above.iter().flat_map(|parent| parent.components());
+            let names = above.iter().flat_map(RepoPath::components);
             if let Some(dir) = root.descend(names)? {
                 dir.remove_empty(folder.name());
             }
@@ -186,7 +191,8 @@ impl Executor<'_> {
 
     /// Keeps what stood at a path before cfgsync first linked it.
     fn keep_original(&self, home: &HomePath, version: Version) -> Outcome<Applied> {
-        let kept = self.session.context.places.meta.join("external-files").join(os(home.as_bytes()));
+        let kept =
+            self.session.context.places.meta.join("external-files").join(os(home.as_bytes()));
         if kept.symlink_metadata().is_ok() {
             return Ok(Applied::Done);
         }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cfgsync_core::manifest::{MANIFEST, Manifest};
+use cfgsync_core::observed::Live;
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::{Held, plan};
-use cfgsync_core::observed::Live;
 use cfgsync_core::steps::{Expected, Place, Step};
 
 use crate::context::now;
@@ -73,7 +73,7 @@ pub fn change(
     };
     session.snapshot(&picture, "before the marks change")?;
     let steps: Vec<Step> = plan.steps.into_iter().filter(|step| concerns(&step.unit())).collect();
-    let executed = execute(session, &steps, &plan.tree)?;
+    let executed = execute(session, &steps, &plan.tree);
     let mut failed = executed.failed;
     failed.extend(executed.stale.into_iter().map(|path| (path, "it changed meanwhile".to_owned())));
     if order == Order::FilesFirst && failed.is_empty() {
@@ -111,11 +111,8 @@ pub fn detach(session: &Session<'_>) -> Outcome<usize> {
             Some(Step::Write { place, expecting: Expected::Link, version })
         })
         .collect();
-    let executed = execute(session, &steps, &picture.observation.ours)?;
+    let executed = execute(session, &steps, &picture.observation.ours);
     displaced::settle(&session.context.places.displaced(), &session.vault, now())?;
     note.withdraw()?;
-    match executed.failed.is_empty() {
-        true => Ok(steps.len()),
-        false => Err(partly(&executed.failed)),
-    }
+    if executed.failed.is_empty() { Ok(steps.len()) } else { Err(partly(&executed.failed)) }
 }

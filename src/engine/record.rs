@@ -119,7 +119,8 @@ pub fn history(context: &Context, command: &str, changes: &[Change], held: usize
     if changes.is_empty() {
         return Ok(());
     }
-    let flows = |flow: Flow| changes.iter().filter(|c| c.flow == flow || c.flow == Flow::Both).count();
+    let flows =
+        |flow: Flow| changes.iter().filter(|c| c.flow == flow || c.flow == Flow::Both).count();
     let line = Line {
         version: 1,
         at: context.now.seconds(),
@@ -128,7 +129,10 @@ pub fn history(context: &Context, command: &str, changes: &[Change], held: usize
         sent: flows(Flow::Out),
         received: flows(Flow::In),
         held,
-        paths: changes.iter().map(|change| format!("{} {}", word(change.deed), change.path)).collect(),
+        paths: changes
+            .iter()
+            .map(|change| format!("{} {}", word(change.deed), change.path))
+            .collect(),
     };
     let path = context.places.meta.join("history.jsonl");
     let text = serde_json::to_string(&line).unwrap_or_default() + "\n";
@@ -156,7 +160,8 @@ pub fn log(places: &Places, at: UnixTime, what: &str) -> Outcome<()> {
     let folder = places.meta.join("log");
     plain::make_private(&folder)?;
     let path = folder.join("background.log");
-    let mut text = plain::read_text(&path)?.filter(|text| text.len() < LARGEST_LOG).unwrap_or_default();
+    let mut text =
+        plain::read_text(&path)?.filter(|text| text.len() < LARGEST_LOG).unwrap_or_default();
     let time = chrono::DateTime::from_timestamp(i64::try_from(at.seconds()).unwrap_or(0), 0);
     let time = time.map(|time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default();
     text.push_str(&format!("{time} {}\n", what.lines().next().unwrap_or_default()));

@@ -57,8 +57,6 @@ pub struct Picture {
     pub head_tree: Tree,
     /// Upstream's tip.
     pub upstream: Option<CommitId>,
-    /// What the last run left behind.
-    pub memory: Option<vault::Memory>,
 }
 
 impl<'a> Session<'a> {
@@ -121,10 +119,9 @@ impl<'a> Session<'a> {
         let common = common.map(|base| self.tree(base)).transpose()?;
         let last = memory.as_ref().map(|memory| &memory.run);
         let remembered = last.map(|last| &last.agreed);
-        let scope = Scope {
-            known: [remembered, theirs.as_ref(), Some(&head_tree)].into_iter().flatten().collect(),
-            fallback: remembered.map(|tree| &tree.manifest),
-        };
+        let trees: Vec<&Tree> =
+            [remembered, theirs.as_ref(), Some(&head_tree)].into_iter().flatten().collect();
+        let scope = Scope::of(&trees, remembered.map(|tree| &tree.manifest));
         let mut local = observer.look(&scope)?;
         let empty = Tree::default();
         let marks = Manifest::merge(
@@ -141,14 +138,20 @@ impl<'a> Session<'a> {
         let kind = if last.is_some() { Memory::OfLastRun } else { Memory::None };
         settle_modes(&mut ours, &agreed, &local.replaced, kind);
         ours.opaque.clone_from(&head_tree.opaque);
-        let mut observation =
-            Observation { last: last.cloned(), agreed: Tree::default(), local, ours, theirs, ..Observation::default() };
+        let mut observation = Observation {
+            last: last.cloned(),
+            agreed: Tree::default(),
+            local,
+            ours,
+            theirs,
+            ..Observation::default()
+        };
         if let Some(tip) = upstream {
             self.adopt_stale_copies(&observation, &mut agreed, tip)?;
         }
         observation.agreed = agreed;
         self.rehearse_merges(&mut observation)?;
-        Ok(Picture { observation, seen, head, head_tree, upstream, memory })
+        Ok(Picture { observation, seen, head, head_tree, upstream })
     }
 
     /// What was agreed with nobody is no memory once there is somebody.
@@ -207,7 +210,8 @@ impl<'a> Session<'a> {
     }
 
     fn merge_blobs(&self, [base, ours, theirs]: [BlobId; 3]) -> Outcome<Merged> {
-        let merged = merge(&self.vault.bytes(base)?, &self.vault.bytes(ours)?, &self.vault.bytes(theirs)?);
+        let merged =
+            merge(&self.vault.bytes(base)?, &self.vault.bytes(ours)?, &self.vault.bytes(theirs)?);
         Ok(match merged {
             TextMerge::Clean(bytes) => Merged::Clean(self.vault.put(&bytes)?),
             TextMerge::Overlapping => Merged::Overlapping,

@@ -105,9 +105,14 @@ impl ReplacedLinks {
 
     /// Writes what was learned.
     pub fn write(&self, places: &Places) -> Outcome<()> {
-        let line = |(path, count): (&HomePath, &u32)| format!("{count} {}\n", escape(path.as_bytes()));
+        let line =
+            |(path, count): (&HomePath, &u32)| format!("{count} {}\n", escape(path.as_bytes()));
         let text: String = self.0.iter().map(line).collect();
-        Ok(plain::publish(&places.meta.join("replaced-links"), text.as_bytes(), Durability::Relaxed)?)
+        Ok(plain::publish(
+            &places.meta.join("replaced-links"),
+            text.as_bytes(),
+            Durability::Relaxed,
+        )?)
     }
 
     /// Counts one more, and returns true when the path becomes a copy by it.
@@ -119,7 +124,11 @@ impl ReplacedLinks {
 
     /// Returns the paths that are copies on this machine.
     pub fn copies(&self) -> BTreeSet<HomePath> {
-        self.0.iter().filter(|(_, count)| **count >= PATIENCE).map(|(path, _)| path.clone()).collect()
+        self.0
+            .iter()
+            .filter(|(_, count)| **count >= PATIENCE)
+            .map(|(path, _)| path.clone())
+            .collect()
     }
 
     /// Forgets a path.

@@ -64,7 +64,8 @@ pub struct Piles {
 /// Finds the plugin: beside the program, or where oh-my-zsh keeps it.
 fn plugin(home: &Path) -> Option<PathBuf> {
     let own = std::env::current_exe().ok().and_then(|exe| std::fs::canonicalize(exe).ok());
-    let beside = own.and_then(|exe| Some(exe.parent()?.parent()?.join("share/cfgsync/configsync.plugin.zsh")));
+    let beside = own
+        .and_then(|exe| Some(exe.parent()?.parent()?.join("share/cfgsync/configsync.plugin.zsh")));
     let custom = crate::context::variable("ZSH_CUSTOM")
         .map_or_else(|| home.join(".oh-my-zsh/custom"), PathBuf::from)
         .join("plugins/configsync/configsync.plugin.zsh");
@@ -75,7 +76,8 @@ fn plugin(home: &Path) -> Option<PathBuf> {
 pub fn add_shell_lines(session: &Session<'_>) -> Outcome<()> {
     let home = &session.context.places.home;
     let plugin = plugin(home).ok_or_else(|| {
-        Failure::error("the zsh plugin is not installed").hint("Run `make install` in the source of cfgsync.")
+        Failure::error("the zsh plugin is not installed")
+            .hint("Run `make install` in the source of cfgsync.")
     })?;
     let quoted = plugin.display().to_string().replace('\'', "'\\''");
     let block = format!("{BLOCK_START}\n[[ -r '{quoted}' ]] && source '{quoted}'\n{BLOCK_END}\n");
@@ -116,8 +118,11 @@ fn edit_zshrc(session: &Session<'_>, edit: impl Fn(&str) -> String) -> Outcome<(
             Place::Repo(home.stored())
         }
         Ok(_) => {
-            return Err(Failure::new(Code::Refused, format!("{home} is a link that cfgsync did not make"))
-                .hint("Add the line by hand: `source <folder of the plugin>/configsync.plugin.zsh`."));
+            return Err(Failure::new(
+                Code::Refused,
+                format!("{home} is a link that cfgsync did not make"),
+            )
+            .hint("Add the line by hand: `source <folder of the plugin>/configsync.plugin.zsh`."));
         }
         Err(_) => Place::Home(home.clone()),
     };
@@ -137,7 +142,9 @@ fn edit_zshrc(session: &Session<'_>, edit: impl Fn(&str) -> String) -> Outcome<(
     let at = Entry { dir: &dir, name };
     match writer.write(at, Fresh::File(after.as_bytes(), mode), expecting, &|_| false)? {
         Applied::Done => Ok(()),
-        Applied::Stale => Err(Failure::error(format!("{home} changed meanwhile")).hint("Run the command again.")),
+        Applied::Stale => {
+            Err(Failure::error(format!("{home} changed meanwhile")).hint("Run the command again."))
+        }
     }
 }
 

@@ -128,7 +128,11 @@ impl StatusRecord {
             SyncState::Syncing => {
                 let other_boot = present.boot.is_some_and(|boot| boot != self.boot);
                 let dead = present.writer_alive == Some(false);
-                if passed || other_boot || dead { Shown::Interrupted } else { Shown::State(self.state) }
+                if passed || other_boot || dead {
+                    Shown::Interrupted
+                } else {
+                    Shown::State(self.state)
+                }
             }
             SyncState::Synced if passed => Shown::Unknown,
             state => Shown::State(state),

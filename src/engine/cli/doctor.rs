@@ -45,11 +45,18 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
         let _lock = marks::lock(&session)?;
         for link in &moved {
             retarget(&session, link)?;
-            context.ui.say(&format!("  {} {} leads here again", context.ui.paint(Tone::Good, "✓"), link.home));
+            context.ui.say(&format!(
+                "  {} {} leads here again",
+                context.ui.paint(Tone::Good, "✓"),
+                link.home
+            ));
         }
     } else {
         problems.extend(moved.iter().map(|link| {
-            format!("{} leads to where the repository was before; `cfgsync doctor --fix` mends it", link.home)
+            format!(
+                "{} leads to where the repository was before; `cfgsync doctor --fix` mends it",
+                link.home
+            )
         }));
     }
     if let Some(foreign) = session.worktree.foreign(&session.branch)? {
@@ -59,14 +66,20 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
         problems.push("the `git` program is missing; install it".to_owned());
     }
     let vault = context.places.vault();
-    context.ui.answer(&format!("  vault      {} ({})\n", vault.display(), report::size(folder_size(&vault))));
+    context.ui.answer(&format!(
+        "  vault      {} ({})\n",
+        vault.display(),
+        report::size(folder_size(&vault))
+    ));
     let displaced = crate::fs::plain::names(&context.places.displaced())?.len();
     context.ui.answer(&format!("  displaced  {displaced} files\n"));
     if problems.is_empty() {
         context.ui.answer(&format!("{} Nothing is wrong.\n", context.ui.paint(Tone::Good, "✓")));
         return Ok(());
     }
-    problems.iter().for_each(|line| context.ui.answer(&format!("  {} {line}\n", context.ui.paint(Tone::Bad, "✗"))));
+    problems.iter().for_each(|line| {
+        context.ui.answer(&format!("  {} {line}\n", context.ui.paint(Tone::Bad, "✗")));
+    });
     Err(Failure::new(Code::Error, "something needs mending"))
 }
 

@@ -22,7 +22,7 @@ pub fn modern(arguments: Vec<std::ffi::OsString>) -> Vec<std::ffi::OsString> {
     };
     // `--dir` is the only option before the command that takes a word of its own.
     let mut at = 1;
-    while arguments.get(at).is_some_and(|word| is_global(word)) {
+    while arguments.get(at).is_some_and(is_global) {
         at += if arguments[at] == "--dir" || arguments[at] == "--color" { 2 } else { 1 };
     }
     let Some(meaning) = arguments.get(at).and_then(words) else { return arguments };

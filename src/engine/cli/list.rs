@@ -109,13 +109,21 @@ fn line(home: &HomePath, manifest: &Manifest, picture: &Picture, ties: &Ties<'_>
 fn problem(path: &RepoPath, live: Live, tie: Tie, picture: &Picture) -> Option<String> {
     let stored = picture.observation.stored(path);
     match (live, tie) {
-        (Live::Linked, Tie::Copy) => Some("a link where a copy belongs; the next sync mends it".to_owned()),
-        (Live::Linked, _) if stored.is_none() => Some("its stored copy is missing; the next sync mends it".to_owned()),
+        (Live::Linked, Tie::Copy) => {
+            Some("a link where a copy belongs; the next sync mends it".to_owned())
+        }
+        (Live::Linked, _) if stored.is_none() => {
+            Some("its stored copy is missing; the next sync mends it".to_owned())
+        }
         (Live::Linked, _) => None,
         (Live::File(version), Tie::Copy) if Some(version) == stored => None,
         (Live::File(_), Tie::Copy) => Some("edited; the next sync shares it".to_owned()),
-        (Live::File(_), _) => Some("the link was replaced by a file; the next sync mends it".to_owned()),
-        (Live::Absent | Live::FolderGone, _) => Some("missing; the next sync brings it back".to_owned()),
+        (Live::File(_), _) => {
+            Some("the link was replaced by a file; the next sync mends it".to_owned())
+        }
+        (Live::Absent | Live::FolderGone, _) => {
+            Some("missing; the next sync brings it back".to_owned())
+        }
         (Live::LinkedElsewhere | Live::Folder | Live::Special | Live::Unreachable, _) => {
             Some(report::in_the_way(live).to_owned())
         }

@@ -87,7 +87,8 @@ pub fn run(context: &Context, args: &MarkArgs) -> Outcome<()> {
         return Err(Failure::new(Code::Refused, "nothing was marked"));
     }
     let _lock = marks::lock(&session)?;
-    let paths: BTreeSet<HomePath> = candidates.iter().map(|candidate| candidate.home.clone()).collect();
+    let paths: BTreeSet<HomePath> =
+        candidates.iter().map(|candidate| candidate.home.clone()).collect();
     let edit = |manifest: &mut cfgsync_core::manifest::Manifest| {
         for candidate in &candidates {
             manifest.marks.insert(candidate.home.clone(), candidate.mark.clone());
@@ -122,15 +123,20 @@ fn examine(
 ) -> Outcome<Candidate> {
     refuse_repository(context, &home)?;
     if home.stored().is_local_only() {
-        return Err(refuse(&home, "files named *.local never leave the machine", "Rename it first."));
+        return Err(refuse(
+            &home,
+            "files named *.local never leave the machine",
+            "Rename it first.",
+        ));
     }
     let mut folders: Vec<&[u8]> = home.components().collect();
     let name = folders.pop().unwrap_or_default();
-    let dir = Dir::open(&context.places.home)?.descend(folders).map_err(|_| {
-        refuse(&home, "a folder above it is a link", "Mark it by its real path.")
-    })?;
+    let dir = Dir::open(&context.places.home)?
+        .descend(folders)
+        .map_err(|_| refuse(&home, "a folder above it is a link", "Mark it by its real path."))?;
     let missing = || {
-        Failure::error(format!("there is no {home}")).hint("Check the spelling, or create it first.")
+        Failure::error(format!("there is no {home}"))
+            .hint("Check the spelling, or create it first.")
     };
     let dir = dir.ok_or_else(missing)?;
     let stat = dir.stat(name)?.ok_or_else(missing)?;

@@ -43,6 +43,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Global {
     /// The configs repository [default: your config, then the machine's usual place]
     #[arg(long, global = true, value_name = "FOLDER")]
@@ -183,8 +184,11 @@ pub fn home_path(context: &Context, path: &Path) -> Outcome<cfgsync_core::path::
         .find_map(|home| absolute.strip_prefix(home).ok().map(Path::to_path_buf))
         .or_else(|| real.and_then(|real| real.strip_prefix(home).ok().map(Path::to_path_buf)));
     let Some(below) = below else {
-        return Err(Failure::new(Code::Refused, format!("{} is outside your home", path.display()))
-            .hint("Only files below your home can be marked; put others into the repository itself."));
+        return Err(Failure::new(
+            Code::Refused,
+            format!("{} is outside your home", path.display()),
+        )
+        .hint("Only files below your home can be marked; put others into the repository itself."));
     };
     cfgsync_core::path::HomePath::new(below.as_os_str().as_bytes()).map_err(|cause| {
         Failure::new(Code::Refused, format!("{} cannot be marked: {cause}", path.display()))

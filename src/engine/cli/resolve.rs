@@ -80,7 +80,10 @@ fn unit(context: &Context, path: &std::path::Path) -> Outcome<RepoPath> {
     let full = absolute(path);
     if let Ok(below) = full.strip_prefix(&context.places.repo) {
         return RepoPath::new(below.as_os_str().as_bytes()).map_err(|cause| {
-            Failure::new(Code::Usage, format!("{} is no file of the repository: {cause}", path.display()))
+            Failure::new(
+                Code::Usage,
+                format!("{} is no file of the repository: {cause}", path.display()),
+            )
         });
     }
     Ok(home_path(context, path)?.stored())

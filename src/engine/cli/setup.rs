@@ -98,8 +98,11 @@ fn check_url(url: &str) -> Outcome<()> {
 
 fn refuse_odd_folder(places: &Places) -> Outcome<()> {
     if places.home.starts_with(&places.repo) {
-        return Err(Failure::new(Code::Refused, format!("{} holds your home", places.repo.display()))
-            .hint("Choose a folder of its own: `cfgsync setup --dir ~/configs`."));
+        return Err(Failure::new(
+            Code::Refused,
+            format!("{} holds your home", places.repo.display()),
+        )
+        .hint("Choose a folder of its own: `cfgsync setup --dir ~/configs`."));
     }
     if places.repo.exists() && !places.repo.is_dir() {
         return Err(Failure::new(Code::Refused, format!("{} is no folder", places.repo.display()))
@@ -230,10 +233,8 @@ fn piles(picture: &Picture, plan: Plan) -> Piles {
     let mut piles = Piles::default();
     for (path, theirs) in &observation.upstream().units {
         let here = observation.ours.units.get(path);
-        let is_missing = matches!(
-            observation.local.live.get(path),
-            Some(Live::Absent | Live::FolderGone)
-        );
+        let is_missing =
+            matches!(observation.local.live.get(path), Some(Live::Absent | Live::FolderGone));
         match here {
             Some(ours) if ours.blob == theirs.blob && !is_missing => piles.same += 1,
             None => piles.fresh += 1,
@@ -251,7 +252,9 @@ fn offer_zshrc(context: &Context) -> bool {
     let is_loaded = text.contains("configsync");
     !is_loaded
         && context.ui.answers == Answers::Asked
-        && context.ui.confirm("Show the light in your prompt (adds 3 lines to ~/.zshrc)?", Confirmed::No)
+        && context
+            .ui
+            .confirm("Show the light in your prompt (adds 3 lines to ~/.zshrc)?", Confirmed::No)
             == Confirmed::Yes
 }
 

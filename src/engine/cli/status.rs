@@ -126,7 +126,8 @@ fn gather(session: &Session<'_>) -> Outcome<Status> {
 
 fn pending(plan: &Plan) -> Pending {
     let lines = |flow: Flow| {
-        let wanted = plan.changes.iter().filter(|change| change.flow == flow || change.flow == Flow::Both);
+        let wanted =
+            plan.changes.iter().filter(|change| change.flow == flow || change.flow == Flow::Both);
         let line = |change: &cfgsync_core::plan::Change| ChangeLine {
             path: report::name(&change.path),
             what: record::word(change.deed),
@@ -200,7 +201,8 @@ fn section(ui: &Ui, status: &Status) -> String {
     };
     list("Changed here", changes(&status.pending.here));
     list("Changed upstream", changes(&status.pending.there));
-    let held = status.held.iter().map(|line| format!("  {}\n    {}\n", line.path, line.why)).collect();
+    let held =
+        status.held.iter().map(|line| format!("  {}\n    {}\n", line.path, line.why)).collect();
     list("Held", held);
     list("Marked", status.marks.iter().map(|line| list::format_line(ui, line)).collect());
     list("Next", status.next.iter().map(|line| format!("  {line}\n")).collect());
@@ -211,7 +213,8 @@ fn last_contact(at: Option<u64>) -> String {
     let Some(at) = at else { return "never".to_owned() };
     let age = now().since(UnixTime(at.saturating_mul(1000)));
     let time = chrono::DateTime::from_timestamp(i64::try_from(at).unwrap_or(0), 0);
-    let time = time.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string());
+    let time =
+        time.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string());
     format!("{age} ago ({})", time.unwrap_or_default())
 }
 

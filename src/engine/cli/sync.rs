@@ -23,6 +23,7 @@ use crate::ui::{Answers, report};
 ///   cfgsync sync --background    as the prompt does it: silent, detached
 #[derive(Debug, Default, clap::Args)]
 #[command(verbatim_doc_comment)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct SyncArgs {
     /// Show what would happen, and change nothing (exit code 3 when something would)
     #[arg(long)]

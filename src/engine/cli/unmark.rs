@@ -52,8 +52,11 @@ pub fn run(context: &Context, args: &UnmarkArgs) -> Outcome<()> {
                 paths.insert(home);
             }
             Some((covering, _)) => {
-                return Err(Failure::new(Code::Refused, format!("{home} is shared as part of {covering}"))
-                    .hint(format!("Unmark {covering} as a whole.")));
+                return Err(Failure::new(
+                    Code::Refused,
+                    format!("{home} is shared as part of {covering}"),
+                )
+                .hint(format!("Unmark {covering} as a whole.")));
             }
             None => {
                 return Err(Failure::error(format!("{home} is not marked"))
@@ -62,7 +65,9 @@ pub fn run(context: &Context, args: &UnmarkArgs) -> Outcome<()> {
         }
     }
     if args.dry_run {
-        paths.iter().for_each(|path| context.ui.answer(&format!("  {path} would become a plain file\n")));
+        paths
+            .iter()
+            .for_each(|path| context.ui.answer(&format!("  {path} would become a plain file\n")));
         return Ok(());
     }
     let _lock = marks::lock(&session)?;
@@ -91,7 +96,9 @@ fn say(context: &Context, path: &HomePath) {
         context.ui.say(&format!("{tick} {path} is a plain file again."));
         return;
     }
-    context.ui.say(&format!("{tick} {path} is no longer marked. The file itself was missing here."));
+    context
+        .ui
+        .say(&format!("{tick} {path} is no longer marked. The file itself was missing here."));
     let stored = path.stored();
     context.ui.say(&format!(
         "  To have it back: git -C {} show 'HEAD:{stored}' > {}",

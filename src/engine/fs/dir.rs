@@ -54,11 +54,9 @@ pub enum StatKind {
     Special,
 }
 
-#[expect(
-    clippy::unnecessary_cast,
-    clippy::cast_sign_loss,
-    clippy::cast_lossless,
-    reason = "field types differ between Linux and macOS"
+#[cfg_attr(
+    target_os = "linux",
+    expect(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "macOS has other types")
 )]
 impl From<FileStat> for Stat {
     fn from(raw: FileStat) -> Self {
@@ -83,13 +81,13 @@ impl From<FileStat> for Stat {
     }
 }
 
-const FOLDER: OFlag =
-    OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+const FOLDER: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 impl Dir {
     /// Opens a root. The root itself may be reached through links; nothing below it is.
     pub fn open(path: &Path) -> Result<Self, FsError> {
-        let fd = nix::fcntl::open(path, FOLDER, Bits::empty()).map_err(FsError::on("open", path))?;
+        let fd =
+            nix::fcntl::open(path, FOLDER, Bits::empty()).map_err(FsError::on("open", path))?;
         Ok(Self { fd, path: path.to_owned() })
     }
 
@@ -107,7 +105,8 @@ impl Dir {
         match mkdirat(&self.fd, os(name), Bits::S_IRWXU) {
             Ok(()) => {
                 let flags = FchmodatFlags::FollowSymlink;
-                fchmodat(&self.fd, os(name), bits(mode), flags).map_err(FsError::on("chmod", &path))?;
+                fchmodat(&self.fd, os(name), bits(mode), flags)
+                    .map_err(FsError::on("chmod", &path))?;
                 self.sync()?;
             }
             Err(Errno::EEXIST) => {}
@@ -157,11 +156,8 @@ impl Dir {
 
     /// Creates a file that nobody else can read.
     pub fn create_file(&self, name: &[u8]) -> Result<File, FsError> {
-        let flags = OFlag::O_WRONLY
-            | OFlag::O_CREAT
-            | OFlag::O_EXCL
-            | OFlag::O_NOFOLLOW
-            | OFlag::O_CLOEXEC;
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = openat(&self.fd, os(name), flags, Bits::S_IRUSR | Bits::S_IWUSR)
             .map_err(FsError::on("create", &self.join(name)))?;
         Ok(File::from(fd))

@@ -45,13 +45,11 @@ pub fn settle(
 }
 
 fn may_go(stat: Stat, open: Option<&HashSet<(u64, u64)>>, now: UnixTime) -> bool {
-    match open {
-        Some(open) => !open.contains(&(stat.dev, stat.ino)),
-        None => {
-            let changed = u64::try_from(stat.ctime / 1_000_000).unwrap_or(0);
-            now.since(UnixTime(changed)).0 > GRACE_SECONDS
-        }
+    if let Some(open) = open {
+        return !open.contains(&(stat.dev, stat.ino));
     }
+    let changed = u64::try_from(stat.ctime / 1_000_000).unwrap_or(0);
+    now.since(UnixTime(changed)).0 > GRACE_SECONDS
 }
 
 /// Returns device and inode of every file that a process of ours has open; none where the system
@@ -76,7 +74,6 @@ fn open_files() -> Option<HashSet<(u64, u64)>> {
 fn open_files() -> Option<HashSet<(u64, u64)>> {
     None
 }
-
 
 #[cfg(test)]
 mod tests {

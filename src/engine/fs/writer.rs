@@ -126,7 +126,7 @@ impl Writer {
                 exchange(staged, at).map_err(FsError::on("put back", &path))?;
                 return Ok(Applied::Stale);
             }
-            self.tidy(&staging, at.dir, &name)?;
+            Self::tidy(&staging, at.dir, &name)?;
         }
         staging.sync()?;
         at.dir.sync()?;
@@ -156,7 +156,7 @@ impl Writer {
             rename_new(gone, at).map_err(FsError::on("put back", &path))?;
             return Ok(Applied::Stale);
         }
-        self.tidy(&staging, at.dir, &name)?;
+        Self::tidy(&staging, at.dir, &name)?;
         staging.sync()?;
         at.dir.sync()?;
         Ok(Applied::Done)
@@ -176,7 +176,7 @@ impl Writer {
 
     /// Where no folder for displaced files is on this file system, the displaced file (whose bytes
     /// are in the vault) does not stay beside the live one.
-    fn tidy(&self, staging: &Dir, near: &Dir, name: &[u8]) -> Result<(), FsError> {
+    fn tidy(staging: &Dir, near: &Dir, name: &[u8]) -> Result<(), FsError> {
         if staging.path() == near.path() { staging.unlink(name) } else { Ok(()) }
     }
 
@@ -203,7 +203,8 @@ impl Writer {
                 let written = file.write_all(bytes).map_err(FsError::on("write", &path));
                 let kept = written.and_then(|()| {
                     self.keep_attributes(at, &file);
-                    nix::sys::stat::fchmod(&file, bits(mode)).map_err(FsError::on("chmod", &path))?;
+                    nix::sys::stat::fchmod(&file, bits(mode))
+                        .map_err(FsError::on("chmod", &path))?;
                     file.sync_all().map_err(FsError::on("sync", &path))
                 });
                 if let Err(error) = kept {
@@ -223,8 +224,11 @@ impl Writer {
             let Ok(Some(value)) = old.get_xattr(&name) else { continue };
             if let Err(error) = fresh.set_xattr(&name, &value) {
                 let path = at.dir.join(at.name);
-                let warning =
-                    format!("could not keep attribute {} of {}: {error}", name.display(), path.display());
+                let warning = format!(
+                    "could not keep attribute {} of {}: {error}",
+                    name.display(),
+                    path.display()
+                );
                 self.warnings.borrow_mut().push(warning);
             }
         }

@@ -145,7 +145,9 @@ fn create(
     let parents: Result<Vec<_>, _> = parents.iter().map(|id| repository.find_commit(*id)).collect();
     let parents = parents.map_err(failed())?;
     let parents: Vec<&Commit<'_>> = parents.iter().collect();
-    repository.commit(None, &signature, &signature, &message.text, &tree, &parents).map_err(failed())
+    repository
+        .commit(None, &signature, &signature, &message.text, &tree, &parents)
+        .map_err(failed())
 }
 
 /// The user's own name, or the machine's where Git was told none.
@@ -191,7 +193,12 @@ pub fn advance(
 }
 
 /// Shows upstream's commit under Git's own name for it, as `git fetch` would.
-pub fn show_upstream(worktree: &Worktree, remote_name: &str, branch: &str, tip: CommitId) -> Outcome<()> {
+pub fn show_upstream(
+    worktree: &Worktree,
+    remote_name: &str,
+    branch: &str,
+    tip: CommitId,
+) -> Outcome<()> {
     let name = format!("refs/remotes/{remote_name}/{branch}");
     let repository = worktree.store();
     if repository.refname_to_id(&name).is_ok_and(|known| known == tip.0) {

@@ -52,7 +52,9 @@ enum Edit {
 fn prepare(place: &Path, draft: &Path) -> Outcome<()> {
     plain::remove(draft)?;
     match plain::read(place)? {
-        Some(bytes) if !bytes.is_empty() => Ok(plain::publish(draft, &bytes, plain::Durability::Relaxed)?),
+        Some(bytes) if !bytes.is_empty() => {
+            Ok(plain::publish(draft, &bytes, plain::Durability::Relaxed)?)
+        }
         _ => Ok(()),
     }
 }
@@ -100,7 +102,10 @@ fn entry(path: &[u8], id: git2::Oid, mode: u32) -> IndexEntry {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "Git's own way of replacing its index, lock included")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Git's own way of replacing its index, lock included"
+)]
 fn install(draft: &Path, place: &Path) -> Outcome<()> {
     let lock = lock_of(place);
     let linked = fs::hard_link(draft, &lock).or_else(|error| match error.kind() {

@@ -49,9 +49,10 @@ impl GitError {
 impl From<GitError> for Failure {
     fn from(error: GitError) -> Self {
         let (code, hint) = match error.source.code() {
-            git2::ErrorCode::Locked => {
-                (Code::Foreign, "Another git is at work here; run the command again when it is done.")
-            }
+            git2::ErrorCode::Locked => (
+                Code::Foreign,
+                "Another git is at work here; run the command again when it is done.",
+            ),
             git2::ErrorCode::Owner => {
                 (Code::Refused, "The repository belongs to another user; check who owns it.")
             }
@@ -63,11 +64,14 @@ impl From<GitError> for Failure {
 
 /// Asks the library to make every object and ref durable before it says so.
 pub fn make_durable() {
-    #[expect(unsafe_code, reason = "git2 does not wrap this option")]
+    #[expect(unsafe_code, clippy::cast_possible_wrap, reason = "git2 does not wrap this option")]
     // SAFETY: the option takes one int and writes a process-wide flag; it is set once, before any
     // other thread exists.
     unsafe {
-        libgit2_sys::git_libgit2_opts(libgit2_sys::GIT_OPT_ENABLE_FSYNC_GITDIR as i32, 1);
+        libgit2_sys::git_libgit2_opts(
+            libgit2_sys::GIT_OPT_ENABLE_FSYNC_GITDIR as core::ffi::c_int,
+            1,
+        );
     }
 }
 

@@ -51,8 +51,7 @@ const FOREIGN: [&str; 10] = [
 ];
 
 /// Appended to the user's own ssh command.
-const SSH_PATIENCE: &str =
-    "-oConnectTimeout=10 -oServerAliveInterval=5 -oServerAliveCountMax=3";
+const SSH_PATIENCE: &str = "-oConnectTimeout=10 -oServerAliveInterval=5 -oServerAliveCountMax=3";
 
 /// How long a call has to end once it was asked to.
 const MERCY: Duration = Duration::from_secs(2);

@@ -106,10 +106,11 @@ impl<'a> Remote<'a> {
             return Ok(Pushed::Done);
         }
         let verdict = answer.stdout.lines().find(|line| line.starts_with('!')).unwrap_or_default();
-        let is_race = ["(stale info)", "(fetch first)", "(non-fast-forward)", "failed to update ref"]
-            .iter()
-            .any(|reason| verdict.contains(reason))
-            || (verdict.contains("[remote rejected]") && verdict.contains("lock"));
+        let is_race =
+            ["(stale info)", "(fetch first)", "(non-fast-forward)", "failed to update ref"]
+                .iter()
+                .any(|reason| verdict.contains(reason))
+                || (verdict.contains("[remote rejected]") && verdict.contains("lock"));
         if is_race { Ok(Pushed::Refused) } else { Err(self.failure("push to", &answer)) }
     }
 
@@ -125,7 +126,12 @@ impl<'a> Remote<'a> {
 }
 
 /// Asks a remote for its default branch, before there is a repository.
-pub fn default_branch(url: &str, folder: &Path, manners: Manners, scratch: &Path) -> Outcome<Option<String>> {
+pub fn default_branch(
+    url: &str,
+    folder: &Path,
+    manners: Manners,
+    scratch: &Path,
+) -> Outcome<Option<String>> {
     let ssh = user_ssh(None);
     let limits = Limits { manners, deadline: DEADLINE };
     let arguments = ["ls-remote", "--symref", "--end-of-options", url, "HEAD", "refs/heads/*"];
@@ -145,16 +151,19 @@ pub fn default_branch(url: &str, folder: &Path, manners: Manners, scratch: &Path
     let exists = |branch: &String| branches.contains(&branch.as_str());
     let only = match branches[..] {
         [branch] => Some(branch.to_owned()),
-        _ => branches.iter().find(|branch| matches!(**branch, "main" | "master")).map(|b| (*b).to_owned()),
+        _ => branches
+            .iter()
+            .find(|branch| matches!(**branch, "main" | "master"))
+            .map(|b| (*b).to_owned()),
     };
     Ok(named.filter(exists).or(only))
 }
 
 /// Returns the user's own ssh command, where it is one that takes OpenSSH's options.
 pub fn user_ssh(configured: Option<String>) -> Option<String> {
-    crate::context::variable("GIT_SSH_COMMAND").or(configured).or_else(|| {
-        crate::context::variable("GIT_SSH").is_none().then(|| "ssh".to_owned())
-    })
+    crate::context::variable("GIT_SSH_COMMAND")
+        .or(configured)
+        .or_else(|| crate::context::variable("GIT_SSH").is_none().then(|| "ssh".to_owned()))
 }
 
 /// Says what went wrong in one sentence, with the next step.
@@ -168,7 +177,9 @@ fn failure(what: &str, answer: &Answer) -> Failure {
         .lines()
         .rev()
         .map(|line| line.trim_start_matches("remote: ").trim())
-        .find(|line| line.starts_with("fatal:") || line.starts_with("error:") || line.starts_with("ssh:"))
+        .find(|line| {
+            line.starts_with("fatal:") || line.starts_with("error:") || line.starts_with("ssh:")
+        })
         .unwrap_or_else(|| stderr.lines().next_back().unwrap_or("git gave no reason"));
     let reason: String = last.chars().filter(|c| !c.is_control()).take(200).collect();
     let says = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
@@ -177,18 +188,31 @@ fn failure(what: &str, answer: &Answer) -> Failure {
         return Failure::new(Code::Authentication, cause)
             .hint("Connect once by hand (`ssh <host>`) and check the host's key.");
     }
-    if says(&["Permission denied", "Authentication failed", "could not read Username", "could not read Password", "terminal prompts disabled", "access denied"]) {
+    if says(&[
+        "Permission denied",
+        "Authentication failed",
+        "could not read Username",
+        "could not read Password",
+        "terminal prompts disabled",
+        "access denied",
+    ]) {
         return Failure::new(Code::Authentication, cause)
             .hint("Run `cfgsync sync` in a terminal, where you can be asked.");
     }
     if says(&["hook declined", "pre-receive", "protected branch"]) {
-        return Failure::error(cause).hint("The server's own rules refused the change; see its message.");
+        return Failure::error(cause)
+            .hint("The server's own rules refused the change; see its message.");
     }
     if says(&["No space left", "unable to create temporary", "disk quota"]) {
         return Failure::error(cause).hint("The server is out of space; free some there.");
     }
-    if says(&["does not appear to be a git repository", "not found", "does not exist", "not exist", "no such repository"])
-        && !says(&["Could not resolve", "Name or service not known"])
+    if says(&[
+        "does not appear to be a git repository",
+        "not found",
+        "does not exist",
+        "not exist",
+        "no such repository",
+    ]) && !says(&["Could not resolve", "Name or service not known"])
     {
         return Failure::error(cause).hint(
             "Check the address (`git remote -v` in the repository). Nothing was deleted here.",

@@ -28,7 +28,8 @@ pub fn blob_id(oid: Oid) -> BlobId {
 
 /// Returns the bytes of a blob.
 pub fn read_blob(repository: &Repository, blob: BlobId) -> Result<Vec<u8>, GitError> {
-    let blob = repository.find_blob(oid(blob)).map_err(GitError::on(format!("read blob {blob}")))?;
+    let blob =
+        repository.find_blob(oid(blob)).map_err(GitError::on(format!("read blob {blob}")))?;
     Ok(blob.content().to_vec())
 }
 
@@ -147,7 +148,8 @@ pub fn write(repository: &Repository, tree: &Tree) -> Result<Oid, GitError> {
         root.insert(path, oid(entry.id), entry.filemode);
     }
     for (place, text) in own_files(tree) {
-        let blob = repository.blob(text.as_bytes()).map_err(GitError::on(format!("store {place}")))?;
+        let blob =
+            repository.blob(text.as_bytes()).map_err(GitError::on(format!("store {place}")))?;
         root.insert(place.as_bytes(), blob, FILE);
     }
     root.write(repository).map_err(GitError::on("write a tree"))

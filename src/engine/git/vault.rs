@@ -4,6 +4,8 @@
 //! what both sides last agreed on, the three versions of every held unit, and late writes to
 //! displaced files. Deleting or damaging the repository does not touch it.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::Path;
 
 use cfgsync_core::agree::LastRun;
@@ -29,6 +31,7 @@ const FIRST: i32 = 1000;
 /// The vault.
 pub struct Vault {
     repository: Repository,
+    trees: RefCell<HashMap<Oid, Tree>>,
     at: UnixTime,
 }
 
@@ -53,10 +56,12 @@ impl Vault {
                     .map_err(GitError::on(format!("make the vault {}", path.display())))?
             }
             Err(error) => {
-                return Err(GitError::on(format!("open the vault {}", path.display()))(error).into());
+                return Err(
+                    GitError::on(format!("open the vault {}", path.display()))(error).into()
+                );
             }
         };
-        Ok(Self { repository, at })
+        Ok(Self { repository, trees: RefCell::default(), at })
     }
 
     /// Opens the vault so that whatever is written stays in memory and is gone with it.
@@ -73,7 +78,7 @@ impl Vault {
         let store = repository.odb().map_err(failed())?;
         store.add_new_mempack_backend(FIRST).map_err(failed())?;
         drop(store);
-        Ok(Self { repository, at })
+        Ok(Self { repository, trees: RefCell::default(), at })
     }
 
     /// Returns the store itself, for copying objects.
@@ -103,9 +108,15 @@ impl Vault {
         Ok(trees::write(&self.repository, tree)?)
     }
 
-    /// Reads a tree of the vault.
+    /// Reads a tree of the vault. The sides of a run are often one and the same tree, so each is
+    /// read once.
     pub fn read(&self, tree: Oid) -> Outcome<Tree> {
-        trees::read(&self.repository, tree)
+        if let Some(known) = self.trees.borrow().get(&tree) {
+            return Ok(known.clone());
+        }
+        let read = trees::read(&self.repository, tree)?;
+        self.trees.borrow_mut().insert(tree, read.clone());
+        Ok(read)
     }
 
     /// Returns the tree of the newest snapshot.
@@ -147,9 +158,14 @@ impl Vault {
         Ok(Some(Memory { run, upstream: tip }))
     }
 
+    /// Returns the commit that says what is agreed.
+    pub fn agreement(&self) -> Outcome<Option<CommitId>> {
+        self.target(AGREED)
+    }
+
     /// Returns the Git trees of what the last run left behind, and upstream's tip then.
     pub fn agreed_trees(&self) -> Outcome<Option<(Oid, Oid, Option<CommitId>)>> {
-        let Some(commit) = self.target(AGREED)? else { return Ok(None) };
+        let Some(commit) = self.agreement()? else { return Ok(None) };
         let failed = || GitError::on("read what was agreed last");
         let commit = self.repository.find_commit(commit.0).map_err(failed())?;
         let tree = commit.tree().map_err(failed())?;
@@ -200,7 +216,8 @@ impl Vault {
     fn sides_tree(&self, held: &Held) -> Outcome<Oid> {
         let failed = || GitError::on(format!("keep the versions of {}", held.path));
         let mut builder = self.repository.treebuilder(None).map_err(failed())?;
-        let sides = [("base", held.sides.base), ("ours", held.sides.ours), ("theirs", held.sides.theirs)];
+        let sides =
+            [("base", held.sides.base), ("ours", held.sides.ours), ("theirs", held.sides.theirs)];
         for (name, version) in sides {
             let Some(Version { kind, mode, blob }) = version else { continue };
             let filemode = match (kind, mode.is_executable()) {

@@ -47,7 +47,11 @@ impl Worktree {
                 ErrorCode::Owner => "Check who owns the folder; cfgsync only touches your own.",
                 _ => "`git status` in the folder says more. Nothing was changed.",
             };
-            Failure::new(Code::Error, format!("could not open the repository {}: {}", root.display(), error.message())).hint(hint)
+            Failure::new(
+                Code::Error,
+                format!("could not open the repository {}: {}", root.display(), error.message()),
+            )
+            .hint(hint)
         })?;
         Ok(Self { repository, root: root.to_owned() })
     }
@@ -106,7 +110,9 @@ impl Worktree {
             RepositoryState::Clean => None,
             RepositoryState::Merge => Some("a merge"),
             RepositoryState::Revert | RepositoryState::RevertSequence => Some("a revert"),
-            RepositoryState::CherryPick | RepositoryState::CherryPickSequence => Some("a cherry-pick"),
+            RepositoryState::CherryPick | RepositoryState::CherryPickSequence => {
+                Some("a cherry-pick")
+            }
             RepositoryState::Bisect => Some("a bisect"),
             RepositoryState::Rebase
             | RepositoryState::RebaseInteractive
@@ -118,7 +124,9 @@ impl Worktree {
             return found(format!("{state} is under way"), "Finish or abort it, then sync again.");
         }
         match self.branch()? {
-            None => return found("HEAD is detached".to_owned(), "Check out the synced branch again."),
+            None => {
+                return found("HEAD is detached".to_owned(), "Check out the synced branch again.");
+            }
             Some(current) if current != branch => {
                 return found(
                     format!("the branch {current} is checked out, and {branch} is the synced one"),
@@ -138,6 +146,23 @@ impl Worktree {
     pub fn is_ignored(&self, path: &RepoPath) -> Outcome<bool> {
         let ignored = self.repository.is_path_ignored(Path::new(os(path.as_bytes())));
         Ok(ignored.map_err(GitError::on(format!("read the ignore rules for {path}")))?)
+    }
+
+    /// Returns true when any file of attributes exists: the repository's own, the user's, or one in
+    /// the working tree's index or root.
+    pub fn has_attributes(&self) -> bool {
+        let in_index = self
+            .repository
+            .index()
+            .is_ok_and(|index| index.iter().any(|entry| entry.path.ends_with(b".gitattributes")));
+        let home = crate::context::home().unwrap_or_default();
+        let of_user = self
+            .setting("core.attributesFile")
+            .map_or_else(|| home.join(".config/git/attributes"), PathBuf::from);
+        in_index
+            || of_user.exists()
+            || self.git_folder().join("info/attributes").exists()
+            || self.root.join(".gitattributes").exists()
     }
 
     /// Returns true where a clean or smudge filter must see the bytes.
@@ -214,9 +239,9 @@ impl Worktree {
     pub fn add_origin(&self, url: &str, branch: &str) -> Outcome<()> {
         self.repository.remote("origin", url).map_err(remote::remote_error("origin"))?;
         let mut config = self.repository.config().map_err(remote::remote_error("origin"))?;
-        let follow = config
-            .set_str(&format!("branch.{branch}.remote"), "origin")
-            .and_then(|()| config.set_str(&format!("branch.{branch}.merge"), &format!("refs/heads/{branch}")));
+        let follow = config.set_str(&format!("branch.{branch}.remote"), "origin").and_then(|()| {
+            config.set_str(&format!("branch.{branch}.merge"), &format!("refs/heads/{branch}"))
+        });
         Ok(follow.map_err(remote::remote_error("origin"))?)
     }
 

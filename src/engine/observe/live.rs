@@ -1,13 +1,14 @@
 //! Looking at the live files of what is marked.
 
+use std::collections::BTreeSet;
 use std::io;
 
-use cfgsync_core::manifest::{Mark, Scope as MarkScope};
+use cfgsync_core::manifest::Scope as MarkScope;
 use cfgsync_core::observed::{Live, Local};
 use cfgsync_core::path::{HomePath, RepoPath};
 use nix::errno::Errno;
 
-use super::{Inode, Observer, Reading, Scope, is_dropping};
+use super::{Inode, Observer, Reading, Scope, below, is_dropping};
 use crate::failure::Outcome;
 use crate::fs::FsError;
 use crate::fs::dir::{Dir, StatKind, os};
@@ -15,9 +16,8 @@ use crate::fs::plain::names;
 
 /// Looks at every live file of the marks of this machine, and of the trees that are known.
 pub fn look(observer: &Observer<'_>, scope: &Scope<'_>, local: &mut Local) -> Outcome<()> {
-    let manifests = scope.known.iter().map(|tree| &tree.manifest);
     let mut marks = local.stored.manifest.marks.clone();
-    for manifest in manifests {
+    for manifest in &scope.manifests {
         for (home, mark) in &manifest.marks {
             marks.entry(home.clone()).or_insert_with(|| mark.clone());
         }
@@ -25,7 +25,7 @@ pub fn look(observer: &Observer<'_>, scope: &Scope<'_>, local: &mut Local) -> Ou
     for (home, mark) in &marks {
         match mark.scope {
             MarkScope::File => look_one(observer, scope, home, local)?,
-            MarkScope::Folder => look_folder(observer, scope, home, mark, local)?,
+            MarkScope::Folder => look_folder(observer, scope, home, local)?,
         }
     }
     Ok(())
@@ -35,17 +35,14 @@ fn look_folder(
     observer: &Observer<'_>,
     scope: &Scope<'_>,
     home: &HomePath,
-    mark: &Mark,
     local: &mut Local,
 ) -> Outcome<()> {
     let top = home.stored();
-    let trees = scope.known.iter().copied().chain([&local.stored]);
-    let known: Vec<RepoPath> = trees
-        .flat_map(|tree| tree.units.range(top.clone()..).take_while(|(path, _)| path.is_within(&top)))
-        .map(|(path, _)| path.clone())
-        .collect();
+    let stored: BTreeSet<RepoPath> = local.stored.units.keys().cloned().collect();
+    let known: BTreeSet<RepoPath> =
+        below(&scope.known, &top).chain(below(&stored, &top)).cloned().collect();
     match reach(observer, home.components())? {
-        Reach::Folder(dir) => walk(observer, scope, &dir, home, mark, local)?,
+        Reach::Folder(dir) => walk(observer, scope, &dir, home, local)?,
         Reach::Missing => {
             local.live.extend(known.into_iter().map(|path| (path, Live::FolderGone)));
             return Ok(());
@@ -66,7 +63,6 @@ fn walk(
     scope: &Scope<'_>,
     dir: &Dir,
     folder: &HomePath,
-    mark: &Mark,
     local: &mut Local,
 ) -> Outcome<()> {
     for name in names(dir.path())? {
@@ -76,7 +72,7 @@ fn walk(
             StatKind::Folder => {
                 let child = dir.child(&name)?;
                 if child.stat(b".git")?.is_none() {
-                    walk(observer, scope, &child, &home, mark, local)?;
+                    walk(observer, scope, &child, &home, local)?;
                 }
             }
             StatKind::File | StatKind::Link => {
@@ -128,7 +124,9 @@ pub fn look_one(
     let live = match stat.kind {
         StatKind::Folder => Live::Folder,
         StatKind::Special => Live::Special,
-        StatKind::Link if is_ours(&observer.places.repo, home, &dir.read_link(name)?) => Live::Linked,
+        StatKind::Link if is_ours(&observer.places.repo, home, &dir.read_link(name)?) => {
+            Live::Linked
+        }
         StatKind::Link => Live::LinkedElsewhere,
         StatKind::File => match observer.read(&dir, name, stat, size)? {
             Reading::Version(version, inode) => {

@@ -5,6 +5,7 @@ pub mod seen;
 pub mod stored;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use cfgsync_core::manifest::{MANIFEST, Manifest};
 use cfgsync_core::observed::{Finding, Local};
@@ -36,13 +37,23 @@ pub struct Observer<'a> {
     pub now: UnixTime,
     before: Seen,
     after: RefCell<Seen>,
+    attributes: Attributes,
+}
+
+/// Whether any Git attributes can apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attributes {
+    None,
+    Some,
 }
 
 /// What else a look must take into account.
 #[derive(Debug, Default)]
 pub struct Scope<'a> {
-    /// Trees whose units count as known: no ignore rule and no size limit hides them.
-    pub known: Vec<&'a Tree>,
+    /// Units that are known: no ignore rule and no size limit hides them.
+    pub known: BTreeSet<RepoPath>,
+    /// Manifests whose marks are looked at too.
+    pub manifests: Vec<&'a Manifest>,
     /// The manifest for when the file is missing: a manifest nobody emptied is not empty.
     pub fallback: Option<&'a Manifest>,
 }
@@ -56,9 +67,16 @@ enum Size {
     Limited,
 }
 
-impl Scope<'_> {
+impl<'a> Scope<'a> {
+    /// Takes the units and the marks of trees into account.
+    pub fn of(trees: &[&'a Tree], fallback: Option<&'a Manifest>) -> Self {
+        let known = trees.iter().flat_map(|tree| tree.units.keys().cloned()).collect();
+        let manifests = trees.iter().map(|tree| &tree.manifest).collect();
+        Self { known, manifests, fallback }
+    }
+
     fn knows(&self, path: &RepoPath) -> bool {
-        self.known.iter().any(|tree| tree.units.contains_key(path))
+        self.known.contains(path)
     }
 
     fn size_of(&self, path: &RepoPath, manifest: &Manifest) -> Size {
@@ -68,12 +86,19 @@ impl Scope<'_> {
     }
 
     fn knows_below(&self, folder: &RepoPath) -> bool {
-        let below = |tree: &&Tree| {
-            tree.units.range(folder.clone()..).map(|(path, _)| path).find(|path| *path != folder)
-                .is_some_and(|path| path.is_within(folder))
-        };
-        self.known.iter().any(below)
+        below(&self.known, folder).next().is_some()
     }
+}
+
+/// Returns the paths below a folder.
+fn below<'a>(
+    known: &'a BTreeSet<RepoPath>,
+    folder: &'a RepoPath,
+) -> impl Iterator<Item = &'a RepoPath> {
+    // `a-b` sorts between `a` and `a/b`, so the search starts where the folder's own names do.
+    let start = RepoPath::new([folder.as_bytes(), b"/\x01"].concat());
+    let start = start.unwrap_or_else(|_| folder.clone());
+    known.range(start..).take_while(|path| path.is_within(folder))
 }
 
 /// One file on disk, as it was read.
@@ -103,7 +128,9 @@ impl<'a> Observer<'a> {
             Some(_) => Seen::read(&places.state.join("seen"), now)?,
             None => Seen::default(),
         };
-        Ok(Self { places, worktree, vault, now, before, after: RefCell::default() })
+        let attributes =
+            if worktree.has_attributes() { Attributes::Some } else { Attributes::None };
+        Ok(Self { places, worktree, vault, now, before, after: RefCell::default(), attributes })
     }
 
     /// Looks at the working tree and at every live file of the marks, those of `scope` included.
@@ -119,7 +146,8 @@ impl<'a> Observer<'a> {
 
     /// Writes down what was seen, for the next run.
     pub fn remember(&self) -> Outcome<()> {
-        self.after.borrow().write(&self.places.state.join("seen"))
+        let after = self.after.borrow();
+        if *after == self.before { Ok(()) } else { after.write(&self.places.state.join("seen")) }
     }
 
     fn manifest(&self, scope: &Scope<'_>) -> Outcome<Manifest> {
@@ -130,13 +158,7 @@ impl<'a> Observer<'a> {
     }
 
     /// Reads one regular file, from memory where it has not changed.
-    fn read(
-        &self,
-        dir: &Dir,
-        name: &[u8],
-        stat: Stat,
-        size: Size,
-    ) -> Outcome<Reading> {
+    fn read(&self, dir: &Dir, name: &[u8], stat: Stat, size: Size) -> Outcome<Reading> {
         let path = dir.join(name).into_os_string().into_encoded_bytes();
         let recall = self.before.recall(&path, stat);
         if let Recall::Same(version) = recall {
@@ -165,6 +187,21 @@ impl<'a> Observer<'a> {
             Recall::Before { is_replaced: true, .. } | Recall::Never => Inode::Replaced,
         };
         Ok(Reading::Version(whole.version, inode))
+    }
+
+    /// Reads one link, from memory where it has not changed.
+    fn read_link(&self, dir: &Dir, name: &[u8], stat: Stat) -> Outcome<Version> {
+        let path = dir.join(name).into_os_string().into_encoded_bytes();
+        let version = match self.before.recall(&path, stat) {
+            Recall::Same(version) => version,
+            Recall::Before { .. } | Recall::Never => {
+                let target = dir.read_link(name)?;
+                self.keep(&target)?;
+                Version::link(blob_id(&target))
+            }
+        };
+        self.after.borrow_mut().remember(path, stat, version, self.now);
+        Ok(version)
     }
 
     fn keep(&self, bytes: &[u8]) -> Outcome<()> {

@@ -9,13 +9,15 @@ use std::path::Path;
 
 use cfgsync_core::escape::{escape, unescape};
 use cfgsync_core::time::UnixTime;
-use cfgsync_core::unit::{BlobId, Version};
+use cfgsync_core::unit::{BlobId, Kind, Mode, Version};
 
 use crate::failure::Outcome;
 use crate::fs::dir::Stat;
 use crate::fs::plain::{self, Durability};
 
 const HEADING: &str = "cfgsync seen 1";
+/// Stands where a file has its mode.
+const LINK: &str = "link";
 const QUIET_NS: i128 = 2_000_000_000;
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
@@ -28,7 +30,7 @@ struct Entry {
 }
 
 /// Every file as it was last read, by absolute path.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     entries: HashMap<Vec<u8>, Entry>,
     is_full_read_due: bool,
@@ -97,7 +99,7 @@ impl Seen {
         entry.is_quiet
             && !self.is_full_read_due
             && entry.state == state(stat)
-            && entry.version.mode == stat.mode
+            && (entry.version.mode == stat.mode || entry.version.kind == Kind::Link)
     }
 
     /// Keeps what was read.
@@ -115,14 +117,12 @@ fn state(stat: Stat) -> [i128; 5] {
 fn format(name: &[u8], entry: &Entry, text: &mut String) {
     use std::fmt::Write;
     let [dev, ino, size, mtime, ctime] = entry.state;
-    let Version { mode, blob, .. } = entry.version;
+    let Version { kind, mode, blob } = entry.version;
+    let mode = if kind == Kind::Link { LINK.to_owned() } else { mode.to_string() };
     let quiet = u8::from(entry.is_quiet);
     // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "{dev} {ino} {size} {mtime} {ctime} {quiet} {mode} {blob} {}",
-        escape(name)
-    );
+    let _ =
+        writeln!(text, "{dev} {ino} {size} {mtime} {ctime} {quiet} {mode} {blob} {}", escape(name));
 }
 
 fn parse(line: &str) -> Option<(Vec<u8>, Entry)> {
@@ -132,10 +132,13 @@ fn parse(line: &str) -> Option<(Vec<u8>, Entry)> {
         *field = words.next()?.parse().ok()?;
     }
     let is_quiet = words.next()? == "1";
-    let mode = u16::from_str_radix(words.next()?, 8).ok()?;
+    let mode = words.next()?;
     let blob = parse_blob(words.next()?)?;
     let name = unescape(words.next()?)?;
-    let version = Version::file(cfgsync_core::unit::Mode(mode), blob);
+    let version = match mode {
+        LINK => Version::link(blob),
+        mode => Version::file(Mode(u16::from_str_radix(mode, 8).ok()?), blob),
+    };
     Some((name, Entry { state, version, is_quiet }))
 }
 
@@ -154,13 +157,20 @@ fn parse_blob(word: &str) -> Option<BlobId> {
 mod tests {
     use super::*;
     use crate::fs::dir::StatKind;
-    use cfgsync_core::unit::Mode;
 
     const NOW: UnixTime = UnixTime(1_790_000_000_000);
 
     fn stat(seconds_ago: i128) -> Stat {
         let time = i128::from(NOW.0) * 1_000_000 - seconds_ago * 1_000_000_000;
-        Stat { dev: 1, ino: 2, size: 3, mtime: time, ctime: time, mode: Mode::FILE, kind: StatKind::File }
+        Stat {
+            dev: 1,
+            ino: 2,
+            size: 3,
+            mtime: time,
+            ctime: time,
+            mode: Mode::FILE,
+            kind: StatKind::File,
+        }
     }
 
     fn seen(stat: Stat) -> Seen {

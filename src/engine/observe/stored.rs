@@ -2,12 +2,11 @@
 
 use cfgsync_core::observed::{Finding, Local};
 use cfgsync_core::path::RepoPath;
-use cfgsync_core::unit::{Mode, Version};
+use cfgsync_core::unit::Mode;
 
-use super::{Inode, Observer, Reading, Scope, is_dropping};
+use super::{Attributes, Inode, Observer, Reading, Scope, is_dropping};
 use crate::failure::Outcome;
 use crate::fs::dir::{Dir, Stat, StatKind};
-use crate::fs::look::blob_id;
 use crate::fs::plain::names;
 
 /// Looks at every folder of the working tree.
@@ -39,10 +38,10 @@ fn look_folder(
         match stat.kind {
             StatKind::Folder => look_child(observer, scope, dir, &path, stat, local)?,
             StatKind::File => look_file(observer, scope, dir, &path, stat, local)?,
-            StatKind::Link if path.home().is_none() && is_wanted(observer, scope, local, &path)? => {
-                let target = dir.read_link(&name)?;
-                observer.keep(&target)?;
-                local.stored.units.insert(path, Version::link(blob_id(&target)));
+            StatKind::Link
+                if path.home().is_none() && is_wanted(observer, scope, local, &path)? =>
+            {
+                local.stored.units.insert(path, observer.read_link(dir, &name, stat)?);
             }
             StatKind::Link | StatKind::Special => {}
         }
@@ -58,7 +57,8 @@ fn look_child(
     stat: Stat,
     local: &mut Local,
 ) -> Outcome<()> {
-    let is_known = scope.knows_below(path) || path.as_bytes() == b"external" || path.home().is_some();
+    let is_known =
+        scope.knows_below(path) || path.as_bytes() == b"external" || path.home().is_some();
     if !is_known && observer.worktree.is_ignored(path)? {
         return Ok(());
     }
@@ -97,7 +97,7 @@ fn look_file(
         }
         Reading::Nothing => {}
     }
-    if observer.worktree.is_filtered(path) {
+    if observer.attributes == Attributes::Some && observer.worktree.is_filtered(path) {
         local.findings.insert(path.clone(), Finding::Filtered);
     }
     Ok(())

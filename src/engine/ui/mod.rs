@@ -70,7 +70,8 @@ pub enum Tone {
 impl Ui {
     /// Decides from what was asked for and what the terminal is.
     pub fn new(color: Color, loudness: Loudness, answers: Option<Answers>) -> Self {
-        let wanted = |name: &str| crate::context::variable(name).is_some_and(|value| !value.is_empty());
+        let wanted =
+            |name: &str| crate::context::variable(name).is_some_and(|value| !value.is_empty());
         let color = match color {
             Color::Always => true,
             Color::Never => false,
@@ -100,6 +101,7 @@ impl Ui {
     }
 
     /// Prints the answer.
+    #[expect(clippy::unused_self, reason = "whoever prints has to hold the Ui")]
     pub fn answer(&self, text: &str) {
         // A reader that went away wants no more.
         let _ = write!(io::stdout().lock(), "{text}");

@@ -37,8 +37,12 @@ pub fn why(why: Why) -> String {
     match why {
         Why::Contest(Contest::Content) => "both sides changed the same lines".to_owned(),
         Why::Contest(Contest::Binary) => "both sides changed it, and it is not text".to_owned(),
-        Why::Contest(Contest::BothAdded) => "another file of this name came from upstream".to_owned(),
-        Why::Contest(Contest::LinkAgainstFile) => "it is a link on one side and a file on the other".to_owned(),
+        Why::Contest(Contest::BothAdded) => {
+            "another file of this name came from upstream".to_owned()
+        }
+        Why::Contest(Contest::LinkAgainstFile) => {
+            "it is a link on one side and a file on the other".to_owned()
+        }
         Why::Contest(Contest::Mode) => "both sides gave it another mode".to_owned(),
         Why::FileAgainstFolder => "it is a file on one side and a folder on the other".to_owned(),
         Why::SameName => "this disk takes its name for that of another file".to_owned(),
@@ -50,7 +54,9 @@ pub fn why(why: Why) -> String {
 fn found(finding: Finding) -> String {
     match finding {
         Finding::Busy => "it is being written right now".to_owned(),
-        Finding::Emptied => "it just became empty; the next sync shares it if it stays so".to_owned(),
+        Finding::Emptied => {
+            "it just became empty; the next sync shares it if it stays so".to_owned()
+        }
         Finding::TooLarge(bytes) => {
             format!("it is large ({}); `cfgsync mark --large` shares it", size(bytes))
         }
@@ -74,17 +80,17 @@ pub fn in_the_way(live: Live) -> &'static str {
 /// Returns a size as people read it.
 #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
 pub fn size(bytes: u64) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let names = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
         return format!("{bytes} B");
     }
     let mut value = bytes as f64 / 1024.0;
     let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < units.len() {
+    while value >= 1024.0 && unit + 1 < names.len() {
         value /= 1024.0;
         unit += 1;
     }
-    format!("{value:.1} {}", units[unit])
+    format!("{value:.1} {}", names[unit])
 }
 
 /// Says what one sync did.
@@ -97,30 +103,34 @@ pub fn synced(ui: &Ui, report: &Report) {
         ui.say(&format!("{} {what}", ui.paint(Tone::Good, "✓")));
     } else if report.ahead > 0 {
         let commits = if report.ahead == 1 { "commit waits" } else { "commits wait" };
-        ui.say(&format!("{} {} {commits} for the remote.", ui.paint(Tone::Notice, "↑"), report.ahead));
+        ui.say(&format!(
+            "{} {} {commits} for the remote.",
+            ui.paint(Tone::Notice, "↑"),
+            report.ahead
+        ));
     }
 }
 
 /// Says what waits for a person.
 pub fn waiting(ui: &Ui, held: &[Held]) {
-    for held in held {
-        let mark = ui.paint(Tone::Bad, "✗");
-        ui.say(&format!("  {mark} held     {}: {}", name(&held.path), why(held.why)));
-    }
+    held.iter().for_each(|held| ui.say(&held_line(ui, held)));
+}
+
+fn held_line(ui: &Ui, held: &Held) -> String {
+    let mark = ui.paint(Tone::Bad, "✗");
+    format!("  {mark} held     {}: {}", name(&held.path), why(held.why))
 }
 
 /// Prints the plan that a sync would execute.
 pub fn preview(ui: &Ui, plan: &Plan) {
     let lines: Vec<String> = plan.changes.iter().map(|line| change(ui, line) + "\n").collect();
     ui.answer(&lines.concat());
-    let links = plan.steps.iter().filter(|step| step.order() == 3).count();
-    if links > 0 {
-        ui.answer(&format!("  {} link{} to put in place\n", links, if links == 1 { "" } else { "s" }));
+    let count = plan.steps.iter().filter(|step| step.order() == 3).count();
+    if count > 0 {
+        let plural = if count == 1 { "" } else { "s" };
+        ui.answer(&format!("  {count} link{plural} to put in place\n"));
     }
-    for held in &plan.held {
-        let mark = ui.paint(Tone::Bad, "✗");
-        ui.answer(&format!("  {mark} held     {}: {}\n", name(&held.path), why(held.why)));
-    }
+    plan.held.iter().for_each(|held| ui.answer(&(held_line(ui, held) + "\n")));
     if plan.changes.is_empty() && plan.steps.is_empty() && plan.held.is_empty() {
         ui.answer("Nothing would change.\n");
     }

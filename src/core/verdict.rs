@@ -1,0 +1,125 @@
+//! What becomes of one unit, marks and choices considered.
+
+use crate::linking::{Tie, Ties};
+use crate::manifest::{Mark, Scope};
+use crate::observed::Observation;
+use crate::path::RepoPath;
+use crate::plan::{Choice, Deed, Flow, Policy, Why};
+use crate::reconcile::{Decision, decide};
+use crate::tree::Tree;
+use crate::unit::{Sides, Version};
+
+/// What becomes of one unit.
+pub struct Verdict {
+    /// Its versions.
+    pub sides: Sides,
+    /// What the branch will hold.
+    pub result: Option<Version>,
+    /// What people are told.
+    pub change: Option<(Flow, Deed)>,
+    /// Why it waits.
+    pub held: Option<Why>,
+    /// How it is tied to `$HOME`.
+    pub tie: Tie,
+}
+
+/// Judges one unit.
+pub fn judge(
+    path: &RepoPath,
+    observation: &Observation,
+    policy: &Policy,
+    ties: &Ties<'_>,
+) -> Verdict {
+    let tie = ties.of(path);
+    let side = |tree: &Tree| tree.units.get(path).copied();
+    let seen = Sides {
+        base: side(&observation.agreed),
+        ours: side(&observation.ours),
+        theirs: side(observation.upstream()),
+    };
+    let verdict = |result, change, held| Verdict { sides: seen, result, change, held, tie };
+    if tie == Tie::Unmarked {
+        return verdict(None, unmarked_change(seen), None);
+    }
+    let finding = observation.local.findings.get(path);
+    if let Some(finding) = finding {
+        return verdict(seen.theirs, None, Some(Why::Finding(*finding)));
+    }
+    let sides = repaired(path, chosen(seen, policy.choices.get(path).copied()), ties, tie);
+    let merged = observation.merged.get(path).copied();
+    let decision = decide(sides, merged);
+    let result = pinned(path, result_of(decision, sides), ties);
+    match decision {
+        Decision::Hold(contest) => verdict(seen.theirs, None, Some(Why::Contest(contest))),
+        Decision::Settled
+        | Decision::Publish
+        | Decision::Apply
+        | Decision::Revive
+        | Decision::Outlive
+        | Decision::Combine(_) => verdict(result, change_of(decision, sides), None),
+    }
+}
+
+fn unmarked_change(sides: Sides) -> Option<(Flow, Deed)> {
+    match (sides.ours, sides.theirs) {
+        (None, Some(_)) => Some((Flow::Out, Deed::Removed)),
+        (Some(_), None) => Some((Flow::In, Deed::Removed)),
+        (Some(_), Some(_)) => Some((Flow::Out, Deed::Removed)),
+        (None, None) => None,
+    }
+}
+
+/// A choice makes the other side's version the one that was agreed.
+fn chosen(sides: Sides, choice: Option<Choice>) -> Sides {
+    match choice {
+        Some(Choice::Ours) => Sides { base: sides.theirs, ..sides },
+        Some(Choice::Theirs) => Sides { base: sides.ours, ..sides },
+        None => sides,
+    }
+}
+
+/// A stored copy removed behind the back of a mark that still stands was not meant to go.
+fn repaired(path: &RepoPath, sides: Sides, ties: &Ties<'_>, tie: Tie) -> Sides {
+    let scope = path.home().and_then(|home| ties.after.covering(&home).map(|(_, mark)| mark.scope));
+    if matches!(tie, Tie::Link | Tie::Copy) && scope == Some(Scope::File) && sides.theirs.is_none()
+    {
+        return Sides { base: None, ..sides };
+    }
+    sides
+}
+
+fn pinned(path: &RepoPath, version: Option<Version>, ties: &Ties<'_>) -> Option<Version> {
+    let mark = path.home().and_then(|home| ties.after.marks.get(&home));
+    match (version, mark.and_then(Mark::pinned_mode)) {
+        (Some(version), Some(mode)) => Some(Version { mode, ..version }),
+        (version, _) => version,
+    }
+}
+
+fn result_of(decision: Decision, sides: Sides) -> Option<Version> {
+    match decision {
+        Decision::Settled | Decision::Publish | Decision::Outlive => sides.ours,
+        Decision::Apply | Decision::Revive | Decision::Hold(_) => sides.theirs,
+        Decision::Combine(version) => Some(version),
+    }
+}
+
+fn change_of(decision: Decision, sides: Sides) -> Option<(Flow, Deed)> {
+    match decision {
+        Decision::Settled | Decision::Hold(_) => None,
+        Decision::Publish => Some((Flow::Out, deed(sides.theirs, sides.ours))),
+        Decision::Apply => Some((Flow::In, deed(sides.ours, sides.theirs))),
+        Decision::Revive => Some((Flow::In, Deed::Kept)),
+        Decision::Outlive => Some((Flow::Out, Deed::Kept)),
+        Decision::Combine(_) => Some((Flow::Both, Deed::Edited)),
+    }
+}
+
+fn deed(before: Option<Version>, after: Option<Version>) -> Deed {
+    match (before, after) {
+        (None, _) => Deed::Added,
+        (_, None) => Deed::Removed,
+        (Some(before), Some(after)) if before.blob == after.blob => Deed::Mode,
+        (Some(_), Some(_)) => Deed::Edited,
+    }
+}

@@ -1,0 +1,387 @@
+//! One sync, in the order of `docs/sync-model.md`.
+//!
+//! Everything local happens under the lock and is short; everything on the network happens outside
+//! it. There is no stash, no checkout and no journal: after a crash, the next sync is the recovery,
+//! because changes that are already done count as agreed.
+
+mod round;
+mod words;
+
+use std::collections::BTreeMap;
+
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::plan::{Change, Choice, Held, Plan, Policy, Removals, plan};
+use cfgsync_core::status::SyncState;
+
+use crate::context::now;
+use crate::execute::partly;
+use crate::failure::{Code, Failure, Outcome};
+use crate::git::CommitId;
+use crate::git::program::Manners;
+use crate::git::remote::{Fetched, Pushed, Remote, user_ssh};
+use crate::git::worktree::Worktree;
+use crate::lock::{Lock, Patience};
+use crate::observe::{Observer, Scope};
+use crate::quiet::Quiet;
+use crate::record::{self, Standing};
+use crate::recover::recover;
+use crate::session::{Picture, Session};
+use words::{paused, rewritten, vanished};
+
+/// How often a plan that went stale, or a push that lost a race, is made anew.
+const ROUNDS: u32 = 5;
+
+/// What a person asked of one sync.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// Choices for units that do not merge.
+    pub choices: BTreeMap<RepoPath, Choice>,
+    /// Whether many removals are fine.
+    pub removals: Removals,
+}
+
+/// What one sync came to.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What changed, here and there.
+    pub changes: Vec<Change>,
+    /// What waits for a person.
+    pub held: Vec<Held>,
+    /// What could not be done.
+    pub failed: BTreeMap<RepoPath, String>,
+    /// What people should know.
+    pub notes: Vec<String>,
+    /// Commits that wait for the remote.
+    pub ahead: u32,
+    /// Why the remote did not take part.
+    pub remote: Option<Failure>,
+}
+
+/// Syncs, and publishes what came of it whether it went well or not.
+pub fn sync(
+    session: &Session<'_>,
+    wishes: &Wishes,
+    manners: Manners,
+    patience: Patience,
+) -> Outcome<Report> {
+    let context = session.context;
+    let _running = Lock::take(&context.places.running(), patience)?;
+    record::announce(&context.places)?;
+    let result = Sync { session, wishes, manners }.run();
+    if let Err(failure) = &result {
+        let state = match failure.code {
+            Code::Foreign => SyncState::Paused,
+            _ => SyncState::Failed,
+        };
+        record::publish(context, state, Standing::default())?;
+    }
+    result
+}
+
+/// Returns the remote a session syncs with.
+fn remote<'a>(session: &'a Session<'_>, manners: Manners) -> Option<Remote<'a>> {
+    let name = session.remote.as_deref()?;
+    let ssh = user_ssh(session.worktree.setting("core.sshCommand"));
+    let ssh = ssh.filter(|_| session.worktree.setting("ssh.variant").is_none());
+    let state = &session.context.places.state;
+    Some(Remote::new(&session.worktree, name, &session.branch, ssh, manners, state))
+}
+
+/// Fetches, and does nothing else; none without a remote.
+pub fn fetch(session: &Session<'_>, manners: Manners) -> Option<Outcome<Fetched>> {
+    let remote = remote(session, manners)?;
+    Some(remote.start_fetch().and_then(|fetch| remote.finish_fetch(fetch)))
+}
+
+struct Sync<'a> {
+    session: &'a Session<'a>,
+    wishes: &'a Wishes,
+    manners: Manners,
+}
+
+impl Sync<'_> {
+    fn run(&self) -> Outcome<Report> {
+        let session = self.session;
+        record::publish(session.context, SyncState::Syncing, self.standing_before()?)?;
+        drop(self.lock()?);
+        let fetch = self.remote().map(|remote| remote.start_fetch()).transpose()?;
+        let observer = session.observer()?;
+        let looked = self.look_first(&observer);
+        // Whatever the first look came to, the fetch has to be waited for.
+        let fetched = self.remote().zip(fetch).map(|(remote, fetch)| remote.finish_fetch(fetch));
+        let looked = looked?;
+        let (upstream, failure) = self.upstream(fetched)?;
+        if let (Looked::Quiet { upstream: known }, None) = (&looked, &failure)
+            && *known == upstream
+        {
+            return self.finish(Report::default(), upstream, None, Ending::Known);
+        }
+        if let Looked::Quiet { .. } = looked {
+            self.look_whole(&observer)?;
+        }
+        self.check_history(upstream)?;
+        self.rounds(&observer, upstream, failure)
+    }
+
+    fn standing_before(&self) -> Outcome<Standing> {
+        let record = record::read(&self.session.context.places)?;
+        Ok(record.map_or_else(Standing::default, |record| Standing {
+            ahead: record.ahead,
+            behind: record.behind,
+            pending: record.pending,
+            held: record.held,
+            contact: None,
+        }))
+    }
+
+    fn remote(&self) -> Option<Remote<'_>> {
+        remote(self.session, self.manners)
+    }
+
+    /// Under the lock: looks whether the repository is ours to touch, and whether anything happened
+    /// since the last run left everything in sync.
+    fn look_first(&self, observer: &Observer<'_>) -> Outcome<Looked> {
+        let session = self.session;
+        if let Some(quiet) = Quiet::read(&session.context.places)? {
+            let _lock = self.lock()?;
+            let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+            let scope = Scope { known: quiet.known.clone(), ..Scope::default() };
+            let local = observer.look(&scope)?;
+            let is_ours = session.worktree.foreign(&session.branch)?.is_none();
+            if is_ours && quiet.holds(session, known, &local)? {
+                observer.remember()?;
+                return Ok(Looked::Quiet { upstream: known });
+            }
+        }
+        self.look_whole(observer)?;
+        Ok(Looked::Whole)
+    }
+
+    /// Under the lock: makes sure that everything on disk is in the vault, whoever is at work in
+    /// the repository.
+    fn look_whole(&self, observer: &Observer<'_>) -> Outcome<()> {
+        let session = self.session;
+        let _lock = self.lock()?;
+        let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+        let picture = session.picture(observer, known.filter(|tip| session.worktree.has(*tip)))?;
+        session.snapshot(&picture, "before a sync")?;
+        match session.worktree.foreign(&session.branch)? {
+            Some(foreign) => Err(paused(&foreign)),
+            None => Ok(()),
+        }
+    }
+
+    fn lock(&self) -> Outcome<Lock> {
+        let session = self.session;
+        let lock = Lock::take(&session.context.places.lock(), Patience::Wait)?;
+        recover(&session.context.places, session.worktree.git_folder(), &session.branch)?;
+        Ok(lock)
+    }
+
+    /// Returns upstream's tip, and why it could not be asked.
+    fn upstream(
+        &self,
+        fetched: Option<Outcome<Fetched>>,
+    ) -> Outcome<(Option<CommitId>, Option<Failure>)> {
+        let worktree = &self.session.worktree;
+        match fetched {
+            None => Ok((None, None)),
+            Some(Ok(Fetched::Tip(tip))) => Ok((Some(tip), None)),
+            Some(Ok(Fetched::NoBranch)) => match worktree.upstream()? {
+                None => Ok((None, None)),
+                Some(_) => Err(vanished(&self.session.branch)),
+            },
+            Some(Err(failure)) => Ok((worktree.upstream()?, Some(failure))),
+        }
+    }
+
+    /// History that does not contain what was there before was rewritten, rolled back or replaced.
+    fn check_history(&self, upstream: Option<CommitId>) -> Outcome<()> {
+        let session = self.session;
+        let Some(tip) = upstream else { return Ok(()) };
+        let seen = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+        if let Some(seen) = seen {
+            return match session.worktree.contains(tip, seen) {
+                Ok(true) => Ok(()),
+                _ => {
+                    Err(rewritten("the remote's history no longer contains what was synced before"))
+                }
+            };
+        }
+        match session.worktree.tip(&session.branch)? {
+            Some(head) if session.worktree.merge_base(head, tip)?.is_none() => {
+                Err(rewritten("the remote and this repository have no common history"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns true when nothing is left to do here: every step is done, every link stands, and the
+    /// branch holds what is on disk.
+    fn is_done(&self, picture: &Picture) -> Outcome<bool> {
+        let plan = self.plan(picture)?;
+        let is_quiet = plan.steps.is_empty() && plan.held.is_empty() && plan.changes.is_empty();
+        Ok(is_quiet && plan.tree == picture.head_tree)
+    }
+
+    fn plan(&self, picture: &Picture) -> Outcome<Plan> {
+        let policy = Policy {
+            choices: self.wishes.choices.clone(),
+            removals: self.wishes.removals,
+            ..self.session.policy()?
+        };
+        Ok(plan(&picture.observation, &policy))
+    }
+
+    /// Plans and acts until nothing is stale and the remote took it.
+    fn rounds(
+        &self,
+        observer: &Observer<'_>,
+        mut upstream: Option<CommitId>,
+        mut failure: Option<Failure>,
+    ) -> Outcome<Report> {
+        let mut report = Report::default();
+        for round in 1..=ROUNDS {
+            let lock = self.lock()?;
+            let done = self.round(observer, upstream)?;
+            drop(lock);
+            report.changes.extend(done.plan.changes.iter().cloned());
+            report.notes.extend(done.notes.iter().cloned());
+            report.held.clone_from(&done.plan.held);
+            report.failed.clone_from(&done.failed);
+            if done.is_stale && round < ROUNDS {
+                continue;
+            }
+            let (Some(remote), Some(tip), None) = (self.remote(), done.tip, &failure) else {
+                break;
+            };
+            if Some(tip) == upstream {
+                break;
+            }
+            match remote.push(tip, upstream) {
+                Ok(Pushed::Done) => {
+                    let _lock = self.lock()?;
+                    self.session.vault.agree(done.shared, done.tree, Some(tip))?;
+                    self.show(tip)?;
+                    upstream = Some(tip);
+                    break;
+                }
+                Ok(Pushed::Refused) => {
+                    let fetch = remote.start_fetch()?;
+                    (upstream, failure) = self.upstream(Some(remote.finish_fetch(fetch)))?;
+                    self.check_history(upstream)?;
+                }
+                Err(error) => failure = Some(error),
+            }
+            if failure.is_some() {
+                break;
+            }
+        }
+        report.changes.sort();
+        report.changes.dedup();
+        let ending = self.settle(observer, upstream)?;
+        self.finish(report, upstream, failure, ending)
+    }
+
+    /// Looks once more at what was left behind: only what is seen to be in sync is called so.
+    fn settle(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Ending> {
+        let session = self.session;
+        let _lock = self.lock()?;
+        let picture = session.picture(observer, upstream)?;
+        observer.remember()?;
+        let is_sent = session.remote.is_none() || picture.head == upstream;
+        if !is_sent || !self.is_done(&picture)? {
+            return Ok(Ending::Pending(self.plan(&picture)?.changes.len()));
+        }
+        Quiet::write(session, upstream, &picture.observation.local)?;
+        Ok(Ending::Known)
+    }
+
+    /// Publishes the record and the history.
+    fn finish(
+        &self,
+        mut report: Report,
+        upstream: Option<CommitId>,
+        failure: Option<Failure>,
+        ending: Ending,
+    ) -> Outcome<Report> {
+        let session = self.session;
+        let context = session.context;
+        let (ahead, behind) = ahead_behind(&session.worktree, &session.branch, upstream)?;
+        let ahead = if session.remote.is_some() { ahead } else { 0 };
+        let contact = (session.remote.is_some() && failure.is_none()).then(now);
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let held = count(report.held.len() + report.failed.len());
+        let pending = match ending {
+            Ending::Known => 0,
+            Ending::Pending(changes) => count(changes),
+        };
+        let state = match &failure {
+            _ if held > 0 => SyncState::Held,
+            Some(failure) if failure.code != Code::Offline => SyncState::Failed,
+            _ if ahead > 0 || pending > 0 => SyncState::Ahead,
+            _ if behind > 0 => SyncState::Behind,
+            Some(_) => SyncState::Offline,
+            None => SyncState::Synced,
+        };
+        record::publish(context, state, Standing { ahead, behind, pending, held, contact })?;
+        if let Some(at) = contact {
+            record::contact(&context.places, at)?;
+        }
+        record::history(context, "sync", &report.changes, report.held.len())?;
+        report.ahead = ahead;
+        report.remote = failure;
+        Ok(report)
+    }
+}
+
+/// What the first look came to.
+enum Looked {
+    /// Everything stands as the last run left it, with upstream at this commit.
+    Quiet { upstream: Option<CommitId> },
+    /// Something changed, or nobody knows; everything is in the vault.
+    Whole,
+}
+
+/// How a sync left things.
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    /// In sync, as was seen.
+    Known,
+    /// So many changes came up meanwhile, or wait.
+    Pending(usize),
+}
+
+impl Report {
+    /// Returns the failure that the exit code tells of, if there is one.
+    pub fn failure(self) -> Option<Failure> {
+        if !self.failed.is_empty() {
+            return Some(partly(&self.failed));
+        }
+        if let Some(failure) = self.remote {
+            return Some(failure);
+        }
+        let count = self.held.len();
+        (count > 0).then(|| {
+            let what = if count == 1 { "file waits" } else { "files wait" };
+            Failure::new(Code::Held, format!("{count} {what} for you; everything else is in sync"))
+                .hint(
+                    "`cfgsync status` shows them, `cfgsync resolve PATH --ours|--theirs` decides.",
+                )
+        })
+    }
+}
+
+/// Returns how far the branch and upstream are apart.
+pub fn ahead_behind(
+    worktree: &Worktree,
+    branch: &str,
+    upstream: Option<CommitId>,
+) -> Outcome<(u32, u32)> {
+    match (worktree.tip(branch)?, upstream) {
+        (Some(head), Some(upstream)) => worktree.ahead_behind(head, upstream),
+        (Some(head), None) => Ok((worktree.count(head)?, 0)),
+        (None, Some(upstream)) => Ok((0, worktree.count(upstream)?)),
+        (None, None) => Ok((0, 0)),
+    }
+}

@@ -1,0 +1,199 @@
+//! One round of a sync, under the lock: look, plan, apply, index, branch, agreement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cfgsync_core::path::{HomePath, RepoPath};
+use cfgsync_core::plan::Plan;
+use cfgsync_core::tree::Tree;
+use git2::Oid;
+
+use super::Sync;
+use super::words::{message, paused, refused};
+use crate::context::now;
+use crate::execute::execute;
+use crate::failure::Outcome;
+use crate::fs::{displaced, plain};
+use crate::git::branch::{self, Ancestry, Message, Replay};
+use crate::git::index::{self, Move};
+use crate::git::{CommitId, trees};
+use crate::observe::Observer;
+use crate::recover::{Note, index_draft};
+use crate::session::Picture;
+use crate::settings::ReplacedLinks;
+
+/// Where one round left things.
+pub struct Round {
+    /// What was planned.
+    pub plan: Plan,
+    /// Units that could not be done.
+    pub failed: BTreeMap<RepoPath, String>,
+    /// What people should know.
+    pub notes: Vec<String>,
+    /// The branch's tip.
+    pub tip: Option<CommitId>,
+    /// The Git tree of the tip.
+    pub tree: Oid,
+    /// The Git tree that is agreed once the tip is pushed.
+    pub shared: Oid,
+    /// Whether something changed meanwhile, so that a new plan is due.
+    pub is_stale: bool,
+}
+
+impl Sync<'_> {
+    /// Under the lock: looks again, plans, applies, then index, branch, and what is agreed.
+    pub fn round(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Round> {
+        let session = self.session;
+        if let Some(foreign) = session.worktree.foreign(&session.branch)? {
+            return Err(paused(&foreign));
+        }
+        let picture = session.picture(observer, upstream)?;
+        let plan = self.plan(&picture)?;
+        if let Some(refusal) = plan.refusal {
+            return Err(refused(refusal));
+        }
+        let note = Note::leave(&session.context.places)?;
+        session.snapshot(&picture, "before a change")?;
+        session.vault.keep_held(&plan.held)?;
+        let tree = session.vault.write(&plan.tree)?;
+        let executed = execute(session, &plan.steps, &plan.tree);
+        let notes = self.notes(&picture, &executed.relinked, executed.warnings)?;
+        let is_stale = !executed.stale.is_empty();
+        let mut failed = executed.failed;
+        for path in &executed.stale {
+            failed.insert(path.clone(), "it kept changing while it was synced".to_owned());
+        }
+        self.write_own_files(&picture.observation.local.stored, &plan.tree)?;
+        let tip = self.advance(&picture, &plan, tree, &note)?;
+        let shared = self.agree(&picture, &plan, &failed, tip)?;
+        displaced::settle(&session.context.places.displaced(), &session.vault, now())?;
+        displaced::settle(&session.context.places.displaced_in_repo(), &session.vault, now())?;
+        note.withdraw()?;
+        Ok(Round { plan, failed, notes, tip, tree, shared, is_stale })
+    }
+
+    /// Writes the manifest and the modes into the working tree.
+    fn write_own_files(&self, stored: &Tree, tree: &Tree) -> Outcome<()> {
+        let places = &self.session.context.places;
+        let wanted = trees::own_files(tree);
+        for (place, text) in &wanted {
+            let path = places.repo.join(place);
+            if plain::read(&path)?.as_deref() != Some(text.as_bytes()) {
+                plain::publish_with_mode(&path, text.as_bytes(), plain::Durability::Synced, 0o644)?;
+            }
+        }
+        for (place, _) in trees::own_files(stored) {
+            if !wanted.iter().any(|(known, _)| *known == place) {
+                plain::remove(&places.repo.join(place))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Index, then branch: the other way round, a crash in between would publish upstream's change
+    /// reversed.
+    fn advance(
+        &self,
+        picture: &Picture,
+        plan: &Plan,
+        tree: Oid,
+        note: &Note,
+    ) -> Outcome<Option<CommitId>> {
+        let session = self.session;
+        let worktree = &session.worktree;
+        if picture.head.is_none() && picture.upstream.is_none() && plan.tree == Tree::default() {
+            return Ok(None);
+        }
+        trees::copy(session.vault.store(), worktree.store(), tree)?;
+        let ancestry = Ancestry { head: picture.head, upstream: picture.upstream };
+        let replay = if plan.held.is_empty() { Replay::Commits } else { Replay::Squash };
+        let text = message(&session.context.machine.id, &plan.changes);
+        let message =
+            Message { machine: &session.context.machine.id, at: session.context.now, text };
+        let tip = branch::commit(worktree, ancestry, tree, replay, &message)?;
+        if picture.head == Some(tip) {
+            return Ok(Some(tip));
+        }
+        note.names(tip)?;
+        let trees = Move {
+            from: &picture.head_tree,
+            to: &plan.tree,
+            ours: &picture.observation.local.stored,
+        };
+        index::update(worktree, &index_draft(&session.context.places), trees)?;
+        branch::advance(worktree, &session.branch, picture.head, tip)?;
+        if let Some(upstream) = picture.upstream {
+            self.show(upstream)?;
+        }
+        Ok(Some(tip))
+    }
+
+    pub fn show(&self, upstream: CommitId) -> Outcome<()> {
+        match &self.session.remote {
+            Some(name) => {
+                branch::show_upstream(&self.session.worktree, name, &self.session.branch, upstream)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Remembers what is agreed now, and returns what will be once the branch is pushed. Units that
+    /// could not be done stay as they were agreed before.
+    fn agree(
+        &self,
+        picture: &Picture,
+        plan: &Plan,
+        failed: &BTreeMap<RepoPath, String>,
+        tip: Option<CommitId>,
+    ) -> Outcome<Oid> {
+        let session = self.session;
+        let without_failed = |tree: &Tree| {
+            let mut tree = tree.clone();
+            for path in failed.keys() {
+                match picture.observation.agreed.units.get(path) {
+                    Some(version) => tree.units.insert(path.clone(), *version),
+                    None => tree.units.remove(path),
+                };
+            }
+            session.vault.write(&tree)
+        };
+        let (received, shared) = (without_failed(&plan.received)?, without_failed(&plan.shared)?);
+        match picture.upstream {
+            Some(upstream) => {
+                let theirs = session.vault.write(picture.observation.upstream())?;
+                let agreed = if tip == Some(upstream) { shared } else { received };
+                session.vault.agree(agreed, theirs, Some(upstream))?;
+            }
+            None => session.vault.agree(shared, shared, None)?,
+        }
+        Ok(shared)
+    }
+
+    /// What people should know: attributes that were lost, links an app replaced.
+    fn notes(
+        &self,
+        picture: &Picture,
+        relinked: &BTreeSet<HomePath>,
+        warnings: Vec<String>,
+    ) -> Outcome<Vec<String>> {
+        let places = &self.session.context.places;
+        let mut notes = warnings;
+        let mut replaced = ReplacedLinks::read(places)?;
+        let mut counted = false;
+        for home in relinked {
+            // Only what was agreed before had a link that an app could replace.
+            if !picture.observation.agreed.units.contains_key(&home.stored()) {
+                continue;
+            }
+            counted = true;
+            if replaced.count(home) {
+                notes.push(format!(
+                    "{home} was replaced by a file again, so it is a copy on this machine from now on."
+                ));
+            }
+        }
+        if counted {
+            replaced.write(places)?;
+        }
+        Ok(notes)
+    }
+}

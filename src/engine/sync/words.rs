@@ -1,0 +1,90 @@
+//! The wording of one sync: refusals, and the message of its commit.
+
+use cfgsync_core::plan::{Change, Deed, Flow, Refusal};
+
+use crate::failure::{Code, Failure};
+use crate::git::worktree::Foreign;
+
+/// Says that the repository is not ours to touch just now.
+pub fn paused(foreign: &Foreign) -> Failure {
+    Failure::new(Code::Foreign, format!("paused: {}", foreign.what))
+        .hint(foreign.hint)
+        .hint("Your files are safe: their present state is in the vault.")
+}
+
+/// Says that upstream's history is not the one that was synced.
+pub fn rewritten(what: &str) -> Failure {
+    Failure::new(Code::Refused, what)
+        .hint("To keep what is here, push it to a new, empty repository: `git remote set-url origin <URL>`.")
+        .hint("To take what is there, move this folder away and run `cfgsync setup <URL>` again.")
+        .hint("Nothing was changed on either side.")
+}
+
+/// Says why a plan is not executed.
+pub fn refused(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::MassRemoval { removed, of } => Failure::new(
+            Code::Refused,
+            format!("upstream removes or empties {removed} of {of} files"),
+        )
+        .hint("If that is meant, run `cfgsync sync --yes`. Nothing was changed here."),
+    }
+}
+
+/// Longest list of paths in a commit message.
+const LISTED: usize = 50;
+
+/// Says what a commit brings: machine, files, and nothing else about them.
+pub fn message(machine: &str, changes: &[Change]) -> String {
+    let sent: Vec<&Change> = changes.iter().filter(|change| change.flow != Flow::In).collect();
+    let subject = match sent[..] {
+        [] => "merge".to_owned(),
+        [change] => format!("{} {}", verb(change.deed), change.path),
+        [first, ..] => format!("{} {} and {} more", verb(first.deed), first.path, sent.len() - 1),
+    };
+    let subject: String = format!("{machine}: {subject}").chars().take(72).collect();
+    let lines: Vec<String> = sent
+        .iter()
+        .take(LISTED)
+        .map(|change| format!("- {} {}\n", verb(change.deed), change.path))
+        .collect();
+    match sent.len() {
+        0 | 1 => format!("{subject}\n"),
+        _ => format!("{subject}\n\n{}", lines.concat()),
+    }
+}
+
+fn verb(deed: Deed) -> &'static str {
+    match deed {
+        Deed::Added => "add",
+        Deed::Edited => "edit",
+        Deed::Mode => "change the mode of",
+        Deed::Removed => "remove",
+        Deed::Kept => "keep",
+    }
+}
+
+/// Says that the branch is gone from the remote.
+pub fn vanished(branch: &str) -> Failure {
+    Failure::new(Code::Refused, format!("the remote no longer has the branch {branch}"))
+        .hint(format!("If it was deleted by mistake, put it back: `git push <remote> {branch}`."))
+        .hint("If it was renamed, set `branch` in .sync/config.toml. Nothing was deleted here.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cfgsync_core::path::RepoPath;
+
+    fn change(path: &str, flow: Flow) -> Change {
+        Change { path: RepoPath::new(path).unwrap(), flow, deed: Deed::Edited }
+    }
+
+    #[test]
+    fn a_message_names_what_is_sent() {
+        assert_eq!(message("m", &[change("a", Flow::Out)]), "m: edit a\n");
+        let two = [change("a", Flow::Out), change("b", Flow::In), change("c", Flow::Both)];
+        assert_eq!(message("m", &two), "m: edit a and 1 more\n\n- edit a\n- edit c\n");
+        assert_eq!(message("m", &[change("b", Flow::In)]), "m: merge\n");
+    }
+}
