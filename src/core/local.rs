@@ -97,7 +97,12 @@ pub fn settle_modes(ours: &mut Tree, agreed: &Tree, replaced: &BTreeSet<RepoPath
         }
     }
     if memory == Memory::None {
-        ours.folders.clone_from(&agreed.folders);
+        for folder in agreed.folder_paths() {
+            match agreed.folders.get(&folder) {
+                Some(mode) => ours.folders.insert(folder, *mode),
+                None => ours.folders.remove(&folder),
+            };
+        }
     }
 }
 
@@ -185,6 +190,20 @@ mod tests {
         check(0o644, 0o600, true, Memory::OfLastRun, 0o600);
         check(0o644, 0o600, false, Memory::OfLastRun, 0o644);
         check(0o600, 0o644, true, Memory::OfLastRun, 0o600);
+    }
+
+    #[test]
+    fn a_folder_nobody_else_knows_keeps_its_mode() {
+        let path = path(true);
+        let folder = path.parent().unwrap();
+        let check = |agreed: Tree, expected: Option<Mode>| {
+            let mut ours = tree(&path, 'a');
+            ours.folders.insert(folder.clone(), Mode(0o700));
+            settle_modes(&mut ours, &agreed, &BTreeSet::new(), Memory::None);
+            assert_eq!(ours.folders.get(&folder).copied(), expected);
+        };
+        check(Tree::default(), Some(Mode(0o700)));
+        check(tree(&path, 'a'), None);
     }
 
     fn check_ours(live: char, stored: char, agreed: char, theirs: char) -> (Option<Version>, bool) {

@@ -294,7 +294,8 @@ fn merged_folders(observation: &Observation) -> BTreeMap<RepoPath, Mode> {
     let (agreed, ours, theirs) = (&observation.agreed, &observation.ours, observation.upstream());
     let paths: BTreeSet<&RepoPath> =
         [agreed, ours, theirs].into_iter().flat_map(|tree| tree.folders.keys()).collect();
-    let here = observation.local.stored.folder_paths();
+    let mut here = observation.local.stored.folder_paths();
+    here.extend(observation.local.stored.folders.keys().cloned());
     paths
         .into_iter()
         .map(|path| {

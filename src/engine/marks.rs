@@ -8,10 +8,9 @@ use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::{Held, plan};
 use cfgsync_core::steps::{Expected, Place, Step};
 
-use crate::context::now;
 use crate::execute::{execute, partly};
 use crate::failure::Outcome;
-use crate::fs::{displaced, plain};
+use crate::fs::plain;
 use crate::git::trees;
 use crate::lock::{Lock, Patience};
 use crate::recover::{Note, recover};
@@ -79,8 +78,7 @@ pub fn change(
     if order == Order::FilesFirst && failed.is_empty() {
         write_manifest(session, &manifest)?;
     }
-    displaced::settle(&session.context.places.displaced(), &session.vault, now())?;
-    displaced::settle(&session.context.places.displaced_in_repo(), &session.vault, now())?;
+    session.settle_displaced()?;
     note.withdraw()?;
     let held = plan.held.into_iter().filter(|held| concerns(&held.path)).collect();
     Ok(Marked { held, failed })
@@ -112,7 +110,7 @@ pub fn detach(session: &Session<'_>) -> Outcome<usize> {
         })
         .collect();
     let executed = execute(session, &steps, &picture.observation.ours);
-    displaced::settle(&session.context.places.displaced(), &session.vault, now())?;
+    session.settle_displaced()?;
     note.withdraw()?;
     if executed.failed.is_empty() { Ok(steps.len()) } else { Err(partly(&executed.failed)) }
 }

@@ -12,8 +12,9 @@ use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::{BlobId, Sides};
 use std::collections::BTreeSet;
 
-use crate::context::Context;
+use crate::context::{Context, now};
 use crate::failure::{Code, Failure, Outcome};
+use crate::fs::displaced;
 use crate::fs::writer::Writer;
 use crate::git::vault::{self, Vault};
 use crate::git::worktree::Worktree;
@@ -217,6 +218,15 @@ impl<'a> Session<'a> {
             TextMerge::Overlapping => Merged::Overlapping,
             TextMerge::Binary => Merged::Binary,
         })
+    }
+
+    /// Lets displaced files go that nobody has open any more.
+    pub fn settle_displaced(&self) -> Outcome<()> {
+        let places = &self.context.places;
+        for folder in [places.displaced(), places.displaced_in_repo()] {
+            displaced::settle(&folder, &self.vault, now())?;
+        }
+        Ok(())
     }
 
     /// Makes sure that everything on disk is in the vault, for good, before anything changes.

@@ -6,6 +6,7 @@ use std::io;
 use cfgsync_core::manifest::Scope as MarkScope;
 use cfgsync_core::observed::{Live, Local};
 use cfgsync_core::path::{HomePath, RepoPath};
+use cfgsync_core::unit::Mode;
 use nix::errno::Errno;
 
 use super::{Inode, Observer, Reading, Scope, below, is_dropping};
@@ -105,7 +106,10 @@ pub fn look_one(
     let folders: Vec<&[u8]> = home.components().collect();
     let (name, folders) = folders.split_last().map_or((&b""[..], &[][..]), |(n, f)| (*n, f));
     let dir = match reach(observer, folders.iter().copied())? {
-        Reach::Folder(dir) => dir,
+        Reach::Folder(dir) => {
+            keep_folder_modes(observer, &unit, local)?;
+            dir
+        }
         Reach::Missing => {
             local.live.insert(unit, Live::Absent);
             return Ok(());
@@ -143,6 +147,25 @@ pub fn look_one(
         },
     };
     local.live.insert(unit, live);
+    Ok(())
+}
+
+/// The folders of a file that is not stored yet get the modes they have in `$HOME`.
+fn keep_folder_modes(observer: &Observer<'_>, unit: &RepoPath, local: &mut Local) -> Outcome<()> {
+    if local.stored.units.contains_key(unit) {
+        return Ok(());
+    }
+    for folder in unit.ancestors() {
+        let is_stored = observer.places.repo.join(os(folder.as_bytes())).is_dir();
+        let Some(home) = folder.home().filter(|_| !is_stored) else { continue };
+        let names: Vec<&[u8]> = home.components().collect();
+        if let Some(dir) = Dir::open(&observer.places.home)?.descend(names)? {
+            let mode = dir.own_stat()?.mode;
+            if mode != Mode::EXECUTABLE {
+                local.stored.folders.insert(folder, mode);
+            }
+        }
+    }
     Ok(())
 }
 

@@ -103,7 +103,9 @@ impl Sync<'_> {
     fn run(&self) -> Outcome<Report> {
         let session = self.session;
         record::publish(session.context, SyncState::Syncing, self.standing_before()?)?;
-        drop(self.lock()?);
+        let lock = self.lock()?;
+        session.settle_displaced()?;
+        drop(lock);
         let fetch = self.remote().map(|remote| remote.start_fetch()).transpose()?;
         let observer = session.observer()?;
         let looked = self.look_first(&observer);

@@ -9,10 +9,9 @@ use git2::Oid;
 
 use super::Sync;
 use super::words::{message, paused, refused};
-use crate::context::now;
 use crate::execute::execute;
 use crate::failure::Outcome;
-use crate::fs::{displaced, plain};
+use crate::fs::plain;
 use crate::git::branch::{self, Ancestry, Message, Replay};
 use crate::git::index::{self, Move};
 use crate::git::{CommitId, trees};
@@ -65,8 +64,7 @@ impl Sync<'_> {
         self.write_own_files(&picture.observation.local.stored, &plan.tree)?;
         let tip = self.advance(&picture, &plan, tree, &note)?;
         let shared = self.agree(&picture, &plan, &failed, tip)?;
-        displaced::settle(&session.context.places.displaced(), &session.vault, now())?;
-        displaced::settle(&session.context.places.displaced_in_repo(), &session.vault, now())?;
+        session.settle_displaced()?;
         note.withdraw()?;
         Ok(Round { plan, failed, notes, tip, tree, shared, is_stale })
     }

@@ -1,0 +1,128 @@
+//! Properties of the planner, over random base, ours and theirs: nothing is dropped, a plan is done
+//! once it is done, and both machines come to the same tree.
+
+use std::collections::BTreeSet;
+
+use cfgsync_core::observed::Observation;
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::plan::{Plan, Policy, plan};
+use cfgsync_core::tree::Tree;
+use cfgsync_core::unit::{BlobId, Mode, Version};
+use proptest::prelude::*;
+
+/// How many random triples one run tries.
+const CASES: u32 = 4_000;
+
+/// One unit of each side; equal numbers are equal bytes, none is absent.
+type Triple = [Option<(u8, u16)>; 3];
+
+fn version((content, mode): (u8, u16)) -> Version {
+    Version::file(Mode(mode), BlobId([content; 20]))
+}
+
+/// Sides that are correlated, as real ones are: most units equal the base.
+fn triple() -> impl Strategy<Value = Triple> {
+    let mode = prop_oneof![4 => Just(0o644), 1 => Just(0o600), 1 => Just(0o755)];
+    let side = proptest::option::weighted(0.8, (0..4u8, mode));
+    (side.clone(), side.clone(), side, 0..6u8).prop_map(|(base, ours, theirs, like)| match like {
+        0 | 1 => [base, base, theirs],
+        2 | 3 => [base, ours, base],
+        4 => [base, ours, ours],
+        _ => [base, ours, theirs],
+    })
+}
+
+fn observation(triples: &[Triple]) -> Observation {
+    let tree = |side: usize| {
+        let unit = |(at, triple): (usize, &Triple)| {
+            let path = RepoPath::new(format!("f{at}")).expect("a plain name");
+            triple[side].map(|unit| (path, version(unit)))
+        };
+        let units = triples.iter().enumerate().filter_map(unit).collect();
+        Tree { units, ..Tree::default() }
+    };
+    with_sides(tree(0), tree(1), tree(2))
+}
+
+fn with_sides(agreed: Tree, ours: Tree, theirs: Tree) -> Observation {
+    let mut observation =
+        Observation { agreed, ours: ours.clone(), theirs: Some(theirs), ..Observation::default() };
+    observation.local.stored = ours;
+    observation
+}
+
+fn planned(observation: &Observation) -> Plan {
+    let removals = cfgsync_core::plan::Removals::Any;
+    plan(observation, &Policy { removals, ..Policy::default() })
+}
+
+/// What this machine holds after the plan: the tree, but its own version where a unit is held.
+fn after(plan: &Plan) -> Tree {
+    let mut tree = plan.tree.clone();
+    for held in &plan.held {
+        match held.sides.ours {
+            Some(version) => tree.units.insert(held.path.clone(), version),
+            None => tree.units.remove(&held.path),
+        };
+    }
+    tree
+}
+
+fn blobs(tree: &Tree) -> BTreeSet<BlobId> {
+    tree.units.values().map(|version| version.blob).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    #[test]
+    fn a_plan_that_is_done_is_done(triples in proptest::collection::vec(triple(), 1..12)) {
+        let plan = planned(&observation(&triples));
+        let again = planned(&with_sides(plan.shared.clone(), after(&plan), plan.tree.clone()));
+        prop_assert!(again.changes.is_empty(), "{:?}", again.changes);
+        prop_assert!(again.steps.is_empty(), "{:?}", again.steps);
+        prop_assert_eq!(again.tree, plan.tree);
+        prop_assert_eq!(again.held.len(), plan.held.len());
+    }
+
+    #[test]
+    fn an_edit_of_either_side_survives(triples in proptest::collection::vec(triple(), 1..12)) {
+        let observation = observation(&triples);
+        let plan = planned(&observation);
+        let kept: BTreeSet<BlobId> = blobs(&plan.tree).union(&blobs(&after(&plan))).copied().collect();
+        for triple in &triples {
+            let [base, ours, theirs] = triple.map(|unit| unit.map(|(content, _)| content));
+            for edit in [(ours, theirs), (theirs, ours)] {
+                // The other side did not touch it, or changed it differently: it must be somewhere.
+                if let (Some(content), other) = edit
+                    && Some(content) != base
+                {
+                    prop_assert!(kept.contains(&BlobId([content; 20])), "{triple:?} {other:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn both_machines_come_to_the_same(triples in proptest::collection::vec(triple(), 1..12)) {
+        let here = planned(&observation(&triples));
+        let swapped: Vec<Triple> = triples.iter().map(|[base, ours, theirs]| [*base, *theirs, *ours]).collect();
+        let there = planned(&observation(&swapped));
+        let held: BTreeSet<&RepoPath> = here.held.iter().map(|held| &held.path).collect();
+        prop_assert_eq!(&held, &there.held.iter().map(|held| &held.path).collect());
+        for (path, version) in here.tree.units.iter().filter(|(path, _)| !held.contains(path)) {
+            prop_assert_eq!(Some(version), there.tree.units.get(path));
+        }
+    }
+
+    #[test]
+    fn what_upstream_changed_alone_is_never_reversed(triples in proptest::collection::vec(triple(), 1..12)) {
+        let plan = planned(&observation(&triples));
+        for (at, [base, ours, theirs]) in triples.iter().enumerate() {
+            if ours == base {
+                let path = RepoPath::new(format!("f{at}")).expect("a plain name");
+                prop_assert_eq!(plan.tree.units.get(&path).copied(), theirs.map(version));
+            }
+        }
+    }
+}
