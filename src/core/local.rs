@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::manifest::{Manifest, Scope};
 use crate::observed::{Finding, Live, Local};
-use crate::path::RepoPath;
+use crate::path::{HomePath, RepoPath};
 use crate::tree::Tree;
 use crate::unit::Version;
 
@@ -113,6 +113,19 @@ pub enum Memory {
     None,
     /// It knows what its last run left behind.
     OfLastRun,
+}
+
+/// Returns the marked paths at which an app replaced our link by a file of its own: they were agreed
+/// on before, so they were linked, unless they are copies by `is_copy`.
+pub fn replaced_links(
+    local: &Local,
+    agreed: &Tree,
+    is_copy: impl Fn(&RepoPath) -> bool,
+) -> BTreeSet<HomePath> {
+    let is_replaced = |(path, live): &(&RepoPath, &Live)| {
+        matches!(live, Live::File(_)) && agreed.units.contains_key(*path) && !is_copy(path)
+    };
+    local.live.iter().filter(is_replaced).filter_map(|(path, _)| path.home()).collect()
 }
 
 /// Returns the paths on which two trees differ.

@@ -23,8 +23,6 @@ pub struct Execution {
     pub stale: BTreeSet<RepoPath>,
     /// Units that could not be done, and why.
     pub failed: BTreeMap<RepoPath, String>,
-    /// Home paths at which a link was put back in place of a file.
-    pub relinked: BTreeSet<HomePath>,
     /// What could not be kept of a file that was replaced.
     pub warnings: Vec<String>,
 }
@@ -39,11 +37,7 @@ pub fn execute(session: &Session<'_>, steps: &[Step], tree: &Tree) -> Execution 
             continue;
         }
         match executor.take(step) {
-            Ok(Applied::Done) => {
-                if let Some(home) = relinked(step) {
-                    execution.relinked.insert(home);
-                }
-            }
+            Ok(Applied::Done) => {}
             Ok(Applied::Stale) => {
                 execution.stale.insert(unit);
             }
@@ -54,15 +48,6 @@ pub fn execute(session: &Session<'_>, steps: &[Step], tree: &Tree) -> Execution 
     }
     execution.warnings = executor.writer.take_warnings();
     execution
-}
-
-fn relinked(step: &Step) -> Option<HomePath> {
-    match step {
-        Step::Link { home, expecting: Expected::Version(_) } | Step::Adopt { home, .. } => {
-            Some(home.clone())
-        }
-        _ => None,
-    }
 }
 
 struct Executor<'a> {

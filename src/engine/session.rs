@@ -98,13 +98,18 @@ impl<'a> Session<'a> {
 
     /// Returns what may happen, before any choice of a person.
     pub fn policy(&self) -> Outcome<Policy> {
+        let copies = ReplacedLinks::read(&self.context.places)?.copies();
+        Ok(Policy { copies, ..self.machine_policy() })
+    }
+
+    /// Returns what follows from the machine alone.
+    pub fn machine_policy(&self) -> Policy {
         let folds = host::folds_names(self.worktree.git_folder());
-        Ok(Policy {
+        Policy {
             kind: Some(self.context.machine.kind),
-            copies: ReplacedLinks::read(&self.context.places)?.copies(),
             names: if folds { Names::Folded } else { Names::Exact },
             ..Policy::default()
-        })
+        }
     }
 
     /// Looks at everything, with upstream at this commit.

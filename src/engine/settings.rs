@@ -89,7 +89,7 @@ fn publish<T: Serialize>(path: &Path, settings: &T) -> Outcome<()> {
 }
 
 /// How often an app replaced our link, path by path, on this machine.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct ReplacedLinks(BTreeMap<HomePath, u32>);
 
 impl ReplacedLinks {
@@ -115,11 +115,9 @@ impl ReplacedLinks {
         )?)
     }
 
-    /// Counts one more, and returns true when the path becomes a copy by it.
-    pub fn count(&mut self, path: &HomePath) -> bool {
-        let count = self.0.entry(path.clone()).or_default();
-        *count += 1;
-        *count == PATIENCE
+    /// Counts one more for a path.
+    pub fn count(&mut self, path: &HomePath) {
+        *self.0.entry(path.clone()).or_default() += 1;
     }
 
     /// Returns the paths that are copies on this machine.

@@ -83,29 +83,16 @@ pub fn run(context: &Context, args: &StatusArgs) -> Outcome<()> {
 
 fn gather(session: &Session<'_>) -> Outcome<Status> {
     let context = session.context;
-    let observer = session.observer()?;
     let upstream = session.worktree.upstream()?;
-    let picture = session.picture(&observer, upstream)?;
-    let plan = plan(&picture.observation, &session.policy()?);
     let (ahead, behind) = ahead_behind(&session.worktree, &session.branch, upstream)?;
     let ahead = if session.remote.is_some() { ahead } else { 0 };
-    let foreign = session.worktree.foreign(&session.branch)?;
     let record = record::read(&context.places)?;
     let contact = record.as_ref().map(|record| record.contact).filter(|at| at.0 > 0);
     let url = session.remote.as_deref().and_then(|name| session.worktree.remote_url(name));
-    let pending = pending(&plan);
-    let failed = record.is_some_and(|record| record.state == SyncState::Failed);
-    let state = match &foreign {
-        Some(_) => SyncState::Paused,
-        None if !plan.held.is_empty() => SyncState::Held,
-        None if failed => SyncState::Failed,
-        None if ahead > 0 || !pending.here.is_empty() => SyncState::Ahead,
-        None if behind > 0 || !pending.there.is_empty() => SyncState::Behind,
-        None => SyncState::Synced,
-    };
+    let foreign = session.worktree.foreign(&session.branch)?;
     let mut status = Status {
         schema: 1,
-        state: state.word(),
+        state: SyncState::Paused.word(),
         machine: context.machine.id.clone(),
         kind: context.machine.kind.to_string(),
         folder: context.places.repo.display().to_string(),
@@ -114,14 +101,47 @@ fn gather(session: &Session<'_>) -> Outcome<Status> {
         last_contact: contact.map(UnixTime::seconds),
         ahead,
         behind,
-        pending,
-        paused: foreign.as_ref().map(|foreign| format!("{}: {}", foreign.what, foreign.hint)),
-        marks: list::lines(session, &picture)?,
-        held: held(&plan),
+        pending: Pending::default(),
+        paused: foreign.map(|foreign| format!("{}. {}", foreign.what, foreign.hint)),
+        marks: Vec::new(),
+        held: Vec::new(),
         next: Vec::new(),
     };
-    status.next = next(&status, &plan, &picture);
+    let observer = session.observer()?;
+    match session.picture(&observer, upstream) {
+        Ok(picture) => {
+            let last = record.map(|record| record.state);
+            look_at(session, &picture, last, &mut status)?;
+        }
+        // A manifest this program is too old to understand is no reason to say nothing.
+        Err(failure) if failure.code == Code::Refused => status.paused = Some(failure.cause),
+        Err(failure) => return Err(failure),
+    }
     Ok(status)
+}
+
+/// Adds what the files themselves say.
+fn look_at(
+    session: &Session<'_>,
+    picture: &Picture,
+    last: Option<SyncState>,
+    status: &mut Status,
+) -> Outcome<()> {
+    let plan = plan(&picture.observation, &session.policy()?);
+    status.pending = pending(&plan);
+    status.marks = list::lines(session, picture)?;
+    status.held = held(&plan);
+    let state = match &status.paused {
+        Some(_) => SyncState::Paused,
+        None if !plan.held.is_empty() => SyncState::Held,
+        None if last == Some(SyncState::Failed) => SyncState::Failed,
+        None if status.ahead > 0 || !status.pending.here.is_empty() => SyncState::Ahead,
+        None if status.behind > 0 || !status.pending.there.is_empty() => SyncState::Behind,
+        None => SyncState::Synced,
+    };
+    status.state = state.word();
+    status.next = next(status, &plan, picture);
+    Ok(())
 }
 
 fn pending(plan: &Plan) -> Pending {

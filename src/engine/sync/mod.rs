@@ -7,9 +7,9 @@
 mod round;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cfgsync_core::path::RepoPath;
+use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::{Change, Choice, Held, Plan, Policy, Removals, plan};
 use cfgsync_core::status::SyncState;
 
@@ -221,18 +221,19 @@ impl Sync<'_> {
     /// Returns true when nothing is left to do here: every step is done, every link stands, and the
     /// branch holds what is on disk.
     fn is_done(&self, picture: &Picture) -> Outcome<bool> {
-        let plan = self.plan(picture)?;
+        let plan = self.plan(picture, self.session.policy()?.copies);
         let is_quiet = plan.steps.is_empty() && plan.held.is_empty() && plan.changes.is_empty();
         Ok(is_quiet && plan.tree == picture.head_tree)
     }
 
-    fn plan(&self, picture: &Picture) -> Outcome<Plan> {
+    fn plan(&self, picture: &Picture, copies: BTreeSet<HomePath>) -> Plan {
         let policy = Policy {
             choices: self.wishes.choices.clone(),
             removals: self.wishes.removals,
-            ..self.session.policy()?
+            copies,
+            ..self.session.machine_policy()
         };
-        Ok(plan(&picture.observation, &policy))
+        plan(&picture.observation, &policy)
     }
 
     /// Plans and acts until nothing is stale and the remote took it.
@@ -293,7 +294,8 @@ impl Sync<'_> {
         observer.remember()?;
         let is_sent = session.remote.is_none() || picture.head == upstream;
         if !is_sent || !self.is_done(&picture)? {
-            return Ok(Ending::Pending(self.plan(&picture)?.changes.len()));
+            let plan = self.plan(&picture, session.policy()?.copies);
+            return Ok(Ending::Pending(plan.changes.len()));
         }
         Quiet::write(session, upstream, &picture.observation.local)?;
         Ok(Ending::Known)

@@ -1,7 +1,9 @@
 //! One round of a sync, under the lock: look, plan, apply, index, branch, agreement.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use cfgsync_core::linking::{Tie, Ties};
+use cfgsync_core::local::replaced_links;
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::Plan;
 use cfgsync_core::tree::Tree;
@@ -46,7 +48,8 @@ impl Sync<'_> {
             return Err(paused(&foreign));
         }
         let picture = session.picture(observer, upstream)?;
-        let plan = self.plan(&picture)?;
+        let replaced = self.replaced(&picture)?;
+        let plan = self.plan(&picture, replaced.copies());
         if let Some(refusal) = plan.refusal {
             return Err(refused(refusal));
         }
@@ -55,7 +58,8 @@ impl Sync<'_> {
         session.vault.keep_held(&plan.held)?;
         let tree = session.vault.write(&plan.tree)?;
         let executed = execute(session, &plan.steps, &plan.tree);
-        let notes = self.notes(&picture, &executed.relinked, executed.warnings)?;
+        let mut notes = executed.warnings;
+        notes.extend(self.learn(&replaced)?);
         let is_stale = !executed.stale.is_empty();
         let mut failed = executed.failed;
         for path in &executed.stale {
@@ -166,32 +170,36 @@ impl Sync<'_> {
         Ok(shared)
     }
 
-    /// What people should know: attributes that were lost, links an app replaced.
-    fn notes(
-        &self,
-        picture: &Picture,
-        relinked: &BTreeSet<HomePath>,
-        warnings: Vec<String>,
-    ) -> Outcome<Vec<String>> {
-        let places = &self.session.context.places;
-        let mut notes = warnings;
-        let mut replaced = ReplacedLinks::read(places)?;
-        let mut counted = false;
-        for home in relinked {
-            // Only what was agreed before had a link that an app could replace.
-            if !picture.observation.agreed.units.contains_key(&home.stored()) {
-                continue;
-            }
-            counted = true;
-            if replaced.count(home) {
-                notes.push(format!(
-                    "{home} was replaced by a file again, so it is a copy on this machine from now on."
-                ));
-            }
+    /// Returns the links an app replaced, each counted once more. A path whose link does not last is
+    /// a copy on this machine from now on.
+    fn replaced(&self, picture: &Picture) -> Outcome<ReplacedLinks> {
+        let session = self.session;
+        let observation = &picture.observation;
+        let policy = session.policy()?;
+        let ties = Ties {
+            after: &observation.ours.manifest,
+            before: [&observation.ours.manifest; 3],
+            kind: session.context.machine.kind,
+            copies: &policy.copies,
+        };
+        let is_copy = |path: &RepoPath| ties.of(path) != Tie::Link;
+        let mut replaced = ReplacedLinks::read(&session.context.places)?;
+        for home in replaced_links(&observation.local, &observation.agreed, is_copy) {
+            replaced.count(&home);
         }
-        if counted {
+        Ok(replaced)
+    }
+
+    /// Keeps what was learned of replaced links, and says which paths became copies by it.
+    fn learn(&self, replaced: &ReplacedLinks) -> Outcome<Vec<String>> {
+        let places = &self.session.context.places;
+        let before = ReplacedLinks::read(places)?;
+        if *replaced != before {
             replaced.write(places)?;
         }
-        Ok(notes)
+        let note = |home: &HomePath| {
+            format!("{home} keeps being replaced by a file, so it is a copy on this machine from now on.")
+        };
+        Ok(replaced.copies().difference(&before.copies()).map(note).collect())
     }
 }
