@@ -110,6 +110,8 @@ pub enum Deed {
     Removed,
     /// It was removed on the other side and edited on this one, and stays.
     Kept,
+    /// It is no longer shared; every machine keeps its file.
+    Unmarked,
 }
 
 /// One unit's change, as people are told of it.

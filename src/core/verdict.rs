@@ -62,9 +62,9 @@ pub fn judge(
 
 fn unmarked_change(sides: Sides) -> Option<(Flow, Deed)> {
     match (sides.ours, sides.theirs) {
-        (None, Some(_)) => Some((Flow::Out, Deed::Removed)),
-        (Some(_), None) => Some((Flow::In, Deed::Removed)),
-        (Some(_), Some(_)) => Some((Flow::Out, Deed::Removed)),
+        (None, Some(_)) => Some((Flow::Out, Deed::Unmarked)),
+        (Some(_), None) => Some((Flow::In, Deed::Unmarked)),
+        (Some(_), Some(_)) => Some((Flow::Out, Deed::Unmarked)),
         (None, None) => None,
     }
 }

@@ -146,9 +146,10 @@ pub fn word(deed: Deed) -> &'static str {
     match deed {
         Deed::Added => "added",
         Deed::Edited => "edited",
-        Deed::Mode => "mode of",
+        Deed::Mode => "mode",
         Deed::Removed => "removed",
         Deed::Kept => "kept",
+        Deed::Unmarked => "unmarked",
     }
 }
 

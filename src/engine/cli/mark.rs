@@ -21,9 +21,10 @@ use crate::ui::{Confirmed, Tone, report};
 
 /// Start sharing a file or folder of your home
 ///
-/// The file moves into the repository under `external/`, and its old path becomes a link to it;
-/// where links are known to break, it becomes a copy that is kept equal. At every instant the path
-/// leads to the same bytes. A folder is shared file by file, those that appear later too.
+/// The file moves into the repository under `external/`, and its old path
+/// becomes a link to it; where links are known to break, it becomes a copy that
+/// is kept equal. At every instant the path leads to the same bytes. A folder
+/// is shared file by file, those that appear later too.
 ///
 ///   cfgsync mark ~/.zshrc ~/.gitconfig
 ///   cfgsync mark --link copy ~/.config/app.conf
@@ -76,7 +77,9 @@ pub fn run(context: &Context, args: &MarkArgs) -> Outcome<()> {
             context.ui.say(&format!("  {home} is marked already."));
             continue;
         }
-        candidates.push(examine(context, &session, home, args)?);
+        if !candidates.iter().any(|candidate: &Candidate| candidate.home == home) {
+            candidates.push(examine(context, &session, home, args)?);
+        }
     }
     candidates.iter().for_each(|candidate| preview(context, candidate));
     let any_folder = candidates.iter().any(|candidate| candidate.mark.scope == Scope::Folder);
@@ -180,6 +183,10 @@ fn mark_of(args: &MarkArgs, stat: Stat) -> Mark {
 fn refuse_repository(context: &Context, home: &HomePath) -> Outcome<()> {
     let path = context.places.home.join(os(home.as_bytes()));
     let repo = &context.places.repo;
+    if path == *repo {
+        let hint = "Its files are shared as they are; there is nothing to mark.";
+        return Err(refuse(home, "it is the configs repository", hint));
+    }
     if path.starts_with(repo) {
         let hint = "Files of the repository are shared as they are; there is nothing to mark.";
         return Err(refuse(home, "it is in the configs repository", hint));

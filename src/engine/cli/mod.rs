@@ -34,7 +34,7 @@ The flags of the old sync.sh still work: --setup --status --mark --unmark
 /// Files of the configs repository, and files anywhere in your home that you mark, travel through
 /// one private Git remote. Nothing is ever lost: before a file changes, what it held is kept.
 #[derive(Debug, Parser)]
-#[command(name = "cfgsync", version, after_help = AFTER_HELP, max_term_width = 80)]
+#[command(name = "cfgsync", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -43,6 +43,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Global {
     /// The configs repository [default: your config, then the machine's usual place]
@@ -190,6 +191,10 @@ pub fn home_path(context: &Context, path: &Path) -> Outcome<cfgsync_core::path::
         )
         .hint("Only files below your home can be marked; put others into the repository itself."));
     };
+    if below.as_os_str().is_empty() {
+        return Err(Failure::new(Code::Refused, format!("{} is your home itself", path.display()))
+            .hint("Mark the files and folders inside it that you want to share."));
+    }
     cfgsync_core::path::HomePath::new(below.as_os_str().as_bytes()).map_err(|cause| {
         Failure::new(Code::Refused, format!("{} cannot be marked: {cause}", path.display()))
             .hint("Mark a file or folder below your home, by its plain path.")

@@ -21,10 +21,11 @@ use crate::{identity, record};
 
 /// Prepare this machine: the repository, the first sync, the light
 ///
-/// With a URL, the repository comes from there (or becomes its first content); without one, it is
-/// kept on this machine until you add a remote by running setup again with a URL. Files that are
-/// already here are never overwritten without being kept. An interrupted setup goes on where it
-/// stopped when it is run again.
+/// With a URL, the repository comes from there (or becomes its first content);
+/// without one, it is kept on this machine until you add a remote by running
+/// setup again with a URL. Files that are already here are never overwritten
+/// without being kept. An interrupted setup goes on where it stopped when it is
+/// run again.
 ///
 ///   cfgsync setup git@github.com:me/configs.git
 ///   cfgsync setup                                  no remote yet
@@ -140,6 +141,10 @@ fn existing(places: &Places, url: Option<&str>) -> Outcome<String> {
     let known = worktree.remote_name(&branch).and_then(|name| worktree.remote_url(&name));
     match (url, known) {
         (Some(url), None) => worktree.add_origin(url, &branch)?,
+        // An address that never answered was a mistake.
+        (Some(url), Some(known)) if url != known && worktree.upstream()?.is_none() => {
+            worktree.set_origin(url)?;
+        }
         (Some(url), Some(known)) if url != known => {
             return Err(Failure::new(
                 Code::Refused,

@@ -14,9 +14,10 @@ use crate::ui::{Answers, report};
 
 /// Bring this machine and the remote to the same state
 ///
-/// Edits from here go out, edits from elsewhere come in, and edits of both sides to different
-/// places of one file are combined. A file both sides changed in the same place is held: your
-/// version stays as it is, and everything else goes on.
+/// Edits from here go out, edits from elsewhere come in, and edits of both
+/// sides to different places of one file are combined. A file both sides
+/// changed in the same place is held: your version stays as it is, and
+/// everything else goes on.
 ///
 ///   cfgsync sync                 now, with every change named
 ///   cfgsync sync --dry-run       what it would do, without doing it

@@ -17,8 +17,8 @@ use crate::ui::Tone;
 
 /// Stop sharing a file or folder
 ///
-/// Its path becomes a plain file again, here at once and on every other machine with its next
-/// sync; each keeps the content it has.
+/// Its path becomes a plain file again, here at once and on every other machine
+/// with its next sync; each keeps the content it has.
 ///
 ///   cfgsync unmark ~/.vimrc
 ///   cfgsync unmark --all

@@ -121,7 +121,7 @@ impl<'a> Remote<'a> {
 
     fn failure(&self, action: &str, answer: &Answer) -> Failure {
         let url = self.worktree.remote_url(self.name).unwrap_or_else(|| self.name.to_owned());
-        failure(&format!("could not {action} {}", without_password(&url)), answer)
+        failure(&format!("could not {action} {}", without_password(&url)), &url, answer)
     }
 }
 
@@ -137,7 +137,7 @@ pub fn default_branch(
     let arguments = ["ls-remote", "--symref", "--end-of-options", url, "HEAD", "refs/heads/*"];
     let answer = run(folder, ssh.as_deref(), limits, scratch, &arguments)?;
     if answer.code != Some(0) {
-        return Err(failure(&format!("could not read {}", without_password(url)), &answer));
+        return Err(failure(&format!("could not read {}", without_password(url)), url, &answer));
     }
     let named = answer.stdout.lines().find_map(|line| {
         let rest = line.strip_prefix("ref: refs/heads/")?;
@@ -167,21 +167,20 @@ pub fn user_ssh(configured: Option<String>) -> Option<String> {
 }
 
 /// Says what went wrong in one sentence, with the next step.
-fn failure(what: &str, answer: &Answer) -> Failure {
+fn failure(what: &str, url: &str, answer: &Answer) -> Failure {
     if answer.is_late {
         return Failure::new(Code::Offline, format!("{what}: it did not answer in time"))
             .hint("Your changes are kept here and are sent by the next `cfgsync sync`.");
     }
     let stderr = answer.stderr.as_str();
-    let last = stderr
+    let telling = stderr
         .lines()
-        .rev()
         .map(|line| line.trim_start_matches("remote: ").trim())
         .find(|line| {
             line.starts_with("fatal:") || line.starts_with("error:") || line.starts_with("ssh:")
         })
         .unwrap_or_else(|| stderr.lines().next_back().unwrap_or("git gave no reason"));
-    let reason: String = last.chars().filter(|c| !c.is_control()).take(200).collect();
+    let reason: String = telling.chars().filter(|c| !c.is_control()).take(200).collect();
     let says = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
     let cause = format!("{what}: {reason}");
     if says(&["Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"]) {
@@ -213,6 +212,7 @@ fn failure(what: &str, answer: &Answer) -> Failure {
         "not exist",
         "no such repository",
     ]) && !says(&["Could not resolve", "Name or service not known"])
+        && !is_folder(url)
     {
         return Failure::error(cause).hint(
             "Check the address (`git remote -v` in the repository). Nothing was deleted here.",
@@ -220,6 +220,11 @@ fn failure(what: &str, answer: &Answer) -> Failure {
     }
     Failure::new(Code::Offline, cause)
         .hint("Your changes are kept here and are sent by the next `cfgsync sync`.")
+}
+
+/// A remote that is a folder is away when its disk is not mounted, which is no lasting error.
+fn is_folder(url: &str) -> bool {
+    url.starts_with('/') || url.starts_with("file://")
 }
 
 /// Takes user and password out of an address before it is shown.

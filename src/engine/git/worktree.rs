@@ -245,6 +245,12 @@ impl Worktree {
         Ok(follow.map_err(remote::remote_error("origin"))?)
     }
 
+    /// Changes the address of the remote `origin`.
+    pub fn set_origin(&self, url: &str) -> Outcome<()> {
+        let set = self.repository.remote_set_url("origin", url);
+        Ok(set.map_err(remote::remote_error("origin"))?)
+    }
+
     /// Returns a value of the repository's configuration.
     pub fn setting(&self, key: &str) -> Option<String> {
         self.repository.config().and_then(|mut config| config.snapshot()?.get_string(key)).ok()

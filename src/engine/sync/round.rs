@@ -198,7 +198,9 @@ impl Sync<'_> {
             replaced.write(places)?;
         }
         let note = |home: &HomePath| {
-            format!("{home} keeps being replaced by a file, so it is a copy on this machine from now on.")
+            format!(
+                "{home} keeps being replaced by a file, so it is a copy on this machine from now on."
+            )
         };
         Ok(replaced.copies().difference(&before.copies()).map(note).collect())
     }

@@ -61,6 +61,7 @@ fn verb(deed: Deed) -> &'static str {
         Deed::Mode => "change the mode of",
         Deed::Removed => "remove",
         Deed::Kept => "keep",
+        Deed::Unmarked => "unmark",
     }
 }
 

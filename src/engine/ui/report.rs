@@ -28,6 +28,7 @@ pub fn change(ui: &Ui, change: &Change) -> String {
         (Deed::Removed, _) => "removed",
         (Deed::Kept, Flow::In) => "kept (removed here, edited there)",
         (Deed::Kept, _) => "kept (edited here, removed there)",
+        (Deed::Unmarked, _) => "unmarked",
     };
     format!("  {} {deed:<8} {}", ui.paint(tone, arrow), name(&change.path))
 }
