@@ -109,23 +109,24 @@ function _configsync_show() {
 # person at this terminal who owns the record $1.
 function _configsync_await() {
   emulate -L zsh
-  (( ZSH_SUBSHELL == 0 && _CONFIGSYNC_FD == 0 && EPOCHSECONDS >= _CONFIGSYNC_NEXT )) || return 0
+  (( ZSH_SUBSHELL == 0 && EPOCHSECONDS >= _CONFIGSYNC_NEXT )) || return 0
   [[ -o zle && -t 0 && -z ${ZSH_EXECUTION_STRING-} && -O $1 ]] || return 0
   zstyle -T ':cfgsync:' background || return 0
   (( _CONFIGSYNC_NEXT = EPOCHSECONDS + 60 ))
+  _configsync_forget $_CONFIGSYNC_FD
   sysopen -r -o cloexec -u _CONFIGSYNC_FD /dev/null || return 0
   zle -F $_CONFIGSYNC_FD _configsync_start
 }
 
-# Starts one sync: own process group, no terminal, no job. Its standard output is a pipe to here,
-# for the one message that it ended.
+# Starts one sync: own process group, no terminal, no job. Its standard output is a pipe to here, on
+# which nothing is written; that it is closed says that the sync has ended.
 function _configsync_start() {
   emulate -L zsh -o no_aliases  # what is in <( ) is parsed when it runs
-  _configsync_forget
+  _configsync_forget $1
   local cfgsync=${commands[cfgsync]-}
   [[ -x $cfgsync ]] || return 0
   sysopen -r -o cloexec -u _CONFIGSYNC_FD <(
-    exec "$cfgsync" sync --background </dev/null 2>/dev/null
+    CFGSYNC_HOLD_STDOUT=1 exec "$cfgsync" sync --background </dev/null 2>/dev/null
   ) || return 0
   zle -F -w $_CONFIGSYNC_FD _configsync_ended
 }
@@ -135,27 +136,28 @@ function _configsync_start() {
 function _configsync_ended() {
   emulate -L zsh
   local before=$CFGSYNC_SEGMENT
-  _configsync_forget
+  _configsync_forget $1
   _configsync_precmd
   [[ $CFGSYNC_SEGMENT != $before && $_CONFIGSYNC_STATE != syncing ]] || return 0
   [[ $CONTEXT == start && $LASTWIDGET != *(complet|menu)* ]] || return 0
   (( PENDING + KEYS_QUEUED_COUNT )) || zle .reset-prompt
 }
 
-# Closes what the line editor waits for.
+# Stops waiting for the file descriptor $1, if there is one, and closes it.
 function _configsync_forget() {
   emulate -L zsh
-  (( _CONFIGSYNC_FD )) || return 0
-  zle -F $_CONFIGSYNC_FD
-  exec {_CONFIGSYNC_FD}<&-
-  _CONFIGSYNC_FD=0
+  local -i fd=$1
+  (( fd )) || return 0
+  zle -F $fd
+  exec {fd}<&-
+  (( fd != _CONFIGSYNC_FD )) || _CONFIGSYNC_FD=0
 }
 
 # Takes the plugin out of this shell.
 function configsync_plugin_unload() {
   emulate -L zsh
   add-zsh-hook -d precmd _configsync_precmd
-  _configsync_forget
+  _configsync_forget $_CONFIGSYNC_FD
   zle -D _configsync_ended
   unfunction -m '_configsync_*'
   unfunction sync-configs sync-status sync_indicator configsync_plugin_unload

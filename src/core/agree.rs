@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::manifest::Manifest;
 use crate::path::RepoPath;
 use crate::tree::Tree;
-use crate::unit::Version;
+use crate::unit::{BlobId, Version};
 
 /// What the last run left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Memories<'a> {
     pub common: Option<&'a Tree>,
     /// Of the branch's tip; none before the first commit.
     pub head: Option<&'a Tree>,
+    /// Of Git's index: the blobs the working tree's files were last taken from.
+    pub index: &'a BTreeMap<RepoPath, BlobId>,
 }
 
 /// Returns the tree both sides last agreed on.
@@ -46,7 +48,8 @@ pub fn agreed(memories: Memories<'_>, ours: &Tree) -> Tree {
     let units: BTreeMap<RepoPath, Version> = paths
         .into_iter()
         .filter_map(|path| {
-            let version = agreed_unit(path, last, common, head, ours)?;
+            let staged = memories.index.get(path).copied();
+            let version = agreed_unit(path, last, [common, head, ours], staged)?;
             Some((path.clone(), version))
         })
         .collect();
@@ -62,23 +65,24 @@ pub fn agreed(memories: Memories<'_>, ours: &Tree) -> Tree {
 fn agreed_unit(
     path: &RepoPath,
     last: &LastRun,
-    common: &Tree,
-    head: &Tree,
-    ours: &Tree,
+    [common, head, ours]: [&Tree; 3],
+    staged: Option<BlobId>,
 ) -> Option<Version> {
     let of = |tree: &Tree| tree.units.get(path).copied();
     let remembered = of(&last.agreed);
     if of(common) == of(&last.upstream) {
         return remembered;
     }
-    let not_followed = of(ours) == remembered && of(head) != of(ours);
-    if not_followed { remembered } else { of(common) }
+    let is_unedited = of(ours) == remembered;
+    let is_staged_before = staged.is_some() && staged == remembered.map(|version| version.blob);
+    let not_followed = of(head) != of(ours) && of(head) != remembered;
+    if not_followed && (is_unedited || is_staged_before) { remembered } else { of(common) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::unit::{BlobId, Mode};
+    use crate::unit::Mode;
 
     /// One file `f`, whose version is a letter; `-` is absent.
     fn tree(letter: char) -> Tree {
@@ -87,48 +91,51 @@ mod tests {
         Tree { units: units.into_iter().collect(), ..Tree::default() }
     }
 
-    fn check(
-        agreed_then: char,
-        upstream_then: char,
-        common: char,
-        head: char,
-        ours: char,
-        expected: char,
-    ) {
+    /// The versions of the last agreement, upstream then, the common ancestor, HEAD, the index and
+    /// the disk, and the one that is agreed.
+    fn check(versions: &str, expected: char) {
+        let letters: Vec<char> = versions.chars().filter(|letter| *letter != ' ').collect();
+        let [agreed_then, upstream_then, common, head, index, ours] = letters[..] else {
+            panic!("six versions")
+        };
         let last = LastRun { agreed: tree(agreed_then), upstream: tree(upstream_then) };
+        let index = tree(index).units.into_iter().map(|(path, unit)| (path, unit.blob)).collect();
         let (common, head) = (tree(common), tree(head));
-        let memories = Memories { last: Some(&last), common: Some(&common), head: Some(&head) };
+        let memories =
+            Memories { last: Some(&last), common: Some(&common), head: Some(&head), index: &index };
         assert_eq!(agreed(memories, &tree(ours)).units, tree(expected).units);
     }
 
     #[test]
     fn a_unit_nobody_pulled_keeps_the_memory() {
-        check('a', 'a', 'a', 'a', 'a', 'a');
-        check('a', 'b', 'b', 'b', 'x', 'a'); // held: older than upstream
+        check("a a a a a a", 'a');
+        check("a b b b b x", 'a'); // held: older than upstream
     }
 
     #[test]
     fn a_pull_by_hand_moves_the_base() {
-        check('a', 'a', 'b', 'b', 'b', 'b');
-        check('a', 'a', 'b', 'b', 'x', 'b');
+        check("a a b b b b", 'b');
+        check("a a b b b x", 'b');
     }
 
     #[test]
     fn a_revert_committed_by_hand_is_an_edit() {
-        check('a', 'a', 'b', 'a', 'a', 'b');
+        check("a a b a a a", 'b');
     }
 
     #[test]
     fn a_branch_that_moved_without_the_files_reverts_nothing() {
-        check('a', 'a', 'b', 'b', 'a', 'a');
+        check("a a b b b a", 'a');
+        check("a a b b a x", 'a'); // reset --soft, then an edit
     }
 
     #[test]
     fn without_memory_the_common_ancestor_counts() {
         let common = tree('c');
-        let memories = Memories { last: None, common: Some(&common), head: None };
+        let index = BTreeMap::new();
+        let memories = Memories { last: None, common: Some(&common), head: None, index: &index };
         assert_eq!(agreed(memories, &tree('x')).units, common.units);
-        let nothing = Memories { last: None, common: None, head: None };
+        let nothing = Memories { common: None, ..memories };
         assert_eq!(agreed(nothing, &tree('x')).units, tree('-').units);
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::linking::Tie;
 use crate::manifest::{Manifest, Scope};
 use crate::observed::{Finding, Live, Local};
-use crate::path::{HomePath, RepoPath};
+use crate::path::RepoPath;
 use crate::tree::Tree;
 use crate::unit::Version;
 
@@ -59,8 +60,14 @@ fn scope(path: &RepoPath, marks: &Manifest) -> Option<Scope> {
 }
 
 /// Returns this machine's side, and the units of which both the live file and the stored copy were
-/// edited. An edit of the stored copy alone counts as the edit of its live file.
-pub fn ours(local: &Local, seen: Tree, known: Known<'_>) -> (Tree, BTreeMap<RepoPath, Finding>) {
+/// edited. An edit of the stored copy alone counts as the edit of its live file; where a link was
+/// replaced by a file, the file is simply the newest content.
+pub fn ours(
+    local: &Local,
+    seen: Tree,
+    known: Known<'_>,
+    tie_of: impl Fn(&RepoPath) -> Tie,
+) -> (Tree, BTreeMap<RepoPath, Finding>) {
     let mut ours = seen;
     let mut twice = BTreeMap::new();
     for (path, live) in &local.live {
@@ -73,7 +80,7 @@ pub fn ours(local: &Local, seen: Tree, known: Known<'_>) -> (Tree, BTreeMap<Repo
         }
         if known.agreed.units.get(path) == Some(live) {
             ours.units.insert(path.clone(), *stored);
-        } else {
+        } else if tie_of(path) == Tie::Copy {
             twice.insert(path.clone(), Finding::EditedTwice);
         }
     }
@@ -113,19 +120,6 @@ pub enum Memory {
     None,
     /// It knows what its last run left behind.
     OfLastRun,
-}
-
-/// Returns the marked paths at which an app replaced our link by a file of its own: they were agreed
-/// on before, so they were linked, unless they are copies by `is_copy`.
-pub fn replaced_links(
-    local: &Local,
-    agreed: &Tree,
-    is_copy: impl Fn(&RepoPath) -> bool,
-) -> BTreeSet<HomePath> {
-    let is_replaced = |(path, live): &(&RepoPath, &Live)| {
-        matches!(live, Live::File(_)) && agreed.units.contains_key(*path) && !is_copy(path)
-    };
-    local.live.iter().filter(is_replaced).filter_map(|(path, _)| path.home()).collect()
 }
 
 /// Returns the paths on which two trees differ.
@@ -219,20 +213,21 @@ mod tests {
         check(tree(&path, 'a'), None);
     }
 
-    fn check_ours(live: char, stored: char, agreed: char, theirs: char) -> (Option<Version>, bool) {
+    fn check_ours([live, stored, agreed, theirs]: [char; 4], tie: Tie) -> (Option<Version>, bool) {
         let path = path(false);
         let local = local(&path, stored, Live::File(version(live).unwrap()));
         let (agreed, theirs) = (tree(&path, agreed), tree(&path, theirs));
         let known = Known { agreed: &agreed, common: None, theirs: Some(&theirs) };
-        let (ours, twice) = ours(&local, tree(&path, live), known);
+        let (ours, twice) = ours(&local, tree(&path, live), known, |_| tie);
         (ours.units.get(&path).copied(), !twice.is_empty())
     }
 
     #[test]
     fn a_stored_copy_edited_by_hand_counts() {
-        assert_eq!(check_ours('a', 'x', 'a', 'a'), (version('x'), false));
-        assert_eq!(check_ours('b', 'a', 'a', 'a'), (version('b'), false));
-        assert_eq!(check_ours('b', 't', 'a', 't'), (version('b'), false));
-        assert_eq!(check_ours('b', 'x', 'a', 'a'), (version('b'), true));
+        assert_eq!(check_ours(['a', 'x', 'a', 'a'], Tie::Copy), (version('x'), false));
+        assert_eq!(check_ours(['b', 'a', 'a', 'a'], Tie::Copy), (version('b'), false));
+        assert_eq!(check_ours(['b', 't', 'a', 't'], Tie::Copy), (version('b'), false));
+        assert_eq!(check_ours(['b', 'x', 'a', 'a'], Tie::Copy), (version('b'), true));
+        assert_eq!(check_ours(['b', 'x', 'a', 'a'], Tie::Link), (version('b'), false));
     }
 }

@@ -21,7 +21,7 @@ const VERSION: u32 = 1;
 const HEADING: &str = "# cfgsync manifest ";
 
 /// What a mark covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// One file.
     File,
@@ -41,7 +41,7 @@ pub enum LinkPolicy {
 }
 
 /// A declaration that a path in `$HOME` is shared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mark {
     /// File or folder.
     pub scope: Scope,
@@ -79,7 +79,7 @@ impl Mark {
 }
 
 /// Every mark, by path.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Manifest {
     /// The marks.
     pub marks: BTreeMap<HomePath, Mark>,

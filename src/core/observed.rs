@@ -9,7 +9,7 @@ use crate::tree::Tree;
 use crate::unit::Version;
 
 /// What stands at the home path of a marked file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Live {
     /// Nothing.
     Absent,

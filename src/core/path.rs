@@ -159,6 +159,10 @@ fn validate(bytes: &[u8]) -> Result<(), PathError> {
 /// spaces NTFS drops, its short name, and the code points HFS+ ignores (CVE-2014-9390,
 /// CVE-2019-1352, CVE-2019-1353).
 pub fn is_git_folder(name: &[u8]) -> bool {
+    // What HFS+ ignores starts with 0xe2 or 0xef in UTF-8; no other first byte leads to `.git`.
+    if !matches!(name.first(), Some(b'.' | b'g' | b'G' | 0xe2 | 0xef)) {
+        return false;
+    }
     let visible: String = String::from_utf8_lossy(name).chars().filter(|c| !ignored(*c)).collect();
     let lower = visible.to_ascii_lowercase();
     let stem = lower.split(':').next().unwrap_or_default().trim_end_matches(['.', ' ']);

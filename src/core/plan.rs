@@ -11,7 +11,7 @@ use crate::manifest::Manifest;
 use crate::observed::{Finding, Live, Observation};
 use crate::path::{HomePath, RepoPath};
 use crate::reconcile::{Contest, folder_mode, pick};
-use crate::steps::{Step, Target, steps};
+use crate::steps::{Hold, Step, Target, relinked, sort, steps};
 use crate::tree::{Opaque, Tree};
 use crate::unit::{Mode, Sides, Version};
 use crate::verdict::{Verdict, judge};
@@ -137,6 +137,27 @@ pub enum Refusal {
     },
 }
 
+impl Policy {
+    /// Returns the choice for a unit: its own, or that for a file or folder it clashes with.
+    pub fn choice(&self, path: &RepoPath) -> Option<Choice> {
+        let clashing =
+            |(chosen, _): &(&RepoPath, &Choice)| chosen.is_within(path) || path.is_within(chosen);
+        self.choices
+            .get(path)
+            .or_else(|| self.choices.iter().find(clashing).map(|(_, choice)| choice))
+            .copied()
+    }
+}
+
+impl Plan {
+    /// Returns the paths at which an app replaced our link by a file, and the plan links again:
+    /// what was agreed on before had been linked.
+    pub fn replaced_links(&self, agreed: &Tree) -> BTreeSet<HomePath> {
+        let was_linked = |home: &&HomePath| agreed.units.contains_key(&home.stored());
+        relinked(&self.steps).filter(was_linked).cloned().collect()
+    }
+}
+
 /// What one run will do. Used once, by value.
 #[derive(Debug)]
 pub struct Plan {
@@ -256,7 +277,7 @@ fn assemble(
     plan.tree.prune_folders();
     plan.shared.prune_folders();
     plan.steps.extend(folder_steps(&plan.tree, &observation.local.stored));
-    plan.steps.sort_by_key(Step::order);
+    sort(&mut plan.steps);
     plan
 }
 
@@ -271,7 +292,12 @@ fn settle(plan: &mut Plan, path: RepoPath, verdict: &Verdict, observation: &Obse
         seen: verdict.sides.ours.or(verdict.sides.base),
         is_first: verdict.sides.base.is_none(),
     };
-    let (steps, in_the_way) = steps(&target, verdict.result, verdict.held.is_some());
+    let kept = match verdict.held {
+        None => Hold::None,
+        Some(Why::Finding(Finding::EditedTwice)) => Hold::Both,
+        Some(_) => Hold::Live,
+    };
+    let (steps, in_the_way) = steps(&target, verdict.result, kept);
     plan.steps.extend(steps);
     let held = verdict.held.or(in_the_way.map(Why::InTheWay));
     let agreed = |version| if held.is_some() { verdict.sides.base } else { version };
@@ -347,10 +373,12 @@ fn refusal(
     policy: &Policy,
 ) -> Option<Refusal> {
     let of = observation.agreed.units.len();
+    let has_bytes =
+        |version: Option<Version>| version.is_some_and(|version| version.blob.0 != EMPTY_BLOB);
     let is_lost = |verdict: &&Verdict| {
         let is_incoming = matches!(verdict.change, Some((Flow::In, _)));
-        let emptied = verdict.result.is_none_or(|version| version.blob.0 == EMPTY_BLOB);
-        is_incoming && verdict.tie != Tie::Unmarked && emptied
+        let is_emptied = has_bytes(verdict.sides.ours) && !has_bytes(verdict.result);
+        is_incoming && verdict.tie != Tie::Unmarked && is_emptied
     };
     let removed = verdicts.values().filter(is_lost).count();
     let is_mass = removed > 3 && removed * 5 > of;

@@ -100,6 +100,19 @@ impl Step {
         }
     }
 
+    /// Returns where the step writes, and where it takes away.
+    fn places(&self) -> (Option<Place>, Option<Place>) {
+        match self {
+            Self::Write { place, .. } => (Some(place.clone()), None),
+            Self::Adopt { home, .. } => (Some(Place::Repo(home.stored())), None),
+            Self::Link { home, .. } | Self::GiveBack { home, .. } => {
+                (Some(Place::Home(home.clone())), None)
+            }
+            Self::Remove { place, .. } => (None, Some(place.clone())),
+            Self::KeepOriginal { .. } | Self::Folder { .. } => (None, None),
+        }
+    }
+
     /// Returns the unit the step belongs to.
     pub fn unit(&self) -> RepoPath {
         match self {
@@ -114,6 +127,39 @@ impl Step {
             },
         }
     }
+}
+
+impl Place {
+    /// Returns true when one of the two is a folder above the other.
+    fn is_in_the_way_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Repo(one), Self::Repo(other)) => one.is_within(other) || other.is_within(one),
+            (Self::Home(one), Self::Home(other)) => one.is_within(other) || other.is_within(one),
+            (Self::Repo(_), Self::Home(_)) | (Self::Home(_), Self::Repo(_)) => false,
+        }
+    }
+}
+
+/// Puts the steps of a plan in order. Only a removal that stands in the way of something new, a
+/// file where a folder is wanted or the other way round, goes before it.
+pub fn sort(steps: &mut [Step]) {
+    let fresh: Vec<Place> = steps.iter().filter_map(|step| step.places().0).collect();
+    steps.sort_by_cached_key(|step| {
+        let gone = step.places().1;
+        let is_first =
+            gone.is_some_and(|gone| fresh.iter().any(|place| gone.is_in_the_way_of(place)));
+        (!is_first, step.order())
+    });
+}
+
+/// Returns the home paths at which steps put a link in place of a file.
+pub fn relinked(steps: &[Step]) -> impl Iterator<Item = &HomePath> {
+    steps.iter().filter_map(|step| match step {
+        Step::Link { home, expecting: Expected::Version(_) } | Step::Adopt { home, .. } => {
+            Some(home)
+        }
+        _ => None,
+    })
 }
 
 /// One unit on disk.
@@ -133,6 +179,17 @@ pub struct Target<'a> {
     pub is_first: bool,
 }
 
+/// What of a unit waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Nothing.
+    None,
+    /// What people see of it.
+    Live,
+    /// Its stored copy too: both hold edits.
+    Both,
+}
+
 /// Returns the steps that make a unit be `result`, and what stands in the way of its link.
 ///
 /// A held unit keeps its live file as it is. Where that is a file of its own, the stored copy
@@ -140,14 +197,15 @@ pub struct Target<'a> {
 pub fn steps(
     target: &Target<'_>,
     result: Option<Version>,
-    is_held: bool,
+    hold: Hold,
 ) -> (Vec<Step>, Option<Live>) {
     let Some(home) = target.path.home().filter(|_| target.tie != Tie::None) else {
-        let steps = if is_held { None } else { stored_step(target, result) };
-        return (steps.into_iter().collect(), None);
+        let step = if hold == Hold::None { stored_step(target, result) } else { None };
+        return (step.into_iter().collect(), None);
     };
-    if is_held {
-        let beside = matches!(target.live, Live::File(_)) && result.is_some();
+    if hold != Hold::None {
+        let is_beside = matches!(target.live, Live::File(_)) && result.is_some();
+        let beside = is_beside && hold == Hold::Live;
         let step = if beside { stored_step(target, result) } else { None };
         return (step.into_iter().collect(), None);
     }

@@ -15,7 +15,7 @@ use crate::unit::{BlobId, Kind, Mode, Version};
 pub const MODES: &str = ".sync/modes.txt";
 
 /// Every unit of one side, the exact modes of its folders, and its manifest.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tree {
     /// Files and links.
     pub units: BTreeMap<RepoPath, Version>,
@@ -28,7 +28,7 @@ pub struct Tree {
 }
 
 /// An entry of a Git tree that is no unit: a submodule, or a link below `external/`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Opaque {
     /// Git's raw file mode.
     pub filemode: i32,

@@ -45,7 +45,7 @@ pub fn judge(
     if let Some(finding) = finding {
         return verdict(seen.theirs, None, Some(Why::Finding(*finding)));
     }
-    let sides = repaired(path, chosen(seen, policy.choices.get(path).copied()), ties, tie);
+    let sides = repaired(path, chosen(seen, policy.choice(path)), ties, tie);
     let merged = observation.merged.get(path).copied();
     let decision = decide(sides, merged);
     let result = pinned(path, result_of(decision, sides), ties);

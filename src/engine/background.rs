@@ -13,6 +13,9 @@ use crate::sync::{Wishes, sync};
 /// Set for the detached half of a background run.
 const DETACHED: &str = "CFGSYNC_DETACHED";
 
+/// Set by the plugin, which waits for the end of the run on its standard output.
+const TOLD: &str = "CFGSYNC_HOLD_STDOUT";
+
 /// Starts the detached half and leaves, or is the detached half.
 pub fn run(context: &Context) -> Outcome<()> {
     if variable(DETACHED).is_none() {
@@ -35,6 +38,8 @@ fn detach(context: &Context) -> Outcome<()> {
     close_inherited();
     let own = std::env::current_exe()
         .map_err(|error| Failure::error(format!("could not find cfgsync itself: {error}")))?;
+    // The prompt that asked to be told keeps the other end: when it closes, the run has ended.
+    let told = variable(TOLD).is_some();
     let mut command = Command::new(own);
     command
         .arg("--dir")
@@ -43,7 +48,7 @@ fn detach(context: &Context) -> Outcome<()> {
         .env(DETACHED, "1")
         .current_dir("/")
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(if told { Stdio::inherit() } else { Stdio::null() })
         .stderr(Stdio::null());
     let child = command.spawn();
     child

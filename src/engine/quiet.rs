@@ -5,7 +5,7 @@
 //! nothing to do. A missing or foreign note only costs a longer look.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use cfgsync_core::escape::{escape, unescape};
 use cfgsync_core::observed::Local;
@@ -13,7 +13,6 @@ use cfgsync_core::path::RepoPath;
 
 use crate::context::Places;
 use crate::failure::Outcome;
-use crate::fs::look::blob_id;
 use crate::fs::plain::{self, Durability};
 use crate::git::CommitId;
 use crate::session::Session;
@@ -67,18 +66,13 @@ fn path(places: &Places) -> std::path::PathBuf {
     places.state.join("quiet")
 }
 
-/// Everything a sync depends on, in one word.
+/// Everything a sync depends on, in one word. The hash may differ between builds of this program,
+/// which costs one longer look.
 fn key(session: &Session<'_>, upstream: Option<CommitId>, local: &Local) -> Outcome<String> {
-    let mut text = String::new();
-    let settings = (&session.branch, &session.remote, &session.policy()?);
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "{settings:?} {upstream:?} {:?} {:?} {:?} {:?}",
-        session.worktree.tip(&session.branch)?,
-        session.vault.agreement()?,
-        local.stored,
-        local.live,
-    );
-    Ok(blob_id(text.as_bytes()).to_string())
+    let mut hasher = DefaultHasher::new();
+    format!("{:?}", (&session.branch, &session.remote, session.policy()?)).hash(&mut hasher);
+    (upstream, session.worktree.tip(&session.branch)?, session.vault.agreement()?)
+        .hash(&mut hasher);
+    (&local.stored, &local.live).hash(&mut hasher);
+    Ok(format!("{:016x}", hasher.finish()))
 }

@@ -52,6 +52,8 @@ pub fn publish(context: &Context, state: SyncState, standing: Standing) -> Outco
             let due = before.as_ref().map_or(due, |record| record.due.max(now));
             (due, now.after_seconds(RUN_SECONDS))
         }
+        // What came up during the run is due at once.
+        SyncState::Ahead if standing.pending > 0 => (now, due.after_seconds(GRACE_SECONDS)),
         _ => (due, due.after_seconds(GRACE_SECONDS)),
     };
     let contact = standing.contact.or(before.as_ref().map(|record| record.contact));

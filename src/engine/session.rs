@@ -1,6 +1,7 @@
 //! One repository at work: its parts opened together, and the picture a plan is made from.
 
 use cfgsync_core::agree::{Memories, agreed};
+use cfgsync_core::linking::Ties;
 use cfgsync_core::local::{self, Known, Memory, overlay, settle_modes};
 use cfgsync_core::manifest::Manifest;
 use cfgsync_core::merge::{TextMerge, merge};
@@ -136,10 +137,19 @@ impl<'a> Session<'a> {
             theirs.as_ref().or(remembered).map_or(&empty.manifest, |tree| &tree.manifest),
         );
         let seen = overlay(&local, &marks, remembered);
-        let memories = Memories { last, common: common.as_ref(), head: Some(&head_tree) };
+        let index = self.worktree.staged()?;
+        let memories =
+            Memories { last, common: common.as_ref(), head: Some(&head_tree), index: &index };
         let mut agreed = agreed(memories, &seen);
         let known = Known { agreed: &agreed, common: common.as_ref(), theirs: theirs.as_ref() };
-        let (mut ours, twice) = local::ours(&local, seen.clone(), known);
+        let policy = self.policy()?;
+        let ties = Ties {
+            after: &marks,
+            before: [&marks; 3],
+            kind: self.context.machine.kind,
+            copies: &policy.copies,
+        };
+        let (mut ours, twice) = local::ours(&local, seen.clone(), known, |path| ties.of(path));
         local.findings.extend(twice);
         let kind = if last.is_some() { Memory::OfLastRun } else { Memory::None };
         settle_modes(&mut ours, &agreed, &local.replaced, kind);

@@ -1,1 +1,18 @@
-fn main() {}
+//! The integration tests: real programs, real Git, real files, real shells.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod by_hand;
+mod cases;
+mod errors;
+mod held;
+mod live_files;
+mod machines;
+mod marks;
+mod new_machine;
+mod planner;
+mod prompt;
+mod sandbox;
+mod symlinks;
+mod terminal;
+mod tidy;
+mod zsh;

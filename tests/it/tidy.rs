@@ -114,7 +114,8 @@ fn a_foreign_crate_has_one_home() {
 #[test]
 fn the_core_touches_nothing() {
     check(files_below("src/core", ".rs"), |name, text| {
-        let banned = ["std::fs", "std::env", "std::process", "std::net", "SystemTime", "Instant::now"];
+        let banned =
+            ["std::fs", "std::env", "std::process", "std::net", "SystemTime", "Instant::now"];
         let found = banned.iter().find(|word| text.contains(*word));
         found.map(|word| format!("{name} names {word}"))
     });
@@ -122,7 +123,8 @@ fn the_core_touches_nothing() {
 
 #[test]
 fn nothing_is_left_half_done() {
-    let words = ["todo!(", "unimplemented!(", "#[ignore", "dbg!("].map(|word| word.replace('!', "!"));
+    let words =
+        ["todo!(", "unimplemented!(", "#[ignore", "dbg!("].map(|word| word.replace('!', "!"));
     check(sources(), |name, text| {
         let own = name.ends_with("tidy.rs");
         let found = words.iter().find(|word| text.contains(word.as_str()) && !own);

@@ -4,7 +4,6 @@ mod background;
 mod theme;
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::process::Output;
 
 use cfgsync_core::status::SyncState::{
@@ -155,11 +154,9 @@ fn settings_change_icon_colour_and_count() {
         zstyle ':cfgsync:ahead' icon 'up'
         zstyle ':cfgsync:behind' color 208
         CFGSYNC_RECORD=$HOME/elsewhere";
-    let home = Home::new();
-    symlink(home.record(), home.path("elsewhere")).unwrap();
-    let mut terminal = Terminal::with_plugin(home, settings);
+    let mut terminal = Terminal::with_plugin(Home::new(), settings);
     let mut check = |record: StatusRecord, prompt: &str| {
-        terminal.home().publish(&wire::encode(&record));
+        fs::write(terminal.home().path("elsewhere"), wire::encode(&record)).unwrap();
         assert_eq!(terminal.fresh_prompt(), prompt);
     };
     check(record(Synced), "[]0");
@@ -213,7 +210,7 @@ fn hostile_options_and_aliases_are_harmless_and_kept() {
         fs::read_to_string(terminal.home().path("before")).unwrap(),
         fs::read_to_string(terminal.home().path("after")).unwrap()
     );
-    assert_eq!(terminal.run("sync-status 'a b' ''"), "[↑ ]7");
+    assert_eq!(terminal.run("sync-status 'a b' 'c d'"), "[↑ ]7");
     terminal.wait_for("count of arguments", |screen| screen.contains("\n3\n"));
     assert_eq!(terminal.run("configsync_plugin_unload; \\whence sync-configs"), "[]1");
     assert!(!terminal.screen().contains("print -r hostile"), "{}", terminal.screen());
@@ -291,6 +288,7 @@ fn unloading_leaves_the_shell_as_it_was() {
     for word in ["sync-status", "CFGSYNC_SEGMENT", "_configsync_precmd", "_configsync_ended"] {
         assert!(loaded.contains(word), "{word}");
     }
+    assert!(!loaded.contains("_configsync_load") && !loaded.contains("_configsync_options"));
     terminal.run("configsync_plugin_unload");
     assert_eq!(before, state(&mut terminal, "after"));
     terminal.fresh_prompt();

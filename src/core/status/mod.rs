@@ -119,7 +119,15 @@ pub struct Present {
     pub writer_alive: Option<bool>,
 }
 
+/// How far two looks at one clock may be apart.
+const CLOCK_SLACK_SECONDS: u64 = 60;
+
 impl StatusRecord {
+    /// A claim made while the clock ran fast says nothing about when it ends.
+    fn is_of_the_future(&self, now: UnixTime) -> bool {
+        self.updated > now.after_seconds(CLOCK_SLACK_SECONDS)
+    }
+
     /// Returns what the record still says at present. A run that passed its deadline, lost its
     /// process or its boot is not running; "in sync" stands until its deadline and no longer.
     pub fn shown(&self, present: Present) -> Shown {
@@ -134,7 +142,7 @@ impl StatusRecord {
                     Shown::State(self.state)
                 }
             }
-            SyncState::Synced if passed => Shown::Unknown,
+            SyncState::Synced if passed || self.is_of_the_future(present.now) => Shown::Unknown,
             state => Shown::State(state),
         }
     }
@@ -178,5 +186,7 @@ mod tests {
         let record = record(SyncState::Synced);
         assert_eq!(record.shown(present(record.deadline.0)), Shown::State(SyncState::Synced));
         assert_eq!(record.shown(present(record.deadline.0 + 1)), Shown::Unknown);
+        let fast = record.updated.0 - 60_001;
+        assert_eq!(record.shown(present(fast)), Shown::Unknown);
     }
 }

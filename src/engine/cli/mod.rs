@@ -10,7 +10,7 @@ pub mod status;
 pub mod sync;
 pub mod unmark;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -178,6 +178,9 @@ pub fn home_path(context: &Context, path: &Path) -> Outcome<cfgsync_core::path::
     let absolute = crate::context::absolute(path);
     let real = absolute.parent().and_then(|parent| std::fs::canonicalize(parent).ok());
     let real = real.zip(absolute.file_name()).map(|(parent, name)| parent.join(name));
+    // `..` means what the disk says, not what the text says.
+    let climbs = absolute.components().any(|part| part == Component::ParentDir);
+    let absolute = if climbs { real.clone().unwrap_or(absolute) } else { absolute };
     let typed_home = crate::context::variable("HOME").map(PathBuf::from);
     let below = [Some(home), typed_home.as_ref()]
         .into_iter()

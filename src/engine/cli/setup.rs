@@ -124,6 +124,7 @@ fn repository(places: &Places, url: Option<&str>, ui: Ui) -> Outcome<String> {
         None => None,
     };
     let branch = named.unwrap_or_else(|| "main".to_owned());
+    crate::fs::plain::make_shared(&places.repo)?;
     let worktree = Worktree::init(&places.repo, &branch)?;
     if let Some(url) = url {
         worktree.add_origin(url, &branch)?;
@@ -197,7 +198,8 @@ fn decide(session: &Session<'_>, args: &SetupArgs) -> Outcome<Wishes> {
     let picture = marks::picture(session)?;
     let plan = plan(&picture.observation, &session.policy()?);
     let piles = piles(&picture, plan);
-    let mut wishes = Wishes { removals: Removals::Few, ..Wishes::default() };
+    let removals = if ui.answers == Answers::Yes { Removals::Any } else { Removals::Few };
+    let mut wishes = Wishes { removals, ..Wishes::default() };
     if piles.same + piles.fresh + piles.differing.len() == 0 {
         return Ok(wishes);
     }

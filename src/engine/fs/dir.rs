@@ -32,9 +32,9 @@ pub struct Stat {
     /// Size in bytes.
     pub size: u64,
     /// Time of the last change of the bytes, in ns.
-    pub mtime: i128,
+    pub mtime: i64,
     /// Time of the last change of the inode, in ns.
-    pub ctime: i128,
+    pub ctime: i64,
     /// Permission bits.
     pub mode: Mode,
     /// What it is.
@@ -60,7 +60,7 @@ pub enum StatKind {
 )]
 impl From<FileStat> for Stat {
     fn from(raw: FileStat) -> Self {
-        let ns = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
+        let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
         let bits = raw.st_mode as u32;
         let kind = match bits & 0o170_000 {
             0o100_000 => StatKind::File,

@@ -81,7 +81,7 @@ mod tests {
     use crate::fs::dir::StatKind;
     use cfgsync_core::unit::Mode;
 
-    fn stat(ctime_seconds: i128) -> Stat {
+    fn stat(ctime_seconds: i64) -> Stat {
         let ctime = ctime_seconds * 1_000_000_000;
         Stat { dev: 1, ino: 2, size: 0, mtime: 0, ctime, mode: Mode::FILE, kind: StatKind::File }
     }

@@ -1,9 +1,9 @@
 //! cfgsync's own files: read whole, written whole, private.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::FsError;
@@ -14,6 +14,19 @@ pub fn make_private(path: &Path) -> Result<(), FsError> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(FsError::on("create", path))
+}
+
+/// Makes a folder that others may read and nobody else may write, and those above it.
+pub fn make_shared(path: &Path) -> Result<(), FsError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent() {
+        make_shared(above)?;
+    }
+    let made = DirBuilder::new().mode(0o755).create(path);
+    let made = made.and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o755)));
+    made.map_err(FsError::on("create", path))
 }
 
 /// Returns the names in a folder, sorted; none when it is missing.
@@ -78,6 +91,8 @@ pub fn publish_with_mode(
         .open(&draft)
         .map_err(FsError::on("create", &draft))?;
     file.write_all(bytes).map_err(FsError::on("write", &draft))?;
+    // The umask cut the mode at creation, and a draft that was there kept its own.
+    file.set_permissions(Permissions::from_mode(mode)).map_err(FsError::on("chmod", &draft))?;
     if durability == Durability::Synced {
         file.sync_all().map_err(FsError::on("sync", &draft))?;
     }

@@ -78,6 +78,9 @@ fn parent(
     if worktree.contains(upstream, head)? {
         return Ok(Some((upstream, None)));
     }
+    if worktree.merge_base(head, upstream)?.is_none() {
+        return Ok(Some((upstream, None)));
+    }
     let local = local_commits(worktree.store(), head, upstream)?;
     if local.iter().any(|commit| commit.parent_count() > 1) {
         return Ok(Some((upstream, Some(head))));

@@ -9,6 +9,7 @@ use std::io::{Read, Seek};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -190,7 +191,9 @@ fn end(target: Pid, is_group: bool, signal: Signal) {
 /// Opens a file without a name.
 #[expect(clippy::disallowed_methods, reason = "the file is ours, and held open without its name")]
 fn scratch_file(folder: &Path) -> Outcome<File> {
-    let path = folder.join("git-output");
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = folder.join(format!("git-output.{}.{number}", std::process::id()));
     let mut options = File::options();
     let file = options.read(true).write(true).create(true).truncate(true);
     let file = file.open(&path).map_err(FsError::on("create", &path))?;

@@ -186,7 +186,9 @@ impl Vault {
         builder.insert("upstream", upstream, 0o040_000).map_err(failed())?;
         let tree = builder.write().map_err(failed())?;
         let tip = tip.map_or_else(|| "none".to_owned(), |tip| tip.to_string());
-        let commit = self.commit(tree, &format!("agreed\n\nupstream {tip}\n"), &[])?;
+        // Every agreement keeps the one before it, and with it every upstream tree that was seen.
+        let parent: Vec<Oid> = self.agreement()?.into_iter().map(|commit| commit.0).collect();
+        let commit = self.commit(tree, &format!("agreed\n\nupstream {tip}\n"), &parent)?;
         self.set(AGREED, commit)
     }
 

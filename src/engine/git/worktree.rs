@@ -1,8 +1,10 @@
 //! The configs repository: its branch, its refs, its rules, and whether it is ours to touch.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cfgsync_core::path::RepoPath;
+use cfgsync_core::unit::BlobId;
 use git2::{
     AttrCheckFlags, ErrorCode, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags,
     RepositoryState,
@@ -148,21 +150,38 @@ impl Worktree {
         Ok(ignored.map_err(GitError::on(format!("read the ignore rules for {path}")))?)
     }
 
-    /// Returns true when any file of attributes exists: the repository's own, the user's, or one in
-    /// the working tree's index or root.
-    pub fn has_attributes(&self) -> bool {
-        let in_index = self
-            .repository
-            .index()
-            .is_ok_and(|index| index.iter().any(|entry| entry.path.ends_with(b".gitattributes")));
+    /// Returns the blobs of Git's index.
+    pub fn staged(&self) -> Outcome<BTreeMap<RepoPath, BlobId>> {
+        let failed = || GitError::on("read the index");
+        let index = self.repository.index().map_err(failed())?;
+        let blob = |entry: git2::IndexEntry| {
+            Some((RepoPath::new(entry.path).ok()?, super::trees::blob_id(entry.id)))
+        };
+        Ok(index.iter().filter_map(blob).collect())
+    }
+
+    /// Returns true when every commit up to this one was made by cfgsync on this machine.
+    pub fn is_only_ours(&self, tip: CommitId, machine: &str) -> Outcome<bool> {
+        let failed = || GitError::on("read the history");
+        let mut walk = self.repository.revwalk().map_err(failed())?;
+        walk.push(tip.0).map_err(failed())?;
+        let start = format!("{machine}: ");
+        for commit in walk {
+            let commit = commit.and_then(|id| self.repository.find_commit(id)).map_err(failed())?;
+            if !commit.message_bytes().starts_with(start.as_bytes()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Returns true when the user has attributes outside the working tree.
+    pub fn has_own_attributes(&self) -> bool {
         let home = crate::context::home().unwrap_or_default();
         let of_user = self
             .setting("core.attributesFile")
             .map_or_else(|| home.join(".config/git/attributes"), PathBuf::from);
-        in_index
-            || of_user.exists()
-            || self.git_folder().join("info/attributes").exists()
-            || self.root.join(".gitattributes").exists()
+        of_user.exists() || self.git_folder().join("info/attributes").exists()
     }
 
     /// Returns true where a clean or smudge filter must see the bytes.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use cfgsync_core::manifest::Scope as MarkScope;
-use cfgsync_core::observed::{Live, Local};
+use cfgsync_core::observed::{Finding, Live, Local};
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::unit::Mode;
 use nix::errno::Errno;
@@ -125,6 +125,7 @@ pub fn look_one(
         return Ok(());
     };
     let size = scope.size_of(&unit, &local.stored.manifest);
+    let is_in_folder = !local.stored.manifest.marks.contains_key(home);
     let live = match stat.kind {
         StatKind::Folder => Live::Folder,
         StatKind::Special => Live::Special,
@@ -140,6 +141,8 @@ pub fn look_one(
                 Live::File(version)
             }
             Reading::Nothing => Live::Absent,
+            // A large file in a marked folder is left out, as the preview said.
+            Reading::Finding(Finding::TooLarge(_)) if is_in_folder => return Ok(()),
             Reading::Finding(finding) => {
                 local.findings.insert(unit, finding);
                 return Ok(());

@@ -37,14 +37,6 @@ pub struct Observer<'a> {
     pub now: UnixTime,
     before: Seen,
     after: RefCell<Seen>,
-    attributes: Attributes,
-}
-
-/// Whether any Git attributes can apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Attributes {
-    None,
-    Some,
 }
 
 /// What else a look must take into account.
@@ -128,9 +120,7 @@ impl<'a> Observer<'a> {
             Some(_) => Seen::read(&places.state.join("seen"), now)?,
             None => Seen::default(),
         };
-        let attributes =
-            if worktree.has_attributes() { Attributes::Some } else { Attributes::None };
-        Ok(Self { places, worktree, vault, now, before, after: RefCell::default(), attributes })
+        Ok(Self { places, worktree, vault, now, before, after: RefCell::default() })
     }
 
     /// Looks at the working tree and at every live file of the marks, those of `scope` included.

@@ -18,13 +18,13 @@ use crate::fs::plain::{self, Durability};
 const HEADING: &str = "cfgsync seen 1";
 /// Stands where a file has its mode.
 const LINK: &str = "link";
-const QUIET_NS: i128 = 2_000_000_000;
+const QUIET_NS: u64 = 2_000_000_000;
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 /// One file as it was last read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
-    state: [i128; 5],
+    state: [u64; 5],
     version: Version,
     is_quiet: bool,
 }
@@ -104,14 +104,15 @@ impl Seen {
 
     /// Keeps what was read.
     pub fn remember(&mut self, path: Vec<u8>, stat: Stat, version: Version, now: UnixTime) {
-        let now = i128::from(now.0) * 1_000_000;
-        let is_quiet = [stat.mtime, stat.ctime].iter().all(|time| (now - time).abs() > QUIET_NS);
+        let now = i64::try_from(now.0).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        let times = [stat.mtime, stat.ctime];
+        let is_quiet = times.iter().all(|time| now.abs_diff(*time) > QUIET_NS);
         self.entries.insert(path, Entry { state: state(stat), version, is_quiet });
     }
 }
 
-fn state(stat: Stat) -> [i128; 5] {
-    [i128::from(stat.dev), i128::from(stat.ino), i128::from(stat.size), stat.mtime, stat.ctime]
+fn state(stat: Stat) -> [u64; 5] {
+    [stat.dev, stat.ino, stat.size, stat.mtime.cast_unsigned(), stat.ctime.cast_unsigned()]
 }
 
 fn format(name: &[u8], entry: &Entry, text: &mut String) {
@@ -160,8 +161,8 @@ mod tests {
 
     const NOW: UnixTime = UnixTime(1_790_000_000_000);
 
-    fn stat(seconds_ago: i128) -> Stat {
-        let time = i128::from(NOW.0) * 1_000_000 - seconds_ago * 1_000_000_000;
+    fn stat(seconds_ago: i64) -> Stat {
+        let time = NOW.0.cast_signed() * 1_000_000 - seconds_ago * 1_000_000_000;
         Stat {
             dev: 1,
             ino: 2,

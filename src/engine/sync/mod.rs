@@ -211,7 +211,11 @@ impl Sync<'_> {
             };
         }
         match session.worktree.tip(&session.branch)? {
-            Some(head) if session.worktree.merge_base(head, tip)?.is_none() => {
+            // What cfgsync itself committed before there was a remote is no history of a person.
+            Some(head)
+                if session.worktree.merge_base(head, tip)?.is_none()
+                    && !session.worktree.is_only_ours(head, &session.context.machine.id)? =>
+            {
                 Err(rewritten("the remote and this repository have no common history"))
             }
             _ => Ok(()),

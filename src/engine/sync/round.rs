@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use cfgsync_core::linking::{Tie, Ties};
-use cfgsync_core::local::replaced_links;
+use cfgsync_core::manifest::MANIFEST;
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::Plan;
-use cfgsync_core::tree::Tree;
+use cfgsync_core::tree::{MODES, Tree};
 use git2::Oid;
 
 use super::Sync;
@@ -14,6 +13,7 @@ use super::words::{message, paused, refused};
 use crate::execute::execute;
 use crate::failure::Outcome;
 use crate::fs::plain;
+use crate::fs::writer::Applied;
 use crate::git::branch::{self, Ancestry, Message, Replay};
 use crate::git::index::{self, Move};
 use crate::git::{CommitId, trees};
@@ -48,8 +48,7 @@ impl Sync<'_> {
             return Err(paused(&foreign));
         }
         let picture = session.picture(observer, upstream)?;
-        let replaced = self.replaced(&picture)?;
-        let plan = self.plan(&picture, replaced.copies());
+        let (plan, replaced) = self.plan_and_count(&picture)?;
         if let Some(refusal) = plan.refusal {
             return Err(refused(refusal));
         }
@@ -59,13 +58,15 @@ impl Sync<'_> {
         let tree = session.vault.write(&plan.tree)?;
         let executed = execute(session, &plan.steps, &plan.tree);
         let mut notes = executed.warnings;
-        notes.extend(self.learn(&replaced)?);
-        let is_stale = !executed.stale.is_empty();
+        let own_files = self.write_own_files(&picture.observation.local.stored, &plan.tree)?;
+        let is_stale = !executed.stale.is_empty() || own_files == Applied::Stale;
+        if !is_stale {
+            notes.extend(self.learn(&replaced)?);
+        }
         let mut failed = executed.failed;
         for path in &executed.stale {
             failed.insert(path.clone(), "it kept changing while it was synced".to_owned());
         }
-        self.write_own_files(&picture.observation.local.stored, &plan.tree)?;
         let tip = self.advance(&picture, &plan, tree, &note)?;
         let shared = self.agree(&picture, &plan, &failed, tip)?;
         session.settle_displaced()?;
@@ -73,22 +74,35 @@ impl Sync<'_> {
         Ok(Round { plan, failed, notes, tip, tree, shared, is_stale })
     }
 
-    /// Writes the manifest and the modes into the working tree.
-    fn write_own_files(&self, stored: &Tree, tree: &Tree) -> Outcome<()> {
-        let places = &self.session.context.places;
+    /// Writes the manifest and the modes into the working tree, unless a person just changed the
+    /// marks.
+    fn write_own_files(&self, stored: &Tree, tree: &Tree) -> Outcome<Applied> {
+        let repo = &self.session.context.places.repo;
+        let on_disk = plain::read_text(&repo.join(MANIFEST))?;
+        if on_disk
+            .map(|text| trees::parse_manifest(&text))
+            .transpose()?
+            .is_some_and(|now| now != stored.manifest)
+        {
+            return Ok(Applied::Stale);
+        }
         let wanted = trees::own_files(tree);
-        for (place, text) in &wanted {
-            let path = places.repo.join(place);
-            if plain::read(&path)?.as_deref() != Some(text.as_bytes()) {
-                plain::publish_with_mode(&path, text.as_bytes(), plain::Durability::Synced, 0o644)?;
+        for place in [MANIFEST, MODES] {
+            let path = repo.join(place);
+            match wanted.iter().find(|(known, _)| *known == place) {
+                None => plain::remove(&path)?,
+                Some((_, text)) if plain::read(&path)?.as_deref() == Some(text.as_bytes()) => {}
+                Some((_, text)) => {
+                    plain::publish_with_mode(
+                        &path,
+                        text.as_bytes(),
+                        plain::Durability::Synced,
+                        0o644,
+                    )?;
+                }
             }
         }
-        for (place, _) in trees::own_files(stored) {
-            if !wanted.iter().any(|(known, _)| *known == place) {
-                plain::remove(&places.repo.join(place))?;
-            }
-        }
-        Ok(())
+        Ok(Applied::Done)
     }
 
     /// Index, then branch: the other way round, a crash in between would publish upstream's change
@@ -170,24 +184,17 @@ impl Sync<'_> {
         Ok(shared)
     }
 
-    /// Returns the links an app replaced, each counted once more. A path whose link does not last is
-    /// a copy on this machine from now on.
-    fn replaced(&self, picture: &Picture) -> Outcome<ReplacedLinks> {
-        let session = self.session;
-        let observation = &picture.observation;
-        let policy = session.policy()?;
-        let ties = Ties {
-            after: &observation.ours.manifest,
-            before: [&observation.ours.manifest; 3],
-            kind: session.context.machine.kind,
-            copies: &policy.copies,
-        };
-        let is_copy = |path: &RepoPath| ties.of(path) != Tie::Link;
-        let mut replaced = ReplacedLinks::read(&session.context.places)?;
-        for home in replaced_links(&observation.local, &observation.agreed, is_copy) {
+    /// Plans. A path whose link an app keeps replacing becomes a copy on this machine.
+    fn plan_and_count(&self, picture: &Picture) -> Outcome<(Plan, ReplacedLinks)> {
+        let mut replaced = ReplacedLinks::read(&self.session.context.places)?;
+        let before = replaced.copies();
+        let plan = self.plan(picture, before.clone());
+        for home in plan.replaced_links(&picture.observation.agreed) {
             replaced.count(&home);
         }
-        Ok(replaced)
+        let copies = replaced.copies();
+        let plan = if copies == before { plan } else { self.plan(picture, copies) };
+        Ok((plan, replaced))
     }
 
     /// Keeps what was learned of replaced links, and says which paths became copies by it.

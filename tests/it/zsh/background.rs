@@ -34,21 +34,19 @@ fn finish(home: &Home) {
 fn a_due_sync_is_started_without_a_word() {
     let noise = r#"read -r word && echo input >>"$HOME/calls"; echo out; echo error >&2"#;
     let mut terminal = with_sync("", &format!("{noise}; {PATIENT}"));
+    terminal.type_keys("half");
+    terminal.wait_for("half a line", |screen| screen == "<1>[✓ ]0 half");
     assert_eq!(terminal.interrupt(), "[✓ ]130");
     assert_eq!(terminal.run("wait; jobs"), "[✓ ]0");
     finish(terminal.home());
     assert_eq!(terminal.run(""), "[✓ ]0");
-    assert_eq!(terminal.screen(), "<1>[✓ ]0\n<2>[✓ ]130 wait; jobs\n<3>[✓ ]0\n<4>[✓ ]0");
+    assert_eq!(terminal.screen(), "<1>[✓ ]0 half\n<2>[✓ ]130 wait; jobs\n<3>[✓ ]0\n<4>[✓ ]0");
     assert_eq!(terminal.home().calls(), "sync --background\n");
 }
 
 #[test]
-fn a_second_sync_waits_a_minute_and_for_the_first() {
+fn a_second_sync_waits_a_minute() {
     let mut terminal = with_sync("", PATIENT);
-    assert_eq!(terminal.run("_CONFIGSYNC_NEXT=0 _CONFIGSYNC_UNTIL=0"), "[✓ ]0");
-    assert_eq!(terminal.run("print -r next $_CONFIGSYNC_NEXT"), "[✓ ]0");
-    assert!(terminal.screen().contains("\nnext 0\n"), "{}", terminal.screen());
-    terminal.run("_CONFIGSYNC_NEXT=$(( EPOCHSECONDS + 60 ))");
     finish(terminal.home());
     for state in [Behind, Ahead, Behind] {
         terminal.home().publish(&due(state));
@@ -57,6 +55,16 @@ fn a_second_sync_waits_a_minute_and_for_the_first() {
     assert_eq!(terminal.home().calls(), "sync --background\n");
     terminal.run("_CONFIGSYNC_NEXT=0 _CONFIGSYNC_UNTIL=0");
     wait_until("the next sync", || terminal.home().calls().lines().count() == 2);
+}
+
+#[test]
+fn only_the_last_sync_is_waited_for() {
+    let mut terminal = with_sync("", PATIENT);
+    terminal.run("_CONFIGSYNC_NEXT=0 _CONFIGSYNC_UNTIL=0");
+    wait_until("the second sync", || terminal.home().calls().lines().count() == 2);
+    terminal.run("print waiting for $(zle -FL | grep -c _configsync)");
+    assert!(terminal.screen().contains("\nwaiting for 1\n"), "{}", terminal.screen());
+    finish(terminal.home());
 }
 
 #[test]

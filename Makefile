@@ -1,0 +1,49 @@
+# Every target that needs a tool makes sure of it first; scripts/tools.sh says what it installs.
+
+PREFIX ?= $(HOME)/.local
+ZSH_CUSTOM ?= $(HOME)/.oh-my-zsh/custom
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+
+# Right after Rust was installed, a shell that was open before does not find it yet.
+CARGO := $(shell PATH="$$PATH:$${CARGO_HOME:-$$HOME/.cargo}/bin"; command -v cargo || echo cargo)
+
+# Under another HOME than its own, rustup does not find its toolchains; they lie beside it.
+ifeq ($(RUSTUP_HOME)$(wildcard $(HOME)/.rustup),)
+ifneq ($(wildcard $(dir $(CARGO))../../.rustup),)
+export RUSTUP_HOME := $(abspath $(dir $(CARGO))../../.rustup)
+endif
+endif
+
+help: ## list what can be done
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: all-tools ## watch three machines share their files, in a throw-away home
+	@CARGO="$(CARGO)" TARGET="$(TARGET)" scripts/demo.sh
+
+test: check ## run every check and every test
+	"$(CARGO)" test --locked
+
+check: all-tools ## format, lints, and the proof that deciding needs no engine
+	"$(CARGO)" fmt --check
+	"$(CARGO)" clippy --locked --all-targets --quiet -- -D warnings
+	"$(CARGO)" check --locked --lib --bin cfgsync-prompt --no-default-features --quiet
+
+bench: all-tools build ## measure start-up, and a sync with nothing to do against a fetch
+	@scripts/bench.sh "$(TARGET)/release"
+
+install: build ## put the programs and the zsh plugin in place (PREFIX=~/.local)
+	@PREFIX="$(PREFIX)" ZSH_CUSTOM="$(ZSH_CUSTOM)" scripts/install.sh "$(TARGET)/release"
+
+uninstall: ## take them away again; your files and the repository stay
+	@PREFIX="$(PREFIX)" ZSH_CUSTOM="$(ZSH_CUSTOM)" scripts/install.sh --remove
+
+build: tools
+	"$(CARGO)" build --locked --release --bins
+
+tools:
+	@CARGO="$(CARGO)" scripts/tools.sh
+
+all-tools:
+	@CARGO="$(CARGO)" scripts/tools.sh all
+
+.PHONY: help demo test check bench install uninstall build tools all-tools

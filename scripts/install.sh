@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Puts the programs and the zsh plugin in place, or takes them away again.
+#
+#   PREFIX=... ZSH_CUSTOM=... scripts/install.sh FOLDER_OF_THE_PROGRAMS
+#   PREFIX=... ZSH_CUSTOM=... scripts/install.sh --remove
+
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bin=$PREFIX/bin
+share=$PREFIX/share/cfgsync
+plugin=$ZSH_CUSTOM/plugins/configsync
+
+# Installs beside the old file and renames, so that a program that runs is never half replaced.
+put() {
+  cp "$1" "$2.new"
+  chmod "$3" "$2.new"
+  mv -f "$2.new" "$2"
+  echo "  $2"
+}
+
+install_programs() {
+  mkdir -p "$bin"
+  for program in cfgsync cfgsync-prompt; do put "$1/$program" "$bin/$program" 755; done
+}
+
+install_plugin() {
+  local file
+  mkdir -p "$share"
+  for file in zsh/*.zsh zsh/README.md; do put "$file" "$share/${file#zsh/}" 644; done
+  for file in zsh/completions/_*; do
+    [ -e "$file" ] || continue
+    mkdir -p "$share/completions"
+    put "$file" "$share/completions/${file##*/}" 644
+  done
+}
+
+link_plugin() {
+  local file
+  if [ -L "$plugin" ]; then
+    echo "  $plugin is a link of yours, and stays as it is"
+    return
+  fi
+  mkdir -p "$plugin"
+  for file in configsync.plugin.zsh README.md; do
+    if [ -e "$plugin/$file" ] && [ ! -L "$plugin/$file" ]; then
+      echo "  $plugin/$file is a file of yours, and stays as it is"
+    else
+      ln -sfn "$share/$file" "$plugin/$file"
+      echo "  $plugin/$file -> $share/$file"
+    fi
+  done
+}
+
+say_next() {
+  echo 'Next:'
+  case ":$PATH:" in
+    *":$bin:"*) ;;
+    *) echo "  put $bin on your PATH: export PATH=\"$bin:\$PATH\"" ;;
+  esac
+  echo '  cfgsync setup <URL of your private repository>'
+  if [ -d "$ZSH_CUSTOM" ]; then
+    echo '  add configsync to plugins=(...) in ~/.zshrc'
+  else
+    echo "  load the plugin in ~/.zshrc: cfgsync setup --zshrc, or source $share/configsync.plugin.zsh"
+  fi
+  echo "  show the light in your theme: see $share/README.md"
+}
+
+# Removes links only where they are ours.
+remove() {
+  local file
+  for file in configsync.plugin.zsh README.md; do
+    if [ -L "$plugin/$file" ] && [ "$(readlink "$plugin/$file")" = "$share/$file" ]; then
+      rm "$plugin/$file"
+      echo "  $plugin/$file"
+    fi
+  done
+  [ ! -d "$plugin" ] || [ -L "$plugin" ] || rmdir "$plugin" 2>/dev/null || true
+  for file in "$bin/cfgsync" "$bin/cfgsync-prompt" "$share"/*.zsh "$share/README.md" "$share"/completions/_*; do
+    [ -e "$file" ] || continue
+    rm "$file"
+    echo "  $file"
+  done
+  rmdir "$share/completions" "$share" 2>/dev/null || true
+}
+
+if [ "$1" = --remove ]; then
+  echo 'Removed:'
+  remove
+  echo 'Your files and the repository stay as they are; links into it go on working.'
+else
+  echo 'Installed:'
+  install_programs "$1"
+  install_plugin
+  [ ! -d "$ZSH_CUSTOM" ] || link_plugin
+  say_next
+fi

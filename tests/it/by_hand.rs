@@ -1,0 +1,345 @@
+//! A person uses Git in the repository, by hand: cfgsync respects it, or keeps its hands off.
+
+use std::fs;
+
+use crate::sandbox::{Machine, Sandbox, assert_clean, assert_converged};
+
+const LINES: &str = "one\ntwo\nthree\nfour\nfive\n";
+
+/// Commits everything in the repository, as a person does.
+fn commit(machine: &Machine, message: &str) {
+    let _ = machine.git(&["add", "."]);
+    let _ = machine.git(&["commit", "--quiet", "--author=Ann <ann@example.com>", "-m", message]);
+}
+
+#[test]
+fn commits_by_hand_keep_author_and_message_when_they_are_replayed() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    mac.write("@from-mac", "mac\n");
+    mac.sync();
+    ec2.write("@first", "first\n");
+    commit(&ec2, "First by hand\n\nWith a body.");
+    ec2.edit(".conf", "five", "FIVE");
+    commit(&ec2, "Second by hand");
+    ec2.write("@uncommitted", "x\n");
+    ec2.sync();
+    mac.sync();
+    let log = sandbox.git(&["log", "--format=%an|%ae|%B", "main"]);
+    for line in [
+        "Ann|ann@example.com|First by hand\n\nWith a body.\n",
+        "Ann|ann@example.com|Second by hand\n",
+    ] {
+        assert_eq!(log.matches(line).count(), 1, "{log}");
+    }
+    assert_eq!(mac.read(".conf"), LINES.replace("five", "FIVE"));
+    assert_eq!(mac.read("@uncommitted"), "x\n");
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+    sandbox.assert_history();
+}
+
+#[test]
+fn a_commit_by_hand_that_does_not_replay_is_held_and_not_lost() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    mac.edit(".conf", "one", "mac");
+    mac.sync();
+    ec2.edit(".conf", "one", "ec2");
+    ec2.write("@beside", "beside\n");
+    commit(&ec2, "By hand");
+    let _ = ec2.run(&["sync"]).code(4);
+    assert_eq!(ec2.read(".conf"), LINES.replace("one", "ec2"));
+    mac.sync();
+    assert_eq!(
+        (mac.read("@beside"), mac.read(".conf")),
+        ("beside\n".into(), LINES.replace("one", "mac"))
+    );
+    ec2.run(&["resolve", ".conf", "--ours"]).done();
+    mac.sync();
+    assert_eq!(mac.read(".conf"), LINES.replace("one", "ec2"));
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+    sandbox.assert_history();
+}
+
+#[test]
+fn a_merge_by_hand_is_published_as_it_is() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    let _ = ec2.git(&["switch", "--quiet", "-c", "side"]);
+    ec2.write("@side", "side\n");
+    commit(&ec2, "On the side");
+    let _ = ec2.git(&["switch", "--quiet", "main"]);
+    let _ = ec2.git(&["merge", "--quiet", "--no-ff", "-m", "Merge by hand", "side"]);
+    ec2.sync();
+    mac.sync();
+    assert_eq!(mac.read("@side"), "side\n");
+    assert!(sandbox.git(&["log", "--merges", "--format=%s", "main"]).contains("Merge by hand"));
+    assert!(ec2.git(&["branch", "--list", "side"]).contains("side"), "other branches stay");
+    assert_converged(&[&mac, &ec2]);
+}
+
+#[test]
+fn what_is_staged_stays_staged() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    ec2.write("@work", "committed\n");
+    ec2.sync();
+    mac.sync();
+    ec2.write("@work", "staged\n");
+    let _ = ec2.git(&["add", "work"]);
+    ec2.write("@work", "committed\nand in the file\n");
+    let staged = ec2.git(&["rev-parse", ":work"]);
+    mac.edit(".conf", "one", "ONE");
+    mac.sync();
+    ec2.sync();
+    assert_eq!(ec2.git(&["rev-parse", ":work"]), staged);
+    assert_eq!(ec2.read("@work"), "committed\nand in the file\n");
+    assert_eq!(ec2.read(".conf"), LINES.replace("one", "ONE"));
+    mac.sync();
+    assert_eq!(mac.read("@work"), "committed\nand in the file\n");
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
+fn stash_tags_branches_and_settings_are_never_touched() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    ec2.write("@stashed", "stashed\n");
+    let _ = ec2.git(&["stash", "push", "--quiet", "--include-untracked"]);
+    let _ = ec2.git(&["tag", "keep"]);
+    let _ = ec2.git(&["branch", "other"]);
+    let look = || {
+        let refs = ec2.git(&[
+            "for-each-ref",
+            "--format=%(refname) %(objectname)",
+            "refs/tags",
+            "refs/stash",
+            "refs/heads/other",
+        ]);
+        (refs, ec2.read("@.git/config"), ec2.read("@.git/HEAD"))
+    };
+    let before = look();
+    mac.edit(".conf", "one", "ONE");
+    mac.sync();
+    ec2.append(".conf", "six\n");
+    ec2.sync();
+    assert_eq!(look(), before);
+    let _ = ec2.git(&["stash", "pop", "--quiet"]);
+    assert_eq!(ec2.read("@stashed"), "stashed\n");
+}
+
+#[test]
+fn the_working_tree_is_clean_to_git_after_a_sync() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    mac.write("@tool", "#!/bin/sh\n");
+    mac.chmod("@tool", 0o755);
+    mac.write("@secret", "x\n");
+    mac.chmod("@secret", 0o600);
+    mac.link("@link", "tool");
+    mac.sync();
+    ec2.sync();
+    for machine in [&mac, &ec2] {
+        assert_eq!(machine.git(&["status", "--porcelain"]), "");
+        assert_eq!(machine.git(&["rev-parse", "HEAD"]), machine.git(&["rev-parse", "origin/main"]));
+    }
+}
+
+#[test]
+fn a_pull_by_hand_is_no_edit() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    mac.edit(".conf", "one", "ONE");
+    mac.write("@new", "new\n");
+    mac.sync();
+    let _ = ec2.git(&["pull", "--quiet", "--ff-only"]);
+    let tip = sandbox.git(&["rev-parse", "main"]);
+    ec2.sync();
+    assert_eq!(sandbox.git(&["rev-parse", "main"]), tip, "nothing was published");
+    ec2.edit(".conf", "ONE", "one");
+    ec2.sync();
+    mac.sync();
+    assert_eq!(mac.read(".conf"), LINES, "a revert by hand is an edit");
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
+fn a_rebase_and_a_push_by_hand_are_no_edit() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    mac.edit(".conf", "one", "ONE");
+    mac.sync();
+    ec2.write("@mine", "mine\n");
+    commit(&ec2, "Mine");
+    let _ = ec2.git(&["pull", "--quiet", "--rebase"]);
+    let _ = ec2.git(&["push", "--quiet"]);
+    let tip = sandbox.git(&["rev-parse", "main"]);
+    ec2.sync();
+    mac.sync();
+    assert_eq!(sandbox.git(&["rev-parse", "main"]), tip);
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
+fn a_branch_that_moved_without_its_files_reverses_nothing() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    mac.edit(".conf", "one", "ONE");
+    mac.write("@new", "new\n");
+    mac.sync();
+    let _ = ec2.git(&["fetch", "--quiet"]);
+    let _ = ec2.git(&["reset", "--quiet", "--soft", "origin/main"]);
+    ec2.sync();
+    mac.sync();
+    assert_eq!(
+        (mac.read(".conf"), mac.read("@new")),
+        (LINES.replace("one", "ONE"), "new\n".into())
+    );
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
+fn a_branch_that_moved_without_its_files_reverses_nothing_when_they_are_edited() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    mac.edit(".conf", "one", "ONE");
+    mac.sync();
+    let _ = ec2.git(&["fetch", "--quiet"]);
+    let _ = ec2.git(&["reset", "--quiet", "--soft", "origin/main"]);
+    ec2.edit(".conf", "five", "FIVE");
+    let _ = ec2.run(&["sync"]);
+    mac.sync();
+    assert!(mac.read(".conf").starts_with("ONE\n"), "the change of the mac was taken back");
+}
+
+#[test]
+fn a_branch_set_back_by_hand_reverses_nothing() {
+    for how in ["--soft", "--mixed", "--hard"] {
+        let sandbox = Sandbox::new();
+        let (mac, ec2) = sandbox.pair(LINES);
+        mac.write("@new", "new\n");
+        mac.sync();
+        ec2.sync();
+        let tip = sandbox.git(&["rev-parse", "main"]);
+        let _ = ec2.git(&["reset", "--quiet", how, "HEAD~1"]);
+        ec2.sync();
+        mac.sync();
+        assert_eq!(mac.read("@new"), "new\n", "{how}");
+        assert_eq!(sandbox.git(&["rev-parse", "main"]), tip, "{how}");
+        assert_converged(&[&mac, &ec2]);
+        assert_clean(&sandbox, &[&mac, &ec2]);
+    }
+}
+
+/// Asserts that a sync keeps its hands off, and works again once `mend` was run.
+fn check_foreign(disturb: impl Fn(&Machine), words: &[&str], mend: impl Fn(&Machine)) {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    ec2.write("@work", "work\n");
+    ec2.sync();
+    mac.sync();
+    mac.append(".conf", "six\n");
+    mac.sync();
+    disturb(&ec2);
+    ec2.write(".vimrc", "not marked yet\n");
+    ec2.write("@fresh", "fresh bytes\n");
+    let git = |machine: &Machine| machine.git(&["for-each-ref", "refs/heads", "refs/tags"]);
+    let look = || {
+        (
+            ec2.everything(),
+            git(&ec2),
+            ec2.read("@.git/HEAD"),
+            fs::read(ec2.path("@.git/index")).unwrap(),
+        )
+    };
+    let before = look();
+    let remote = sandbox.git(&["rev-parse", "main"]);
+    let _ = ec2.run(&["sync"]).code(8).says(words);
+    assert!(look() == before, "something was touched: {words:?}");
+    assert_eq!(sandbox.git(&["rev-parse", "main"]), remote);
+    assert_eq!(ec2.state_word(), "paused");
+    let _ = ec2.run(&["status", "--exit-code"]).code(8);
+    assert!(ec2.vault_has("fresh bytes\n"), "what is on disk is safe in the vault");
+    mend(&ec2);
+    let _ = ec2.run(&["sync"]).code(0);
+    mac.sync();
+    assert_eq!(ec2.read(".conf"), format!("{LINES}six\n"));
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
+fn a_rebase_under_way_is_left_alone() {
+    let start = |machine: &Machine| {
+        let _ = machine.git(&["switch", "--quiet", "-c", "side", "HEAD~1"]);
+        machine.write("@work", "other work\n");
+        commit(machine, "Other work");
+        let _ = machine.try_git(&["rebase", "main"]).code(1);
+    };
+    let end = |machine: &Machine| {
+        let _ = machine.git(&["rebase", "--abort"]);
+        machine.remove("@fresh");
+        let _ = machine.git(&["switch", "--quiet", "main"]);
+    };
+    check_foreign(start, &["paused", "rebase"], end);
+}
+
+#[test]
+fn a_merge_under_way_is_left_alone() {
+    let start = |machine: &Machine| {
+        let _ = machine.git(&["switch", "--quiet", "-c", "side", "HEAD~1"]);
+        machine.write("@work", "other work\n");
+        commit(machine, "Other work");
+        let _ = machine.git(&["switch", "--quiet", "main"]);
+        let _ = machine.try_git(&["merge", "side"]).code(1);
+    };
+    check_foreign(start, &["paused", "merge"], |machine| {
+        let _ = machine.git(&["merge", "--abort"]);
+    });
+}
+
+#[test]
+fn a_bisect_and_a_cherry_pick_are_left_alone() {
+    let bisect = |machine: &Machine| {
+        let _ = machine.git(&["bisect", "start"]);
+    };
+    check_foreign(bisect, &["paused", "bisect"], |machine| {
+        let _ = machine.git(&["bisect", "reset"]);
+    });
+    let pick = |machine: &Machine| {
+        let _ = machine.git(&["switch", "--quiet", "-c", "side", "HEAD~1"]);
+        machine.write("@work", "other work\n");
+        commit(machine, "Other work");
+        let _ = machine.git(&["switch", "--quiet", "main"]);
+        let _ = machine.try_git(&["cherry-pick", "side"]).code(1);
+    };
+    check_foreign(pick, &["paused", "cherry-pick"], |machine| {
+        let _ = machine.git(&["cherry-pick", "--abort"]);
+    });
+}
+
+#[test]
+fn another_branch_and_a_detached_head_are_left_alone() {
+    let back = |machine: &Machine| {
+        let _ = machine.git(&["switch", "--quiet", "main"]);
+    };
+    let switch = |machine: &Machine| {
+        let _ = machine.git(&["switch", "--quiet", "-c", "experiment"]);
+    };
+    check_foreign(switch, &["paused", "experiment", "main"], back);
+    let detach = |machine: &Machine| {
+        let _ = machine.git(&["switch", "--quiet", "--detach"]);
+    };
+    check_foreign(detach, &["paused", "detached"], back);
+}
+
+#[test]
+fn a_lock_of_another_git_is_left_alone() {
+    let lock = |machine: &Machine| machine.write("@.git/index.lock", "");
+    check_foreign(lock, &["paused", "index.lock"], |machine| machine.remove("@.git/index.lock"));
+}
