@@ -2,7 +2,7 @@
 
 use crate::linking::{Tie, Ties};
 use crate::manifest::{Mark, Scope};
-use crate::observed::Observation;
+use crate::observed::{Finding, Observation};
 use crate::path::RepoPath;
 use crate::plan::{Choice, Deed, Flow, Policy, Why};
 use crate::reconcile::{Decision, decide};
@@ -41,11 +41,14 @@ pub fn judge(
     if tie == Tie::Unmarked {
         return verdict(None, unmarked_change(seen), None);
     }
+    let choice = policy.choice(path);
+    // Of a live file and a stored copy that were both edited, the live file is this machine's side.
+    let is_settled = |finding: &&Finding| choice.is_some() && **finding == Finding::EditedTwice;
     let finding = observation.local.findings.get(path);
-    if let Some(finding) = finding {
+    if let Some(finding) = finding.filter(|finding| !is_settled(finding)) {
         return verdict(seen.theirs, None, Some(Why::Finding(*finding)));
     }
-    let sides = repaired(path, chosen(seen, policy.choice(path)), ties, tie);
+    let sides = repaired(path, chosen(seen, choice), ties, tie);
     let merged = observation.merged.get(path).copied();
     let decision = decide(sides, merged);
     let result = pinned(path, result_of(decision, sides), ties);

@@ -123,11 +123,10 @@ fn the_core_touches_nothing() {
 
 #[test]
 fn nothing_is_left_half_done() {
-    let words =
-        ["todo!(", "unimplemented!(", "#[ignore", "dbg!("].map(|word| word.replace('!', "!"));
+    let words = ["todo!(", "unimplemented!(", "#[ignore", "dbg!("];
     check(sources(), |name, text| {
         let own = name.ends_with("tidy.rs");
-        let found = words.iter().find(|word| text.contains(word.as_str()) && !own);
+        let found = words.iter().find(|word| text.contains(*word) && !own);
         found.map(|word| format!("{name} has {word}"))
     });
 }

@@ -102,11 +102,11 @@ struct Sync<'a> {
 impl Sync<'_> {
     fn run(&self) -> Outcome<Report> {
         let session = self.session;
-        record::publish(session.context, SyncState::Syncing, self.standing_before()?)?;
         let lock = self.lock()?;
         session.settle_displaced()?;
         drop(lock);
         let fetch = self.remote().map(|remote| remote.start_fetch()).transpose()?;
+        record::publish(session.context, SyncState::Syncing, self.standing_before()?)?;
         let observer = session.observer()?;
         let looked = self.look_first(&observer);
         // Whatever the first look came to, the fetch has to be waited for.
