@@ -5,6 +5,7 @@ mod by_hand;
 mod cases;
 mod errors;
 mod held;
+mod light;
 mod live_files;
 mod machines;
 mod marks;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use cfgsync_core::observed::Observation;
 use cfgsync_core::path::RepoPath;
-use cfgsync_core::plan::{Plan, Policy, plan};
+use cfgsync_core::plan::{Names, Plan, Policy, Refusal, Removals, Why, plan};
+use cfgsync_core::steps::Step;
 use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::{BlobId, Mode, Version};
 use proptest::prelude::*;
@@ -52,8 +53,7 @@ fn with_sides(agreed: Tree, ours: Tree, theirs: Tree) -> Observation {
 }
 
 fn planned(observation: &Observation) -> Plan {
-    let removals = cfgsync_core::plan::Removals::Any;
-    plan(observation, &Policy { removals, ..Policy::default() })
+    plan(observation, &Policy { removals: Removals::Any, ..Policy::default() })
 }
 
 /// What this machine holds after the plan: the tree, but its own version where a unit is held.
@@ -125,4 +125,47 @@ proptest! {
             }
         }
     }
+}
+
+fn named(names: &[&str]) -> Tree {
+    let unit = |name: &&str| (RepoPath::new(*name).expect("a plain name"), version((1, 0o644)));
+    Tree { units: names.iter().map(unit).collect(), ..Tree::default() }
+}
+
+#[test]
+fn of_two_names_that_are_one_here_the_one_that_stands_stays() {
+    let observation = with_sides(named(&["Foo"]), named(&["Foo"]), named(&["Foo", "foo"]));
+    let folded = Policy { names: Names::Folded, ..Policy::default() };
+    let plan = plan(&observation, &folded);
+    assert!(plan.steps.is_empty(), "{:?}", plan.steps);
+    assert_eq!(plan.tree, named(&["Foo", "foo"]), "both stay in the repository");
+    assert_eq!(plan.held.iter().map(|held| held.why).collect::<Vec<_>>(), [Why::SameName]);
+    let again = with_sides(plan.shared, named(&["Foo"]), plan.tree);
+    assert!(planned(&again).held.is_empty(), "a disk that tells them apart takes both");
+}
+
+#[test]
+fn a_mass_removal_is_refused_until_a_person_was_asked() {
+    let all: Vec<String> = (0..10).map(|number| format!("f{number}")).collect();
+    let names: Vec<&str> = all.iter().map(String::as_str).collect();
+    let few = Policy::default();
+    let removed = |left: &[&str]| with_sides(named(&names), named(&names), named(left));
+    assert_eq!(plan(&removed(&names[3..]), &few).refusal, None);
+    let refusal = Refusal::MassRemoval { removed: 4, of: 10 };
+    assert_eq!(plan(&removed(&names[4..]), &few).refusal, Some(refusal));
+    assert_eq!(planned(&removed(&[])).refusal, None);
+}
+
+#[test]
+fn a_removal_goes_first_only_where_it_is_in_the_way() {
+    let observation = with_sides(named(&["a", "z"]), named(&["a", "z"]), named(&["a/b", "c"]));
+    let steps = planned(&observation).steps;
+    let shown: Vec<String> = steps
+        .iter()
+        .map(|step| match step {
+            Step::Remove { .. } => format!("remove {}", step.unit()),
+            _ => format!("write {}", step.unit()),
+        })
+        .collect();
+    assert_eq!(shown, ["remove a", "write a/b", "write c", "remove z"]);
 }

@@ -1,0 +1,81 @@
+//! The light, with the real engine in a real shell: every state a person causes, seen at the prompt.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use crate::terminal::{Home, Terminal};
+
+const ENGINE: &str = env!("CARGO_BIN_EXE_cfgsync");
+
+/// Returns a shell on a machine that shares `~/.vimrc`, in sync, with the engine on its `PATH`.
+fn synced() -> Terminal {
+    let home = Home::new();
+    symlink(ENGINE, home.path("bin/cfgsync")).unwrap();
+    done(home.command("git").args(["init", "--quiet", "--bare", "-b", "main", "remote.git"]));
+    fs::write(home.path(".vimrc"), "set number\n").unwrap();
+    engine(&home, &["setup", home.path("remote.git").to_str().unwrap()]);
+    engine(&home, &["mark", ".vimrc"]);
+    engine(&home, &["sync"]);
+    let settings = "export CFGSYNC_MACHINE_KIND=ec2; zstyle ':cfgsync:' background no";
+    Terminal::with_plugin(home, settings)
+}
+
+fn engine(home: &Home, arguments: &[&str]) {
+    done(home.command(ENGINE).env("CFGSYNC_MACHINE_KIND", "ec2").arg("-q").args(arguments));
+}
+
+fn done(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn an_edit_synced_offline_waits_and_then_is_in_sync() {
+    let mut terminal = synced();
+    assert_eq!(terminal.run(""), "[✓ ]0");
+    terminal.run("mv remote.git away.git; echo 'set list' >>.vimrc");
+    assert_eq!(terminal.run("cfgsync -q sync 2>/dev/null"), "[↑ ]5");
+    terminal.run("mv away.git remote.git");
+    assert_eq!(terminal.run("cfgsync -q sync"), "[✓ ]0");
+}
+
+#[test]
+fn a_held_file_is_a_cross_until_it_is_decided() {
+    let mut terminal = synced();
+    let other = terminal.home().path("other");
+    let remote = terminal.home().path("remote.git");
+    fs::create_dir(&other).unwrap();
+    let on_other = |arguments: &[&str]| {
+        let mut command = terminal.home().command(ENGINE);
+        command.env("HOME", &other).env("CFGSYNC_MACHINE_KIND", "mac");
+        done(command.arg("-q").args(arguments));
+    };
+    on_other(&["setup", remote.to_str().unwrap()]);
+    fs::write(other.join(".vimrc"), "set nonumber\n").unwrap();
+    on_other(&["sync"]);
+    terminal.run("echo 'set relativenumber' >.vimrc");
+    assert_eq!(terminal.run("cfgsync -q sync 2>/dev/null"), "[✗ ]4");
+    assert_eq!(terminal.run("cfgsync -q resolve .vimrc --ours"), "[✓ ]0");
+}
+
+#[test]
+fn leaving_the_branch_pauses_it() {
+    let mut terminal = synced();
+    terminal.run("git -C configs checkout -q --detach");
+    assert_eq!(terminal.run("cfgsync -q sync 2>/dev/null"), "[‖ ]8");
+    terminal.run("git -C configs checkout -q main");
+    assert_eq!(terminal.run("cfgsync -q sync"), "[✓ ]0");
+}
+
+#[test]
+fn the_prompt_program_carries_neither_git_nor_a_parser() {
+    let program = fs::read(env!("CARGO_BIN_EXE_cfgsync-prompt")).unwrap();
+    let holds = |words: &[u8]| program.windows(words.len()).any(|window| window == words);
+    for words in ["git_repository_open", "clap_builder", "libgit2"] {
+        assert!(!holds(words.as_bytes()), "{words}");
+    }
+    let engine = fs::read(ENGINE).unwrap();
+    let words = b"git_repository_open";
+    assert!(engine.windows(words.len()).any(|window| window == words), "the search must find");
+}
