@@ -5,6 +5,7 @@
 //! be joined to its root without leaving it. Names are bytes, because a file name on Linux is.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 /// The folder of the repository that holds stored copies.
 pub const EXTERNAL: &str = "external";
@@ -32,30 +33,48 @@ pub enum PathError {
     Git,
 }
 
-/// A path below the repository's working tree.
+/// A path below a root: one type for each root, so that two of them cannot be mixed up.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RepoPath(Vec<u8>);
+pub struct PathBelow<Root> {
+    bytes: Vec<u8>,
+    root: PhantomData<Root>,
+}
+
+/// The root of the repository's working tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Repository {}
+
+/// The root of `$HOME`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Home {}
+
+/// A path below the repository's working tree.
+pub type RepoPath = PathBelow<Repository>;
 
 /// A path below `$HOME`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HomePath(Vec<u8>);
+pub type HomePath = PathBelow<Home>;
 
-impl RepoPath {
-    /// Reads bytes as a path below the repository.
+impl<Root> PathBelow<Root> {
+    /// Reads bytes as a path below the root.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, PathError> {
         let bytes = bytes.into();
         validate(&bytes)?;
-        Ok(Self(bytes))
+        Ok(Self::of(bytes))
+    }
+
+    /// Takes bytes that are known to be a path below the root.
+    fn of(bytes: Vec<u8>) -> Self {
+        Self { bytes, root: PhantomData }
     }
 
     /// Returns the bytes, without a leading or trailing slash.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     /// Returns the names from the root down.
     pub fn components(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
-        self.0.split(|byte| *byte == b'/')
+        self.bytes.split(|byte| *byte == b'/')
     }
 
     /// Returns the last name.
@@ -65,8 +84,8 @@ impl RepoPath {
 
     /// Returns the folder that holds this path, none at the top.
     pub fn parent(&self) -> Option<Self> {
-        let cut = self.0.iter().rposition(|byte| *byte == b'/')?;
-        Some(Self(self.0[..cut].to_vec()))
+        let cut = self.bytes.iter().rposition(|byte| *byte == b'/')?;
+        Some(Self::of(self.bytes[..cut].to_vec()))
     }
 
     /// Returns every folder above this path, the nearest first.
@@ -74,10 +93,17 @@ impl RepoPath {
         std::iter::successors(self.parent(), Self::parent)
     }
 
+    /// Returns true when `self` is `folder` or lies below it.
+    pub fn is_within(&self, folder: &Self) -> bool {
+        within(&self.bytes, &folder.bytes)
+    }
+}
+
+impl RepoPath {
     /// Returns the home path this is the stored copy of.
     pub fn home(&self) -> Option<HomePath> {
-        let rest = self.0.strip_prefix(EXTERNAL.as_bytes())?.strip_prefix(b"/")?;
-        Some(HomePath(rest.to_vec()))
+        let rest = self.bytes.strip_prefix(EXTERNAL.as_bytes())?.strip_prefix(b"/")?;
+        Some(HomePath::of(rest.to_vec()))
     }
 
     /// Returns true for a file that never leaves the machine: `*.local`.
@@ -89,44 +115,12 @@ impl RepoPath {
     pub fn is_meta(&self) -> bool {
         self.components().next() == Some(META.as_bytes())
     }
-
-    /// Returns true when `self` is `folder` or lies below it.
-    pub fn is_within(&self, folder: &Self) -> bool {
-        within(&self.0, &folder.0)
-    }
 }
 
 impl HomePath {
-    /// Reads bytes as a path below `$HOME`.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, PathError> {
-        let bytes = bytes.into();
-        validate(&bytes)?;
-        Ok(Self(bytes))
-    }
-
-    /// Returns the bytes, without a leading or trailing slash.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Returns the names from `$HOME` down.
-    pub fn components(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
-        self.0.split(|byte| *byte == b'/')
-    }
-
-    /// Returns the last name.
-    pub fn name(&self) -> &[u8] {
-        self.components().next_back().unwrap_or_default()
-    }
-
     /// Returns the place of its stored copy, `external/<path>`.
     pub fn stored(&self) -> RepoPath {
-        RepoPath([EXTERNAL.as_bytes(), b"/", &self.0].concat())
-    }
-
-    /// Returns true when `self` is `folder` or lies below it.
-    pub fn is_within(&self, folder: &Self) -> bool {
-        within(&self.0, &folder.0)
+        RepoPath::of([EXTERNAL.as_bytes(), b"/", &self.bytes].concat())
     }
 }
 
@@ -193,14 +187,14 @@ pub fn display(bytes: &[u8], out: &mut impl fmt::Write) -> fmt::Result {
 
 impl fmt::Display for RepoPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        display(&self.0, f)
+        display(&self.bytes, f)
     }
 }
 
 impl fmt::Display for HomePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("~/")?;
-        display(&self.0, f)
+        display(&self.bytes, f)
     }
 }
 
