@@ -73,6 +73,10 @@ fn agreed_unit(
     if of(common) == of(&last.upstream) {
         return remembered;
     }
+    // A held unit never was what upstream had; the disk still carries the older agreement.
+    if remembered != of(&last.upstream) && of(ours) != of(common) {
+        return remembered;
+    }
     let is_unedited = of(ours) == remembered;
     let is_staged_before = staged.is_some() && staged == remembered.map(|version| version.blob);
     let not_followed = of(head) != of(ours) && of(head) != remembered;
@@ -110,6 +114,7 @@ mod tests {
     fn a_unit_nobody_pulled_keeps_the_memory() {
         check("a a a a a a", 'a');
         check("a b b b b x", 'a'); // held: older than upstream
+        check("a b c c c x", 'a'); // held, then the branch was moved without the files
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod local;
 pub mod machine;
 pub mod observed;
 
+pub mod clash;
 pub mod plan;
 pub mod steps;
 pub mod verdict;

@@ -45,7 +45,7 @@ pub struct Ties<'a> {
     /// The marks as they will be.
     pub after: &'a Manifest,
     /// The marks as any side had them.
-    pub before: [&'a Manifest; 3],
+    pub before: Vec<&'a Manifest>,
     /// This kind of machine.
     pub kind: Kind,
     /// Paths that are copies on this machine only.
@@ -77,7 +77,7 @@ mod tests {
     fn tie(after: &str, before: &str, kind: Kind, path: &str) -> Tie {
         let (after, before) = (Manifest::parse(after).unwrap(), Manifest::parse(before).unwrap());
         let copies = BTreeSet::from([HomePath::new(".replaced").unwrap()]);
-        let ties = Ties { after: &after, before: [&before, &after, &after], kind, copies: &copies };
+        let ties = Ties { after: &after, before: vec![&before], kind, copies: &copies };
         ties.of(&RepoPath::new(path).unwrap())
     }
 

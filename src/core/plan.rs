@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::clash::{hold_files_against_folders, hold_same_names};
 use crate::linking::{Tie, Ties};
 use crate::machine::Kind;
 use crate::manifest::Manifest;
@@ -73,6 +74,8 @@ pub enum Why {
     SameName,
     /// Something stands at its home path that cfgsync must not touch.
     InTheWay(Live),
+    /// Upstream has a link or a submodule of this name below `external/`.
+    UpstreamIsNoFile,
 }
 
 /// A unit that waits for a person.
@@ -128,6 +131,11 @@ pub struct Change {
 /// Why nothing at all is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
+    /// Upstream holds nothing any more.
+    Emptied {
+        /// Units there are.
+        of: usize,
+    },
     /// Upstream removes or empties more than a fifth of everything.
     MassRemoval {
         /// Units that would go.
@@ -184,7 +192,11 @@ pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
     let marks = Manifest::merge(&agreed.manifest, &ours.manifest, &upstream.manifest);
     let ties = Ties {
         after: &marks,
-        before: [&agreed.manifest, &observation.local.stored.manifest, &upstream.manifest],
+        before: [agreed, &observation.local.stored, upstream]
+            .into_iter()
+            .chain(observation.last.as_ref().map(|last| &last.agreed))
+            .map(|tree| &tree.manifest)
+            .collect(),
         kind: policy.kind.unwrap_or(Kind::Linux),
         copies: &policy.copies,
     };
@@ -202,51 +214,6 @@ pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
         hold_same_names(&mut verdicts, observation);
     }
     assemble(verdicts, observation, policy, marks)
-}
-
-/// Where a file and a folder of one name meet, upstream's side stands and this machine's waits.
-fn hold_files_against_folders(verdicts: &mut BTreeMap<RepoPath, Verdict>) {
-    let standing: BTreeSet<RepoPath> = verdicts
-        .iter()
-        .filter(|(_, verdict)| verdict.result.is_some() || verdict.held.is_some())
-        .map(|(path, _)| path.clone())
-        .collect();
-    let mut clashing = BTreeSet::new();
-    for path in &standing {
-        for folder in path.ancestors().filter(|folder| standing.contains(folder)) {
-            clashing.insert(path.clone());
-            clashing.insert(folder);
-        }
-    }
-    for path in clashing {
-        if let Some(verdict) = verdicts.get_mut(&path) {
-            verdict.result = verdict.sides.theirs;
-            verdict.change = None;
-            verdict.held = Some(Why::FileAgainstFolder);
-        }
-    }
-}
-
-/// Of two names this disk takes for one, the file that is already here stays; the other waits.
-fn hold_same_names(verdicts: &mut BTreeMap<RepoPath, Verdict>, observation: &Observation) {
-    let mut by_name: BTreeMap<String, Vec<RepoPath>> = BTreeMap::new();
-    for (path, verdict) in verdicts.iter() {
-        if verdict.result.is_some() {
-            let folded = String::from_utf8_lossy(path.as_bytes()).to_lowercase();
-            by_name.entry(folded).or_default().push(path.clone());
-        }
-    }
-    for twins in by_name.into_values().filter(|twins| twins.len() > 1) {
-        let here = twins.iter().find(|path| observation.stored(path).is_some()).cloned();
-        let stays = here.unwrap_or_else(|| twins[0].clone());
-        for path in twins.into_iter().filter(|path| *path != stays) {
-            if let Some(verdict) = verdicts.get_mut(&path) {
-                verdict.result = verdict.sides.theirs;
-                verdict.change = None;
-                verdict.held = Some(Why::SameName);
-            }
-        }
-    }
 }
 
 fn assemble(
@@ -380,6 +347,11 @@ fn refusal(
         let is_emptied = has_bytes(verdict.sides.ours) && !has_bytes(verdict.result);
         is_incoming && verdict.tie != Tie::Unmarked && is_emptied
     };
+    let is_emptied =
+        of > 0 && observation.theirs.as_ref().is_some_and(|tree| tree.units.is_empty());
+    if is_emptied && policy.removals == Removals::Few {
+        return Some(Refusal::Emptied { of });
+    }
     let removed = verdicts.values().filter(is_lost).count();
     let is_mass = removed > 3 && removed * 5 > of;
     (is_mass && policy.removals == Removals::Few).then_some(Refusal::MassRemoval { removed, of })

@@ -37,6 +37,17 @@ pub struct Opaque {
 }
 
 impl Tree {
+    /// Takes the marks of an older tree where the manifest is gone and stored copies are not: nobody
+    /// unmarks by losing the list.
+    pub fn keep_lost_manifest(&mut self, older: &Self) {
+        let is_stored = |path: &RepoPath| {
+            path.home().is_some_and(|home| older.manifest.covering(&home).is_some())
+        };
+        if self.manifest == Manifest::default() && self.units.keys().any(is_stored) {
+            self.manifest.clone_from(&older.manifest);
+        }
+    }
+
     /// Returns the mode a folder must have.
     pub fn folder_mode(&self, path: &RepoPath) -> Mode {
         self.folders.get(path).copied().unwrap_or(Mode::EXECUTABLE)
@@ -72,12 +83,14 @@ impl Tree {
     }
 
     /// Puts the modes of a `.sync/modes.txt` in place. Where Git's own bit says otherwise, somebody
-    /// changed the mode through Git, and Git is right. A line that is no mode is passed over.
+    /// changed the mode through Git, and Git is right. A line that is no mode, or a mode that would
+    /// shut the owner out or run as somebody else, is passed over.
     pub fn apply_modes(&mut self, text: &str) {
         for line in text.lines() {
             let [mode, path] = words(line)[..] else { continue };
             let Some((path, mode)) = unescape(path).zip(parse_mode(mode)) else { continue };
             match path.strip_suffix(b"/") {
+                Some(_) if mode.0 & 0o700 != 0o700 => {}
                 Some(folder) => {
                     if let Ok(folder) = RepoPath::new(folder) {
                         self.folders.insert(folder, mode);
@@ -93,6 +106,8 @@ impl Tree {
         if let Some(version) = self.units.get_mut(&path)
             && version.kind == Kind::File
             && version.mode == mode.in_git()
+            && mode.0 & !0o777 == 0
+            && mode.0 & 0o400 != 0
         {
             version.mode = mode;
         }

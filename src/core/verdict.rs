@@ -41,6 +41,9 @@ pub fn judge(
     if tie == Tie::Unmarked {
         return verdict(None, unmarked_change(seen), None);
     }
+    if observation.upstream().opaque.contains_key(path.as_bytes()) {
+        return verdict(None, None, Some(Why::UpstreamIsNoFile));
+    }
     let choice = policy.choice(path);
     // Of a live file and a stored copy that were both edited, the live file is this machine's side.
     let is_settled = |finding: &&Finding| choice.is_some() && **finding == Finding::EditedTwice;

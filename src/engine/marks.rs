@@ -15,6 +15,7 @@ use crate::git::trees;
 use crate::lock::{Lock, Patience};
 use crate::recover::{Note, recover};
 use crate::session::{Picture, Session};
+use crate::sync::words::paused;
 
 /// What changing the marks came to.
 #[derive(Debug, Default)]
@@ -56,6 +57,9 @@ pub fn change(
     edit: impl Fn(&mut Manifest),
     order: Order,
 ) -> Outcome<Marked> {
+    if let Some(foreign) = session.worktree.foreign(&session.branch)? {
+        return Err(paused(&foreign));
+    }
     let note = Note::leave(&session.context.places)?;
     let mut picture = picture(session)?;
     session.snapshot(&picture, "before the marks change")?;

@@ -97,6 +97,12 @@ pub fn announce(places: &Places) -> Outcome<()> {
     Ok(())
 }
 
+/// Takes the record and its well-known name away: nothing is shown any more.
+pub fn withdraw(places: &Places) -> Outcome<()> {
+    plain::remove(&places.shared_state.join("record"))?;
+    Ok(plain::remove(&places.record())?)
+}
+
 /// Writes down when upstream last answered.
 pub fn contact(places: &Places, at: UnixTime) -> Outcome<()> {
     let text = format!("{}\n", at.seconds());

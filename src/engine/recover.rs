@@ -25,9 +25,10 @@ impl Note {
         Ok(Self { path })
     }
 
-    /// Says which commit the branch is about to move to.
-    pub fn names(&self, commit: CommitId) -> Outcome<()> {
-        Ok(plain::publish(&self.path, commit.to_string().as_bytes(), Durability::Synced)?)
+    /// Says to which commits refs are about to move.
+    pub fn names(&self, commits: &[CommitId]) -> Outcome<()> {
+        let text: Vec<String> = commits.iter().map(|commit| format!("{commit}\n")).collect();
+        Ok(plain::publish(&self.path, text.concat().as_bytes(), Durability::Synced)?)
     }
 
     /// Says that all is done.
@@ -65,10 +66,11 @@ pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> 
     Ok(plain::remove(&path(places))?)
 }
 
-/// A ref lock is ours when it holds the commit we were about to set, or nothing yet.
-fn remove_own_ref_lock(lock: &Path, commit: &str) -> Outcome<()> {
+/// A ref lock is ours when it holds a commit we were about to set, or nothing yet.
+fn remove_own_ref_lock(lock: &Path, commits: &str) -> Outcome<()> {
     let Some(text) = plain::read_text(lock)? else { return Ok(()) };
-    if !commit.is_empty() && (text.is_empty() || text.trim() == commit) {
+    let is_named = commits.lines().any(|commit| commit == text.trim());
+    if !commits.is_empty() && (text.is_empty() || is_named) {
         plain::remove(lock)?;
     }
     Ok(())

@@ -5,13 +5,13 @@ use cfgsync_core::linking::Ties;
 use cfgsync_core::local::{self, Known, Memory, overlay, settle_modes};
 use cfgsync_core::manifest::Manifest;
 use cfgsync_core::merge::{TextMerge, merge};
-use cfgsync_core::observed::{Live, Observation};
+use cfgsync_core::observed::{Live, Local, Observation};
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Names, Policy};
 use cfgsync_core::reconcile::{Merged, needs_merge};
 use cfgsync_core::tree::Tree;
-use cfgsync_core::unit::{BlobId, Sides};
-use std::collections::BTreeSet;
+use cfgsync_core::unit::{BlobId, Mode as FileMode, Sides, Version};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::context::{Context, now};
 use crate::failure::{Code, Failure, Outcome};
@@ -19,7 +19,7 @@ use crate::fs::displaced;
 use crate::fs::writer::Writer;
 use crate::git::vault::{self, Vault};
 use crate::git::worktree::Worktree;
-use crate::git::{CommitId, trees};
+use crate::git::{CommitId, TreeId, trees};
 use crate::host;
 use crate::observe::{Observer, Scope};
 use crate::settings::ReplacedLinks;
@@ -59,6 +59,8 @@ pub struct Picture {
     pub head_tree: Tree,
     /// Upstream's tip.
     pub upstream: Option<CommitId>,
+    /// The blobs of Git's index.
+    pub staged: BTreeMap<RepoPath, BlobId>,
 }
 
 impl<'a> Session<'a> {
@@ -67,6 +69,10 @@ impl<'a> Session<'a> {
         let worktree = Worktree::open(&context.places.repo)?;
         let path = context.places.vault();
         let vault = match mode {
+            Mode::Real if !context.settings.enabled => {
+                return Err(Failure::new(Code::Refused, "cfgsync was taken off this machine")
+                    .hint("`cfgsync setup` puts it back."));
+            }
             Mode::Real => {
                 crate::context::make_folders(&context.places)?;
                 crate::identity::read_or_create(&context.places)?;
@@ -117,13 +123,16 @@ impl<'a> Session<'a> {
     pub fn picture(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Picture> {
         let memory = self.memory(upstream)?;
         let head = self.worktree.tip(&self.branch)?;
-        let theirs = upstream.map(|tip| self.tree(tip)).transpose()?;
+        let mut theirs = upstream.map(|tip| self.tree(tip)).transpose()?;
+        if let (Some(theirs), Some(memory)) = (&mut theirs, &memory) {
+            theirs.keep_lost_manifest(&memory.run.agreed);
+        }
         let head_tree = head.map(|tip| self.tree(tip)).transpose()?.unwrap_or_default();
-        let common = match (head, upstream) {
+        let base = match (head, upstream) {
             (Some(head), Some(upstream)) => self.worktree.merge_base(head, upstream)?,
             _ => None,
         };
-        let common = common.map(|base| self.tree(base)).transpose()?;
+        let common = base.map(|base| self.tree(base)).transpose()?;
         let last = memory.as_ref().map(|memory| &memory.run);
         let remembered = last.map(|last| &last.agreed);
         let trees: Vec<&Tree> =
@@ -137,15 +146,16 @@ impl<'a> Session<'a> {
             theirs.as_ref().or(remembered).map_or(&empty.manifest, |tree| &tree.manifest),
         );
         let seen = overlay(&local, &marks, remembered);
-        let index = self.worktree.staged()?;
+        let staged = self.worktree.staged()?;
         let memories =
-            Memories { last, common: common.as_ref(), head: Some(&head_tree), index: &index };
+            Memories { last, common: common.as_ref(), head: Some(&head_tree), index: &staged };
         let mut agreed = agreed(memories, &seen);
+        forget_untied(&mut agreed, &local, remembered);
         let known = Known { agreed: &agreed, common: common.as_ref(), theirs: theirs.as_ref() };
         let policy = self.policy()?;
         let ties = Ties {
             after: &marks,
-            before: [&marks; 3],
+            before: Vec::new(),
             kind: self.context.machine.kind,
             copies: &policy.copies,
         };
@@ -167,7 +177,7 @@ impl<'a> Session<'a> {
         }
         observation.agreed = agreed;
         self.rehearse_merges(&mut observation)?;
-        Ok(Picture { observation, seen, head, head_tree, upstream })
+        Ok(Picture { observation, seen, head, head_tree, upstream, staged })
     }
 
     /// What was agreed with nobody is no memory once there is somebody.
@@ -248,9 +258,42 @@ impl<'a> Session<'a> {
     pub fn snapshot(&self, picture: &Picture, reason: &str) -> Outcome<()> {
         let seen = self.vault.write(&picture.seen)?;
         let stored = self.vault.write(&picture.observation.local.stored)?;
-        if self.vault.latest()? == Some(seen) && stored == seen {
+        let staged = self.staged_alone(picture)?;
+        if self.vault.latest()? == Some(seen) && stored == seen && staged.is_none() {
             return Ok(());
         }
-        self.vault.snapshot(seen, (stored != seen).then_some(stored), reason)
+        let beside = [(stored != seen).then_some(stored), staged];
+        self.vault.snapshot(seen, &beside.into_iter().flatten().collect::<Vec<_>>(), reason)
+    }
+
+    /// Returns a tree of what is staged and is neither on disk nor committed; it exists nowhere else.
+    fn staged_alone(&self, picture: &Picture) -> Outcome<Option<TreeId>> {
+        let blob = |tree: &Tree, path: &RepoPath| tree.units.get(path).map(|unit| unit.blob);
+        let is_alone = |(path, staged): &(&RepoPath, &BlobId)| {
+            [&picture.seen, &picture.head_tree, &picture.observation.local.stored]
+                .into_iter()
+                .all(|tree| blob(tree, path) != Some(**staged))
+        };
+        let mut alone = Tree::default();
+        for (path, staged) in picture.staged.iter().filter(is_alone) {
+            // Submodules and the manifest are no files of the user's making.
+            if path.is_meta() || !self.worktree.has_blob(*staged) {
+                continue;
+            }
+            self.vault.put(&trees::read_blob(self.worktree.store(), *staged)?)?;
+            alone.units.insert(path.clone(), Version::file(FileMode::FILE, *staged));
+        }
+        if alone.units.is_empty() { Ok(None) } else { self.vault.write(&alone).map(Some) }
+    }
+}
+
+/// A file that stands where this machine never tied one was never agreed on, whatever a clone or a
+/// pull by hand brought beside it.
+fn forget_untied(agreed: &mut Tree, local: &Local, remembered: Option<&Tree>) {
+    for (path, live) in &local.live {
+        let was_tied = remembered.is_some_and(|tree| tree.units.contains_key(path));
+        if matches!(live, Live::File(_)) && !was_tied {
+            agreed.units.remove(path);
+        }
     }
 }

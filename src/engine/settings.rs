@@ -38,11 +38,13 @@ pub struct Settings {
     pub branch: Option<String>,
     /// Seconds between two background runs.
     pub interval: u64,
+    /// False once `setup --undo` took cfgsync off this machine.
+    pub enabled: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { branch: None, interval: INTERVAL }
+        Self { branch: None, interval: INTERVAL, enabled: true }
     }
 }
 

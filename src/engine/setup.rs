@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cfgsync_core::path::HomePath;
+use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::Held;
 use cfgsync_core::steps::{Expected, Place};
 use cfgsync_core::unit::Mode;
@@ -28,17 +28,17 @@ const BLOCK_START: &str = "# >>> cfgsync >>>";
 const BLOCK_END: &str = "# <<< cfgsync <<<";
 
 /// Adds the ignore rules that are missing; those that are there stay as they are.
-pub fn ensure_ignored(places: &Places) -> Outcome<()> {
-    let path = places.repo.join(".gitignore");
-    let text = plain::read_text(&path)?.unwrap_or_default();
-    let missing: Vec<&str> =
-        IGNORED.into_iter().filter(|rule| !text.lines().any(|line| line.trim() == *rule)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    let text = format!("{text}{gap}{}\n", missing.join("\n"));
-    Ok(plain::publish_with_mode(&path, text.as_bytes(), Durability::Synced, 0o644)?)
+pub fn ensure_ignored(session: &Session<'_>) -> Outcome<()> {
+    let path = RepoPath::new(".gitignore").map_err(Failure::error)?;
+    edit(session, &Place::Repo(path), |text| {
+        let missing: Vec<&str> = IGNORED
+            .into_iter()
+            .filter(|rule| !text.lines().any(|line| line.trim() == *rule))
+            .collect();
+        let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        let end = if missing.is_empty() { "" } else { "\n" };
+        format!("{text}{}{}{end}", if missing.is_empty() { "" } else { gap }, missing.join("\n"))
+    })
 }
 
 /// Writes the shim where nothing stands.
@@ -79,8 +79,7 @@ pub fn add_shell_lines(session: &Session<'_>) -> Outcome<()> {
         Failure::error("the zsh plugin is not installed")
             .hint("Run `make install` in the source of cfgsync.")
     })?;
-    let quoted = plugin.display().to_string().replace('\'', "'\\''");
-    let block = format!("{BLOCK_START}\n[[ -r '{quoted}' ]] && source '{quoted}'\n{BLOCK_END}\n");
+    let block = block(home, &plugin);
     edit_zshrc(session, |text| {
         let text = without_block(text);
         let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
@@ -126,12 +125,21 @@ fn edit_zshrc(session: &Session<'_>, edit: impl Fn(&str) -> String) -> Outcome<(
         }
         Err(_) => Place::Home(home.clone()),
     };
+    self::edit(session, &place, edit)
+}
+
+/// Replaces a file as any live file is replaced, with its mode. A link is left alone.
+fn edit(session: &Session<'_>, place: &Place, edit: impl Fn(&str) -> String) -> Outcome<()> {
     let writer = session.writer();
-    let dir = writer.parent(&place, &|_| Mode::EXECUTABLE)?;
-    let name = home.name();
+    let dir = writer.parent(place, &|_| Mode::EXECUTABLE)?;
+    let name = match place {
+        Place::Repo(path) => path.name(),
+        Place::Home(home) => home.name(),
+    };
     let (before, expecting, mode) = match look(&dir, name)? {
         Found::File(whole) => (whole.bytes, Expected::Version(whole.version), whole.version.mode),
-        _ => (Vec::new(), Expected::Nothing, Mode::FILE),
+        Found::Nothing => (Vec::new(), Expected::Nothing, Mode::FILE),
+        Found::Link(_) | Found::Folder | Found::Special | Found::Busy => return Ok(()),
     };
     let text = String::from_utf8_lossy(&before);
     let after = edit(&text);
@@ -143,9 +151,29 @@ fn edit_zshrc(session: &Session<'_>, edit: impl Fn(&str) -> String) -> Outcome<(
     match writer.write(at, Fresh::File(after.as_bytes(), mode), expecting, &|_| false)? {
         Applied::Done => Ok(()),
         Applied::Stale => {
-            Err(Failure::error(format!("{home} changed meanwhile")).hint("Run the command again."))
+            let path = dir.join(name);
+            Err(Failure::error(format!("{} changed meanwhile", path.display()))
+                .hint("Run the command again."))
         }
     }
+}
+
+/// Returns the lines for `.zshrc`: the plugin and its place in the prompt. Below `$HOME` they name
+/// it, since a shared `.zshrc` meets other homes.
+fn block(home: &Path, plugin: &Path) -> String {
+    let folder = plugin.parent().unwrap_or(plugin);
+    let folder = match folder.strip_prefix(home) {
+        Ok(below) => format!("$HOME/{}", below.display()),
+        Err(_) => folder.display().to_string(),
+    };
+    let quoted: String = folder
+        .chars()
+        .flat_map(|c| if matches!(c, '"' | '\\' | '`') { vec!['\\', c] } else { vec![c] })
+        .collect();
+    format!(
+        "{BLOCK_START}\nfor file in configsync.plugin.zsh theme-snippet.zsh; do\n  \
+         [[ -r \"{quoted}/$file\" ]] && source \"{quoted}/$file\"\ndone\n{BLOCK_END}\n"
+    )
 }
 
 /// Returns true for a unit whose own machine has a file where a shared one wants to be.

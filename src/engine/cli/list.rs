@@ -7,6 +7,9 @@ use cfgsync_core::manifest::{Manifest, Scope};
 use cfgsync_core::observed::Live;
 use cfgsync_core::path::{HomePath, RepoPath};
 
+use cfgsync_core::plan::plan;
+use std::collections::BTreeSet;
+
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::marks;
@@ -76,14 +79,21 @@ pub fn lines(session: &Session<'_>, picture: &Picture) -> Outcome<Vec<MarkLine>>
     let policy = session.policy()?;
     let ties = Ties {
         after: manifest,
-        before: [manifest, manifest, manifest],
+        before: Vec::new(),
         kind: session.context.machine.kind,
         copies: &policy.copies,
     };
-    Ok(manifest.marks.keys().map(|home| line(home, manifest, picture, &ties)).collect())
+    let held = plan(observation, &policy).held.into_iter().map(|held| held.path).collect();
+    Ok(manifest.marks.keys().map(|home| line(home, manifest, picture, &ties, &held)).collect())
 }
 
-fn line(home: &HomePath, manifest: &Manifest, picture: &Picture, ties: &Ties<'_>) -> MarkLine {
+fn line(
+    home: &HomePath,
+    manifest: &Manifest,
+    picture: &Picture,
+    ties: &Ties<'_>,
+    held: &BTreeSet<RepoPath>,
+) -> MarkLine {
     let observation = &picture.observation;
     let scope = manifest.marks.get(home).map_or(Scope::File, |mark| mark.scope);
     let top = home.stored();
@@ -95,7 +105,10 @@ fn line(home: &HomePath, manifest: &Manifest, picture: &Picture, ties: &Ties<'_>
     };
     let broken: Vec<String> = live
         .iter()
-        .filter_map(|(path, live)| problem(path, **live, ties.of(path), picture))
+        .filter_map(|(path, live)| {
+            let is_held = held.contains(*path).then(|| "held".to_owned());
+            is_held.or_else(|| problem(path, **live, ties.of(path), picture))
+        })
         .collect();
     let state = match broken[..] {
         [] => "ok".to_owned(),

@@ -73,7 +73,7 @@ pub fn run(dir: Option<&Path>, ui: Ui, args: &SetupArgs) -> Outcome<()> {
     let places = crate::context::places(home, places.repo);
     make_folders(&places)?;
     identity::read_or_create(&places)?;
-    let settings = Settings { branch: Some(branch), ..Settings::read(&places)? };
+    let settings = Settings { branch: Some(branch), enabled: true, ..Settings::read(&places)? };
     settings.write(&places)?;
     let own = UserSettings { dir: Some(places.repo.display().to_string()) };
     own.write(&places.user_config)?;
@@ -120,21 +120,27 @@ fn repository(places: &Places, url: Option<&str>, ui: Ui) -> Outcome<String> {
     crate::fs::plain::make_private(&places.state)?;
     let manners = if ui.answers == Answers::Asked { Manners::Ask } else { Manners::Silent };
     let named = match url {
-        Some(url) => default_branch(url, &places.home, manners, &places.state)?,
+        Some(url) => {
+            default_branch(url, &places.home, manners, &places.state).map_err(unreachable)?
+        }
         None => None,
     };
     let branch = named.unwrap_or_else(|| "main".to_owned());
     crate::fs::plain::make_shared(&places.repo)?;
-    let worktree = Worktree::init(&places.repo, &branch)?;
-    if let Some(url) = url {
-        worktree.add_origin(url, &branch)?;
-    }
+    Worktree::create(&places.repo, &branch, url)?;
     ui.say(&format!("  Repository: {}", places.repo.display()));
     Ok(branch)
 }
 
+/// Nothing is there yet that could be kept for later.
+fn unreachable(failure: Failure) -> Failure {
+    Failure::new(failure.code, failure.cause)
+        .hint("Nothing was set up. Check the address, then run `cfgsync setup` again.")
+}
+
 fn existing(places: &Places, url: Option<&str>) -> Outcome<String> {
     let worktree = Worktree::open(&places.repo)?;
+    crate::fs::plain::close(worktree.git_folder())?;
     let branch = worktree.branch()?.ok_or_else(|| {
         Failure::new(Code::Foreign, "HEAD is detached, so there is no branch to sync")
             .hint("Check out the branch to sync, then run setup again.")
@@ -169,7 +175,7 @@ fn first_sync(context: &Context, args: &SetupArgs) -> Outcome<Report> {
     let fetched = fetch(&session, manners)?;
     let wishes = if fetched { decide(&session, args)? } else { Wishes::default() };
     let first = sync(&session, &wishes, manners, Patience::Wait)?;
-    setup::ensure_ignored(&context.places)?;
+    setup::ensure_ignored(&session)?;
     setup::ensure_shim(&context.places)?;
     let mut second = sync(&session, &Wishes::default(), manners, Patience::Wait)?;
     second.changes.extend(first.changes);
@@ -261,7 +267,7 @@ fn offer_zshrc(context: &Context) -> bool {
         && context.ui.answers == Answers::Asked
         && context
             .ui
-            .confirm("Show the light in your prompt (adds 3 lines to ~/.zshrc)?", Confirmed::No)
+            .confirm("Show the light in your prompt (adds 5 lines to ~/.zshrc)?", Confirmed::No)
             == Confirmed::Yes
 }
 
@@ -270,7 +276,13 @@ fn say_done(context: &Context, done: &Report) {
     let tick = context.ui.paint(Tone::Good, "✓");
     let machine = &context.machine;
     context.ui.say(&format!("{tick} This machine is {} ({}).", machine.id, machine.kind));
-    context.ui.say("  Try `cfgsync mark ~/.zshrc`, then `cfgsync status`.");
+    if !places_have_marks(context) {
+        context.ui.say("  Try `cfgsync mark ~/.zshrc`, then `cfgsync status`.");
+    }
+}
+
+fn places_have_marks(context: &Context) -> bool {
+    context.places.repo.join(cfgsync_core::manifest::MANIFEST).exists()
 }
 
 /// Leaves plain, complete files, and takes the shell lines away.
@@ -279,6 +291,8 @@ fn undo(context: &Context) -> Outcome<()> {
     let _lock = marks::lock(&session)?;
     let count = marks::detach(&session)?;
     setup::remove_shell_lines(&session)?;
+    record::withdraw(&context.places)?;
+    Settings { enabled: false, ..context.settings.clone() }.write(&context.places)?;
     context.ui.say(&format!("  {count} links became plain files. The repository stays as it is."));
     Ok(())
 }

@@ -88,6 +88,10 @@ fn dry_run(context: &Context) -> Outcome<()> {
     if session.remote.is_some() {
         context.ui.say("This is against what was fetched last; the remote was not asked.");
     }
+    if plan.changes.is_empty() && plan.steps.is_empty() && !plan.held.is_empty() {
+        return Err(Failure::new(Code::Held, "files wait for you, and nothing else would change")
+            .hint("`cfgsync status` shows them."));
+    }
     let (ahead, _) = ahead_behind(&session.worktree, &session.branch, upstream)?;
     let waits = session.remote.is_some() && ahead > 0;
     if plan.changes.is_empty() && plan.steps.is_empty() && plan.held.is_empty() && !waits {

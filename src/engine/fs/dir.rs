@@ -102,7 +102,8 @@ impl Dir {
     /// Opens a folder inside, and makes it with this mode where it is missing.
     pub fn child_or_make(&self, name: &[u8], mode: Mode) -> Result<Self, FsError> {
         let path = self.join(name);
-        match mkdirat(&self.fd, os(name), Bits::S_IRWXU) {
+        match mkdirat(&self.fd, os(name), bits(mode)) {
+            // The umask may have cut it.
             Ok(()) => {
                 let flags = FchmodatFlags::FollowSymlink;
                 fchmodat(&self.fd, os(name), bits(mode), flags)

@@ -113,6 +113,28 @@ pub fn remove(path: &Path) -> Result<(), FsError> {
     }
 }
 
+/// Closes a folder to everybody else: what it holds may be private, whatever its files' modes say.
+pub fn close(path: &Path) -> Result<(), FsError> {
+    fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(FsError::on("chmod", path))
+}
+
+/// Removes a folder that a killed run of ours was about to make.
+#[expect(clippy::disallowed_methods, reason = "a draft of cfgsync's own, which nobody else names")]
+pub fn remove_draft(path: &Path) -> Result<(), FsError> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(FsError::on("remove", path)(error)),
+    }
+}
+
+/// Gives a draft its name, in one step.
+#[expect(clippy::disallowed_methods, reason = "a draft of cfgsync's own, where nothing stands yet")]
+pub fn install_draft(draft: &Path, path: &Path) -> Result<(), FsError> {
+    fs::rename(draft, path).map_err(FsError::on("make", path))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
 /// Makes the names in a folder durable.
 pub fn sync_folder(folder: &Path) -> Result<(), FsError> {
     File::open(folder).and_then(|file| file.sync_all()).map_err(FsError::on("sync", folder))

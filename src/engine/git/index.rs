@@ -133,7 +133,9 @@ fn copy_new(draft: &Path, lock: &Path) -> std::io::Result<()> {
 }
 
 fn lock_of(place: &Path) -> PathBuf {
-    place.with_extension("lock")
+    let mut name = place.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
 }
 
 /// Removes an index lock that a killed run of ours left behind, and only such a one.

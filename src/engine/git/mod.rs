@@ -13,6 +13,9 @@ use git2::{Oid, Repository};
 
 use crate::failure::{Code, Failure};
 
+/// A tree's name.
+pub type TreeId = Oid;
+
 /// A commit's name, as it is written in messages and files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CommitId(pub Oid);

@@ -38,7 +38,7 @@ const OPTIONS: [&str; 12] = [
 ];
 
 /// Variables that would point Git at another repository or another configuration.
-const FOREIGN: [&str; 10] = [
+const FOREIGN: [&str; 17] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -49,6 +49,13 @@ const FOREIGN: [&str; 10] = [
     "GIT_CEILING_DIRECTORIES",
     "GIT_CONFIG_PARAMETERS",
     "GIT_CONFIG_COUNT",
+    "GIT_CONFIG",
+    "GIT_COMMON_DIR",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_GRAFT_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
 ];
 
 /// Appended to the user's own ssh command.

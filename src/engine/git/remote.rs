@@ -11,6 +11,9 @@ use std::path::Path;
 /// How long one connection may take.
 const DEADLINE: Duration = Duration::from_secs(45);
 
+/// How often a fetch is tried again while another one still holds our ref.
+const ORPHAN_TRIES: u32 = 5;
+
 /// A remote, as one run talks to it.
 #[derive(Debug)]
 pub struct Remote<'a> {
@@ -73,7 +76,14 @@ impl<'a> Remote<'a> {
 
     /// Waits for a fetch, and says what it found.
     pub fn finish_fetch(&self, fetch: Running) -> Outcome<Fetched> {
-        let answer = fetch.finish()?;
+        let mut answer = fetch.finish()?;
+        // The fetch of a run that was killed may still be about to end.
+        for _ in 0..ORPHAN_TRIES {
+            if answer.code == Some(0) || !answer.stderr.contains("cannot lock ref 'refs/cfgsync/") {
+                break;
+            }
+            answer = self.start_fetch()?.finish()?;
+        }
         if answer.code == Some(0) {
             let tip = self.worktree.upstream()?;
             return tip.map(Fetched::Tip).ok_or_else(|| {
@@ -111,7 +121,13 @@ impl<'a> Remote<'a> {
                 .iter()
                 .any(|reason| verdict.contains(reason))
                 || (verdict.contains("[remote rejected]") && verdict.contains("lock"));
-        if is_race { Ok(Pushed::Refused) } else { Err(self.failure("push to", &answer)) }
+        if is_race {
+            return Ok(Pushed::Refused);
+        }
+        let stderr = format!("{}\nerror: {verdict}", answer.stderr);
+        let is_rejected = verdict.contains("[remote rejected]") || verdict.contains("[rejected]");
+        let answer = if is_rejected { Answer { stderr, ..answer } } else { answer };
+        Err(self.failure("push to", &answer))
     }
 
     fn start(&self, arguments: &[&str]) -> Outcome<Running> {
@@ -166,60 +182,81 @@ pub fn user_ssh(configured: Option<String>) -> Option<String> {
         .or_else(|| crate::context::variable("GIT_SSH").is_none().then(|| "ssh".to_owned()))
 }
 
+/// What Git says, what that means, and what to do about it. The first row that fits counts.
+const MEANINGS: [(&[&str], Code, &str); 5] = [
+    (
+        &["Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"],
+        Code::Authentication,
+        "Connect once by hand (`ssh <host>`) and check the host's key.",
+    ),
+    (
+        &[
+            "Permission denied",
+            "Authentication failed",
+            "could not read Username",
+            "could not read Password",
+            "terminal prompts disabled",
+            "access denied",
+        ],
+        Code::Authentication,
+        "Run `cfgsync sync` in a terminal, where you can be asked.",
+    ),
+    (
+        &["hook declined", "protected branch", "[remote rejected]", "[rejected]"],
+        Code::Error,
+        "The server's own rules refused the change; see its message.",
+    ),
+    (
+        &["fsck error", "index-pack failed"],
+        Code::Refused,
+        "What the remote holds is damaged or made to do harm. Nothing was changed here.",
+    ),
+    (
+        &["No space left", "unable to create temporary", "disk quota"],
+        Code::Error,
+        "The server is out of space; free some there.",
+    ),
+];
+
+/// What Git says of an address at which there is no repository.
+const NO_REPOSITORY: [&str; 4] =
+    ["does not appear to be a git repository", "not found", "not exist", "no such repository"];
+
+/// What makes such a word mean something else.
+const NO_HOST: [&str; 2] = ["Could not resolve", "Name or service not known"];
+
 /// Says what went wrong in one sentence, with the next step.
 fn failure(what: &str, url: &str, answer: &Answer) -> Failure {
+    let queued = "Your changes are kept here and are sent by the next `cfgsync sync`.";
     if answer.is_late {
-        return Failure::new(Code::Offline, format!("{what}: it did not answer in time"))
-            .hint("Your changes are kept here and are sent by the next `cfgsync sync`.");
+        let cause = format!("{what}: it did not answer in time");
+        return Failure::new(Code::Offline, cause).hint(queued);
     }
     let stderr = answer.stderr.as_str();
-    let telling = stderr
-        .lines()
-        .map(|line| line.trim_start_matches("remote: ").trim())
-        .find(|line| {
-            line.starts_with("fatal:") || line.starts_with("error:") || line.starts_with("ssh:")
-        })
-        .unwrap_or_else(|| stderr.lines().next_back().unwrap_or("git gave no reason"));
-    let reason: String = telling.chars().filter(|c| !c.is_control()).take(200).collect();
     let says = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
-    let cause = format!("{what}: {reason}");
-    if says(&["Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"]) {
-        return Failure::new(Code::Authentication, cause)
-            .hint("Connect once by hand (`ssh <host>`) and check the host's key.");
+    let cause = format!("{what}: {}", reason(stderr));
+    if let Some((_, code, hint)) = MEANINGS.iter().find(|(words, _, _)| says(words)) {
+        return Failure::new(*code, cause).hint(hint);
     }
-    if says(&[
-        "Permission denied",
-        "Authentication failed",
-        "could not read Username",
-        "could not read Password",
-        "terminal prompts disabled",
-        "access denied",
-    ]) {
-        return Failure::new(Code::Authentication, cause)
-            .hint("Run `cfgsync sync` in a terminal, where you can be asked.");
-    }
-    if says(&["hook declined", "pre-receive", "protected branch"]) {
-        return Failure::error(cause)
-            .hint("The server's own rules refused the change; see its message.");
-    }
-    if says(&["No space left", "unable to create temporary", "disk quota"]) {
-        return Failure::error(cause).hint("The server is out of space; free some there.");
-    }
-    if says(&[
-        "does not appear to be a git repository",
-        "not found",
-        "does not exist",
-        "not exist",
-        "no such repository",
-    ]) && !says(&["Could not resolve", "Name or service not known"])
-        && !is_folder(url)
-    {
+    if says(&NO_REPOSITORY) && !says(&NO_HOST) && !is_folder(url) {
         return Failure::error(cause).hint(
             "Check the address (`git remote -v` in the repository). Nothing was deleted here.",
         );
     }
-    Failure::new(Code::Offline, cause)
-        .hint("Your changes are kept here and are sent by the next `cfgsync sync`.")
+    Failure::new(Code::Offline, cause).hint(queued)
+}
+
+/// Returns the line that tells most: what the server says, else the first error.
+fn reason(stderr: &str) -> String {
+    let lines = || stderr.lines().map(str::trim);
+    let of_server =
+        lines().find_map(|line| line.strip_prefix("remote: ")).filter(|line| !line.is_empty());
+    let first = || {
+        lines()
+            .find(|line| ["fatal:", "error:", "ssh:"].iter().any(|start| line.starts_with(start)))
+    };
+    let telling = of_server.or_else(first).or_else(|| lines().next_back());
+    telling.unwrap_or("git gave no reason").chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 /// A remote that is a folder is away when its disk is not mounted, which is no lasting error.
@@ -227,18 +264,31 @@ fn is_folder(url: &str) -> bool {
     url.starts_with('/') || url.starts_with("file://")
 }
 
-/// Takes user and password out of an address before it is shown.
+/// Takes the password out of an address before it is shown.
 pub fn without_password(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => match rest.split_once('@') {
-            Some((_, host)) if !scheme.contains("ssh") => format!("{scheme}://{host}"),
-            _ => url.to_owned(),
-        },
-        None => url.to_owned(),
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let Some((user, host)) = authority.rsplit_once('@') else { return url.to_owned() };
+    match (scheme, user.split(':').next()) {
+        ("ssh", Some(user)) => format!("{scheme}://{user}@{host}{path}"),
+        _ => format!("{scheme}://{host}{path}"),
     }
 }
 
 /// Returns what an error of the library is called where a remote is meant.
 pub fn remote_error(name: &str) -> impl FnOnce(git2::Error) -> GitError {
     GitError::on(format!("set up the remote {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        assert_eq!(without_password("https://user:se@cret@h/x@y"), "https://h/x@y");
+        assert_eq!(without_password("ssh://me:pass@h/x"), "ssh://me@h/x");
+        assert_eq!(without_password("git@h:me/x.git"), "git@h:me/x.git");
+        assert_eq!(without_password("/home/me/x.git"), "/home/me/x.git");
+    }
 }

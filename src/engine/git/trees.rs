@@ -86,6 +86,10 @@ fn read_folder(
             }
             _ if raw == MANIFEST.as_bytes() => own_files.manifest = Some(entry.id()),
             _ if raw == MODES.as_bytes() => own_files.modes = Some(entry.id()),
+            // Nothing else below `.sync/` travels; what is there is carried along untouched.
+            _ if path.is_meta() => {
+                result.opaque.insert(raw, Opaque { filemode, id: blob_id(entry.id()) });
+            }
             LINK if !is_external => {
                 result.units.insert(path, Version::link(blob_id(entry.id())));
             }

@@ -17,6 +17,7 @@ use git2::{ErrorCode, Odb, Oid, Repository, RepositoryInitOptions, Signature, Ti
 
 use super::{CommitId, GitError, ref_target, trees};
 use crate::failure::Outcome;
+use crate::fs::plain;
 use cfgsync_core::time::UnixTime;
 
 const AGREED: &str = "refs/cfgsync/agreed";
@@ -27,6 +28,18 @@ const LATE: &str = "refs/cfgsync/late-writes";
 
 /// Objects kept in memory are preferred to those on disk.
 const FIRST: i32 = 1000;
+
+/// Makes a vault under another name, and gives it its own when it is whole.
+fn make(path: &Path) -> Outcome<()> {
+    let draft = path.with_extension("new");
+    plain::remove_draft(&draft)?;
+    let mut options = RepositoryInitOptions::new();
+    options.bare(true).external_template(false);
+    Repository::init_opts(&draft, &options)
+        .map_err(GitError::on(format!("make the vault {}", path.display())))?;
+    plain::close(&draft)?;
+    Ok(plain::install_draft(&draft, path)?)
+}
 
 /// The vault.
 pub struct Vault {
@@ -50,10 +63,9 @@ impl Vault {
         let repository = match Repository::open_bare(path) {
             Ok(repository) => repository,
             Err(error) if error.code() == ErrorCode::NotFound => {
-                let mut options = RepositoryInitOptions::new();
-                options.bare(true).external_template(false);
-                Repository::init_opts(path, &options)
-                    .map_err(GitError::on(format!("make the vault {}", path.display())))?
+                make(path)?;
+                Repository::open_bare(path)
+                    .map_err(GitError::on(format!("open the vault {}", path.display())))?
             }
             Err(error) => {
                 return Err(
@@ -126,13 +138,12 @@ impl Vault {
         Ok(Some(commit.map_err(GitError::on("read the newest snapshot"))?.tree_id()))
     }
 
-    /// Keeps a state of this machine's files for good. `beside` is the working tree where it
-    /// differs from what people see.
-    pub fn snapshot(&self, seen: Oid, beside: Option<Oid>, reason: &str) -> Outcome<()> {
-        let parents: Vec<Oid> = match beside {
-            Some(tree) => vec![self.commit(tree, "the working tree beside it", &[])?],
-            None => Vec::new(),
-        };
+    /// Keeps a state of this machine's files for good. `beside` are the working tree where it
+    /// differs from what people see, and what is only staged.
+    pub fn snapshot(&self, seen: Oid, beside: &[Oid], reason: &str) -> Outcome<()> {
+        let parents: Outcome<Vec<Oid>> =
+            beside.iter().map(|tree| self.commit(*tree, "beside it", &[])).collect();
+        let parents = parents?;
         let number = self.next_number()?;
         let message = format!("{reason}\n\nnumber {number}\n");
         let commit = self.commit(seen, &message, &parents)?;

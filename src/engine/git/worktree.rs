@@ -13,6 +13,7 @@ use git2::{
 use super::{CommitId, GitError, ref_target, remote};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::os;
+use crate::fs::plain;
 
 /// Where fetched commits are kept: a ref only cfgsync writes.
 pub const UPSTREAM: &str = "refs/cfgsync/upstream";
@@ -58,13 +59,27 @@ impl Worktree {
         Ok(Self { repository, root: root.to_owned() })
     }
 
-    /// Makes a repository, or completes one that is there.
-    pub fn init(root: &Path, branch: &str) -> Outcome<Self> {
+    /// Makes a repository with its remote. It is whole before it has its name, so that one that was
+    /// interrupted is simply made again.
+    pub fn create(root: &Path, branch: &str, url: Option<&str>) -> Outcome<Self> {
+        let draft = root.join(".git.cfgsync-new");
+        plain::remove_draft(&draft)?;
         let mut options = RepositoryInitOptions::new();
         options.external_template(false).mkpath(true).initial_head(branch);
-        Repository::init_opts(root, &options)
+        let repository = Repository::init_opts(&draft, &options)
             .map_err(GitError::on(format!("make a repository in {}", root.display())))?;
+        if let Some(url) = url {
+            Self { repository, root: draft.clone() }.add_origin(url, branch)?;
+        }
+        plain::close(&draft.join(".git"))?;
+        plain::install_draft(&draft.join(".git"), &root.join(".git"))?;
+        plain::remove_draft(&draft)?;
         Self::open(root)
+    }
+
+    /// Returns true when the repository has this blob.
+    pub fn has_blob(&self, blob: BlobId) -> bool {
+        self.repository.find_blob(super::trees::oid(blob)).is_ok()
     }
 
     /// Returns the folder of the working tree.

@@ -5,7 +5,7 @@
 //! because changes that are already done count as agreed.
 
 mod round;
-mod words;
+pub mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ use crate::lock::{Lock, Patience};
 use crate::observe::{Observer, Scope};
 use crate::quiet::Quiet;
 use crate::record::{self, Standing};
-use crate::recover::recover;
+use crate::recover::{Note, recover};
 use crate::session::{Picture, Session};
 use words::{paused, rewritten, vanished};
 
@@ -105,13 +105,16 @@ impl Sync<'_> {
         let lock = self.lock()?;
         session.settle_displaced()?;
         drop(lock);
+        let standing = self.standing_before()?;
         let fetch = self.remote().map(|remote| remote.start_fetch()).transpose()?;
-        record::publish(session.context, SyncState::Syncing, self.standing_before()?)?;
-        let observer = session.observer()?;
-        let looked = self.look_first(&observer);
+        let published = record::publish(session.context, SyncState::Syncing, standing);
+        let observer = session.observer();
+        let looked = observer.as_ref().ok().map(|observer| self.look_first(observer));
         // Whatever the first look came to, the fetch has to be waited for.
         let fetched = self.remote().zip(fetch).map(|(remote, fetch)| remote.finish_fetch(fetch));
-        let looked = looked?;
+        published?;
+        let observer = observer?;
+        let looked = looked.unwrap_or(Ok(Looked::Whole))?;
         let (upstream, failure) = self.upstream(fetched)?;
         if let (Looked::Quiet { upstream: known }, None) = (&looked, &failure)
             && *known == upstream
@@ -165,8 +168,10 @@ impl Sync<'_> {
         let session = self.session;
         let _lock = self.lock()?;
         let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+        let note = Note::leave(&session.context.places)?;
         let picture = session.picture(observer, known.filter(|tip| session.worktree.has(*tip)))?;
         session.snapshot(&picture, "before a sync")?;
+        note.withdraw()?;
         match session.worktree.foreign(&session.branch)? {
             Some(foreign) => Err(paused(&foreign)),
             None => Ok(()),
@@ -268,8 +273,7 @@ impl Sync<'_> {
             match remote.push(tip, upstream) {
                 Ok(Pushed::Done) => {
                     let _lock = self.lock()?;
-                    self.session.vault.agree(done.shared, done.tree, Some(tip))?;
-                    self.show(tip)?;
+                    self.agree_on(&done, tip)?;
                     upstream = Some(tip);
                     break;
                 }
@@ -372,10 +376,8 @@ impl Report {
         let count = self.held.len();
         (count > 0).then(|| {
             let what = if count == 1 { "file waits" } else { "files wait" };
-            Failure::new(Code::Held, format!("{count} {what} for you; everything else is in sync"))
-                .hint(
-                    "`cfgsync status` shows them, `cfgsync resolve PATH --ours|--theirs` decides.",
-                )
+            let cause = format!("{count} {what} for you; everything else is in sync");
+            Failure { hints: words::next_steps(&self.held), ..Failure::new(Code::Held, cause) }
         })
     }
 }

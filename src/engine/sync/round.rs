@@ -6,7 +6,6 @@ use cfgsync_core::manifest::MANIFEST;
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::Plan;
 use cfgsync_core::tree::{MODES, Tree};
-use git2::Oid;
 
 use super::Sync;
 use super::words::{message, paused, refused};
@@ -16,7 +15,7 @@ use crate::fs::plain;
 use crate::fs::writer::Applied;
 use crate::git::branch::{self, Ancestry, Message, Replay};
 use crate::git::index::{self, Move};
-use crate::git::{CommitId, trees};
+use crate::git::{CommitId, TreeId, trees};
 use crate::observe::Observer;
 use crate::recover::{Note, index_draft};
 use crate::session::Picture;
@@ -33,9 +32,9 @@ pub struct Round {
     /// The branch's tip.
     pub tip: Option<CommitId>,
     /// The Git tree of the tip.
-    pub tree: Oid,
+    pub tree: TreeId,
     /// The Git tree that is agreed once the tip is pushed.
-    pub shared: Oid,
+    pub shared: TreeId,
     /// Whether something changed meanwhile, so that a new plan is due.
     pub is_stale: bool,
 }
@@ -47,12 +46,13 @@ impl Sync<'_> {
         if let Some(foreign) = session.worktree.foreign(&session.branch)? {
             return Err(paused(&foreign));
         }
+        let note = Note::leave(&session.context.places)?;
         let picture = session.picture(observer, upstream)?;
         let (plan, replaced) = self.plan_and_count(&picture)?;
         if let Some(refusal) = plan.refusal {
+            note.withdraw()?;
             return Err(refused(refusal));
         }
-        let note = Note::leave(&session.context.places)?;
         session.snapshot(&picture, "before a change")?;
         session.vault.keep_held(&plan.held)?;
         let tree = session.vault.write(&plan.tree)?;
@@ -60,15 +60,17 @@ impl Sync<'_> {
         let mut notes = executed.warnings;
         let own_files = self.write_own_files(&picture.observation.local.stored, &plan.tree)?;
         let is_stale = !executed.stale.is_empty() || own_files == Applied::Stale;
-        if !is_stale {
+        if !is_stale && executed.failed.is_empty() {
             notes.extend(self.learn(&replaced)?);
         }
         let mut failed = executed.failed;
         for path in &executed.stale {
             failed.insert(path.clone(), "it kept changing while it was synced".to_owned());
         }
+        // What the disk carries is remembered before the branch says so: a crash in between leaves
+        // a branch that is behind the files, never one that is ahead of them.
+        let shared = self.agree(&picture, &plan, &failed)?;
         let tip = self.advance(&picture, &plan, tree, &note)?;
-        let shared = self.agree(&picture, &plan, &failed, tip)?;
         session.settle_displaced()?;
         note.withdraw()?;
         Ok(Round { plan, failed, notes, tip, tree, shared, is_stale })
@@ -111,7 +113,7 @@ impl Sync<'_> {
         &self,
         picture: &Picture,
         plan: &Plan,
-        tree: Oid,
+        tree: TreeId,
         note: &Note,
     ) -> Outcome<Option<CommitId>> {
         let session = self.session;
@@ -129,7 +131,7 @@ impl Sync<'_> {
         if picture.head == Some(tip) {
             return Ok(Some(tip));
         }
-        note.names(tip)?;
+        note.names(&[Some(tip), picture.upstream].into_iter().flatten().collect::<Vec<_>>())?;
         let trees = Move {
             from: &picture.head_tree,
             to: &plan.tree,
@@ -153,22 +155,28 @@ impl Sync<'_> {
     }
 
     /// Remembers what is agreed now, and returns what will be once the branch is pushed. Units that
-    /// could not be done stay as they were agreed before.
+    /// could not be done stay as they were agreed before, their marks included.
     fn agree(
         &self,
         picture: &Picture,
         plan: &Plan,
         failed: &BTreeMap<RepoPath, String>,
-        tip: Option<CommitId>,
-    ) -> Outcome<Oid> {
+    ) -> Outcome<TreeId> {
         let session = self.session;
+        let before = &picture.observation.agreed;
         let without_failed = |tree: &Tree| {
             let mut tree = tree.clone();
             for path in failed.keys() {
-                match picture.observation.agreed.units.get(path) {
+                match before.units.get(path) {
                     Some(version) => tree.units.insert(path.clone(), *version),
                     None => tree.units.remove(path),
                 };
+                let mark = path.home().and_then(|home| {
+                    before.manifest.covering(&home).map(|(path, mark)| (path.clone(), mark.clone()))
+                });
+                if let Some((path, mark)) = mark {
+                    tree.manifest.marks.entry(path).or_insert(mark);
+                }
             }
             session.vault.write(&tree)
         };
@@ -176,12 +184,20 @@ impl Sync<'_> {
         match picture.upstream {
             Some(upstream) => {
                 let theirs = session.vault.write(picture.observation.upstream())?;
-                let agreed = if tip == Some(upstream) { shared } else { received };
-                session.vault.agree(agreed, theirs, Some(upstream))?;
+                session.vault.agree(received, theirs, Some(upstream))?;
             }
             None => session.vault.agree(shared, shared, None)?,
         }
         Ok(shared)
+    }
+
+    /// Remembers that upstream has the branch's tip.
+    pub fn agree_on(&self, round: &Round, tip: CommitId) -> Outcome<()> {
+        let note = Note::leave(&self.session.context.places)?;
+        note.names(&[tip])?;
+        self.session.vault.agree(round.shared, round.tree, Some(tip))?;
+        self.show(tip)?;
+        note.withdraw()
     }
 
     /// Plans. A path whose link an app keeps replacing becomes a copy on this machine.

@@ -1,6 +1,7 @@
 //! The wording of one sync: refusals, and the message of its commit.
 
-use cfgsync_core::plan::{Change, Deed, Flow, Refusal};
+use cfgsync_core::observed::Finding;
+use cfgsync_core::plan::{Change, Deed, Flow, Held, Refusal, Why};
 
 use crate::failure::{Code, Failure};
 use crate::git::worktree::Foreign;
@@ -23,6 +24,10 @@ pub fn rewritten(what: &str) -> Failure {
 /// Says why a plan is not executed.
 pub fn refused(refusal: Refusal) -> Failure {
     match refusal {
+        Refusal::Emptied { of } => {
+            Failure::new(Code::Refused, format!("upstream removed everything ({of} files)"))
+                .hint("If that is meant, run `cfgsync sync --yes`. Nothing was changed here.")
+        }
         Refusal::MassRemoval { removed, of } => Failure::new(
             Code::Refused,
             format!("upstream removes or empties {removed} of {of} files"),
@@ -63,6 +68,25 @@ fn verb(deed: Deed) -> &'static str {
         Deed::Kept => "keep",
         Deed::Unmarked => "unmark",
     }
+}
+
+/// Says what a person can do about held files, each way once.
+pub fn next_steps(held: &[Held]) -> Vec<String> {
+    let step = |held: &Held| match held.why {
+        Why::Contest(_) | Why::FileAgainstFolder | Why::Finding(Finding::EditedTwice) => {
+            "`cfgsync resolve PATH --ours` keeps this machine's version, `--theirs` takes upstream's."
+        }
+        Why::InTheWay(_) => {
+            "Move away what stands in the way, then run `cfgsync sync`; after the repository moved, `cfgsync doctor --fix`."
+        }
+        Why::SameName => "Rename one of the two on a machine that tells them apart.",
+        Why::UpstreamIsNoFile => "Put a file in its place upstream, or unmark the path.",
+        Why::Finding(_) => "Such a file goes on by itself once its reason is gone.",
+    };
+    let mut steps: Vec<String> = held.iter().map(|held| step(held).to_owned()).collect();
+    steps.sort();
+    steps.dedup();
+    steps
 }
 
 /// Says that the branch is gone from the remote.

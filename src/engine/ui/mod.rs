@@ -130,7 +130,14 @@ impl Ui {
             Answers::Yes => first,
             Answers::None => None,
             Answers::Asked => loop {
-                let _ = write!(io::stderr().lock(), "{question} [{letters}] ");
+                let shown: Vec<String> = letters
+                    .chars()
+                    .map(|letter| {
+                        let letter = letter.to_string();
+                        if letter.chars().next() == first { letter.to_uppercase() } else { letter }
+                    })
+                    .collect();
+                let _ = write!(io::stderr().lock(), "{question} [{}] ", shown.join("/"));
                 let mut line = String::new();
                 if io::stdin().lock().read_line(&mut line).unwrap_or(0) == 0 {
                     return None;

@@ -48,6 +48,9 @@ pub fn why(why: Why) -> String {
         Why::FileAgainstFolder => "it is a file on one side and a folder on the other".to_owned(),
         Why::SameName => "this disk takes its name for that of another file".to_owned(),
         Why::Finding(finding) => found(finding),
+        Why::UpstreamIsNoFile => {
+            "upstream has a link of this name, which is not followed".to_owned()
+        }
         Why::InTheWay(live) => in_the_way(live).to_owned(),
     }
 }
