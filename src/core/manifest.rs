@@ -69,7 +69,7 @@ impl Mark {
     /// Returns the `mode=` attribute: the mode every machine must give the file.
     pub fn pinned_mode(&self) -> Option<Mode> {
         let mode = u16::from_str_radix(self.attributes.get("mode")?, 8).ok()?;
-        (mode <= 0o777).then_some(Mode(mode))
+        (mode <= 0o777 && mode & 0o400 != 0).then_some(Mode(mode))
     }
 
     /// Returns true when a file over the size limit was asked for (`large=yes`).

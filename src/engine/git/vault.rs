@@ -186,7 +186,7 @@ impl Vault {
         Ok(side("agreed").zip(side("upstream")).map(|(agreed, upstream)| (agreed, upstream, tip)))
     }
 
-    /// Remembers what both sides agree on. The last durable step of a run.
+    /// Remembers what both sides agree on.
     pub fn agree(&self, agreed: Oid, upstream: Oid, tip: Option<CommitId>) -> Outcome<()> {
         if self.agreed_trees()? == Some((agreed, upstream, tip)) {
             return Ok(());
