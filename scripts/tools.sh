@@ -2,7 +2,7 @@
 # Installs the tools that building and testing need and that are missing. Silent when all are there.
 #
 #   scripts/tools.sh          cargo, a C compiler and git: enough to build
-#   scripts/tools.sh all      also zsh and tmux, which the tests and the demo drive
+#   scripts/tools.sh all      also zsh, tmux and strace, which the tests and the demo drive
 
 set -euo pipefail
 
@@ -23,6 +23,7 @@ missing() {
   [ "${1:-}" = all ] || return 0
   has zsh || echo 'zsh:the shell the light is for'
   has tmux || echo 'tmux:a terminal for the tests of the light'
+  [ "$(uname)" != Linux ] || has strace || echo 'strace:kills programs for the tests of crashes'
 }
 
 # Names the missing commands in one line.

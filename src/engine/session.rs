@@ -137,7 +137,8 @@ impl<'a> Session<'a> {
         let remembered = last.map(|last| &last.agreed);
         let trees: Vec<&Tree> =
             [remembered, theirs.as_ref(), Some(&head_tree)].into_iter().flatten().collect();
-        let scope = Scope::of(&trees, remembered.map(|tree| &tree.manifest));
+        let listed = listed(&head_tree, remembered);
+        let scope = Scope::of(&trees, Some(&listed));
         let mut local = observer.look(&scope)?;
         let empty = Tree::default();
         let marks = Manifest::merge(
@@ -285,6 +286,16 @@ impl<'a> Session<'a> {
         }
         if alone.units.is_empty() { Ok(None) } else { self.vault.write(&alone).map(Some) }
     }
+}
+
+/// Returns the marks for when the manifest is missing on disk: those of the branch. A pull by hand
+/// may have brought that nothing is marked any more; a list that was merely lost unmarks nothing.
+fn listed(head: &Tree, remembered: Option<&Tree>) -> Manifest {
+    let mut head = head.clone();
+    if let Some(remembered) = remembered {
+        head.keep_lost_manifest(remembered);
+    }
+    head.manifest
 }
 
 /// A file that stands where this machine never tied one was never agreed on, whatever a clone or a

@@ -5,6 +5,8 @@ mod by_hand;
 mod cases;
 mod errors;
 mod held;
+#[cfg(target_os = "linux")]
+mod killed;
 mod light;
 mod live_files;
 mod machines;
@@ -13,6 +15,7 @@ mod new_machine;
 mod planner;
 mod prompt;
 mod sandbox;
+mod surprises;
 mod symlinks;
 mod terminal;
 mod tidy;
