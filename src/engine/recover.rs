@@ -48,6 +48,10 @@ pub fn index_draft(places: &Places) -> PathBuf {
 
 /// Cleans up after the last run, if it died.
 pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> {
+    // Git's library does not say when it could not take its own lock away again.
+    for name in ["agreed.lock", "latest.lock", "late-writes.lock"] {
+        plain::remove(&places.vault().join("refs/cfgsync").join(name))?;
+    }
     let Some(text) = plain::read_text(&path(places))? else { return Ok(()) };
     index::recover(git_folder, &index_draft(places))?;
     // Nobody else writes the vault or this ref.

@@ -101,6 +101,20 @@ fn a_setup_that_died_while_it_made_the_repository_goes_on() {
 }
 
 #[test]
+fn a_lock_that_stayed_behind_in_the_vault_stops_nothing() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    for name in ["agreed.lock", "latest.lock"] {
+        fs::write(ec2.state().join("vault/refs/cfgsync").join(name), "").unwrap();
+    }
+    ec2.append(".conf", "10\n");
+    ec2.sync();
+    mac.sync();
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
 fn a_staged_version_that_was_never_committed_is_in_the_vault() {
     let sandbox = Sandbox::new();
     let mac = sandbox.joined("mac");
