@@ -42,7 +42,7 @@ link_plugin() {
     return
   fi
   mkdir -p "$plugin"
-  for file in configsync.plugin.zsh README.md; do
+  for file in configsync.plugin.zsh theme-snippet.zsh README.md; do
     if [ -e "$plugin/$file" ] && [ ! -L "$plugin/$file" ]; then
       echo "  $plugin/$file is a file of yours, and stays as it is"
     else
@@ -70,7 +70,7 @@ say_next() {
 # Removes links only where they are ours.
 remove() {
   local file
-  for file in configsync.plugin.zsh README.md; do
+  for file in configsync.plugin.zsh theme-snippet.zsh README.md; do
     if [ -L "$plugin/$file" ] && [ "$(readlink "$plugin/$file")" = "$share/$file" ]; then
       rm "$plugin/$file"
       echo "  $plugin/$file"

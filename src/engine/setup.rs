@@ -170,10 +170,9 @@ fn block(home: &Path, plugin: &Path) -> String {
         .chars()
         .flat_map(|c| if matches!(c, '"' | '\\' | '`') { vec!['\\', c] } else { vec![c] })
         .collect();
-    format!(
-        "{BLOCK_START}\nfor file in configsync.plugin.zsh theme-snippet.zsh; do\n  \
-         [[ -r \"{quoted}/$file\" ]] && source \"{quoted}/$file\"\ndone\n{BLOCK_END}\n"
-    )
+    let line = |file: &str| format!("[[ -r \"{quoted}/{file}\" ]] && source \"{quoted}/{file}\"\n");
+    let lines = ["configsync.plugin.zsh", "theme-snippet.zsh"].map(line).concat();
+    format!("{BLOCK_START}\n{lines}{BLOCK_END}\n")
 }
 
 /// Returns true for a unit whose own machine has a file where a shared one wants to be.

@@ -267,7 +267,7 @@ fn offer_zshrc(context: &Context) -> bool {
         && context.ui.answers == Answers::Asked
         && context
             .ui
-            .confirm("Show the light in your prompt (adds 5 lines to ~/.zshrc)?", Confirmed::No)
+            .confirm("Show the light in your prompt (adds 4 lines to ~/.zshrc)?", Confirmed::No)
             == Confirmed::Yes
 }
 
