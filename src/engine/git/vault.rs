@@ -270,12 +270,19 @@ impl Vault {
 
     fn set(&self, name: &str, commit: Oid) -> Outcome<()> {
         let moved = self.repository.reference(name, commit, true, "cfgsync");
-        moved.map(drop).map_err(|error| GitError::on(format!("move {name}"))(error).into())
+        moved.map_err(GitError::on(format!("move {name}")))?;
+        self.unlock(name)
     }
 
     fn unset(&self, name: &str) -> Outcome<()> {
         let removed = self.repository.find_reference(name).and_then(|mut found| found.delete());
-        removed.map_err(|error| GitError::on(format!("remove {name}"))(error).into())
+        removed.map_err(GitError::on(format!("remove {name}")))?;
+        self.unlock(name)
+    }
+
+    /// Takes away a ref's lock that the library could not take away, and does not tell of.
+    fn unlock(&self, name: &str) -> Outcome<()> {
+        Ok(plain::remove(&self.repository.path().join(format!("{name}.lock")))?)
     }
 }
 
