@@ -136,3 +136,56 @@ fn the_changelog_knows_this_version() {
     let text = fs::read_to_string(root().join("CHANGELOG.md")).expect("a changelog");
     assert!(text.contains(&format!("## [{}]", env!("CARGO_PKG_VERSION"))));
 }
+
+/// The modules of the core, floor by floor; a module imports from its own floor or from below.
+const CORE_FLOORS: [&[&str]; 6] = [
+    &["escape", "path", "time", "unit"],
+    &["machine", "merge", "reconcile", "status"],
+    &["linking", "manifest"],
+    &["agree", "tree"],
+    &["local", "observed"],
+    &["clash", "plan", "steps", "verdict"],
+];
+
+/// Adapters of the engine, and the flow and surface that they may not know.
+const ADAPTERS: [&str; 6] = ["fs/", "git/", "host.rs", "lock.rs", "identity.rs", "settings.rs"];
+const ABOVE_ADAPTERS: [&str; 8] =
+    ["cli", "execute", "marks", "observe", "quiet", "session", "setup", "sync"];
+
+/// Returns the modules of the own crate that a source names.
+fn imports(text: &str) -> Vec<&str> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    code.split("crate::")
+        .skip(1)
+        .map(|rest| {
+            rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+        })
+        .collect()
+}
+
+#[test]
+fn imports_of_the_core_point_down() {
+    let floor = |module: &str| CORE_FLOORS.iter().position(|floor| floor.contains(&module));
+    check(files_below("src/core", ".rs"), |name, text| {
+        let below = name.trim_start_matches("src/core/");
+        let module = below.split(['/', '.']).next().unwrap_or_default();
+        if module == "lib" {
+            return None;
+        }
+        let Some(own) = floor(module) else { return Some(format!("{name} has no floor")) };
+        let up = imports(text).into_iter().find(|module| floor(module).is_none_or(|it| it > own));
+        up.map(|module| format!("{name} imports {module}, which is above it"))
+    });
+}
+
+#[test]
+fn adapters_know_nothing_of_what_uses_them() {
+    check(files_below("src/engine", ".rs"), |name, text| {
+        let below = name.trim_start_matches("src/engine/");
+        if !ADAPTERS.iter().any(|adapter| below.starts_with(adapter)) {
+            return None;
+        }
+        let up = imports(text).into_iter().find(|module| ABOVE_ADAPTERS.contains(module));
+        up.map(|module| format!("{name} imports {module}, which is above it"))
+    });
+}
