@@ -60,8 +60,14 @@ impl Tree {
 
     /// Forgets the modes of folders that hold no unit.
     pub fn prune_folders(&mut self) {
-        let paths = self.folder_paths();
-        self.folders.retain(|path, mode| *mode != Mode::EXECUTABLE && paths.contains(path));
+        let units = &self.units;
+        self.folders.retain(|folder, mode| {
+            // `a-b` sorts between `a` and `a/b`, so the search is for the first unit below.
+            let below = units.range(folder..).find(|(path, _)| {
+                path.is_within(folder) || !path.as_bytes().starts_with(folder.as_bytes())
+            });
+            *mode != Mode::EXECUTABLE && below.is_some_and(|(path, _)| path.is_within(folder))
+        });
     }
 
     /// Writes `.sync/modes.txt`; nothing when Git keeps every mode.
@@ -148,6 +154,7 @@ mod tests {
         let mut tree = tree(&[("x/a", 0o644)]);
         tree.folders.insert(RepoPath::new("x").unwrap(), Mode(0o700));
         tree.folders.insert(RepoPath::new("y").unwrap(), Mode(0o700));
+        tree.units.extend(self::tree(&[("x-1", 0o644), ("y-1", 0o644)]).units);
         tree.prune_folders();
         assert_eq!(tree.folders.len(), 1);
     }
