@@ -9,8 +9,9 @@ use cfgsync_core::time::UnixTime;
 
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::plain;
+use crate::git::program::Manners;
 use crate::settings::{Settings, UserSettings};
-use crate::ui::Ui;
+use crate::ui::{Answers, Ui};
 use crate::{host, identity};
 
 /// Where everything lies.
@@ -92,6 +93,11 @@ impl Context {
         Self::at(places, ui)
     }
 
+    /// Returns whom Git may ask.
+    pub fn manners(&self) -> Manners {
+        manners(&self.ui)
+    }
+
     /// Reads what belongs to a repository whose place is known.
     pub fn at(places: Places, ui: Ui) -> Outcome<Self> {
         let kind = host::facts(declared_kind()?).kind();
@@ -109,6 +115,14 @@ pub fn home() -> Outcome<PathBuf> {
         Failure::error("HOME is not set to a folder").hint("Set HOME, then run the command again.")
     })?;
     Ok(std::fs::canonicalize(&home).unwrap_or(home))
+}
+
+/// Returns whom Git may ask: a person, where one can be asked at all.
+pub fn manners(ui: &Ui) -> Manners {
+    match ui.answers {
+        Answers::Asked => Manners::Ask,
+        Answers::Yes | Answers::None => Manners::Silent,
+    }
 }
 
 /// Returns the kind of machine the user declares.

@@ -27,6 +27,15 @@ pub struct Execution {
     pub warnings: Vec<String>,
 }
 
+impl Execution {
+    /// Returns every unit that is not as the plan wanted it, and why.
+    pub fn undone(&self) -> BTreeMap<RepoPath, String> {
+        let stale = self.stale.iter().map(|path| (path, "it changed meanwhile"));
+        let failed = self.failed.iter().map(|(path, cause)| (path, cause.as_str()));
+        stale.chain(failed).map(|(path, cause)| (path.clone(), cause.to_owned())).collect()
+    }
+}
+
 /// Takes the steps. A unit whose step fails gets no further ones; all others go on.
 pub fn execute(session: &Session<'_>, steps: &[Step], tree: &Tree) -> Execution {
     let executor = Executor { session, writer: session.writer(), tree };

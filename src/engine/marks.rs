@@ -12,8 +12,7 @@ use crate::execute::{execute, partly};
 use crate::failure::Outcome;
 use crate::fs::plain;
 use crate::git::trees;
-use crate::lock::{Lock, Patience};
-use crate::recover::{Note, recover};
+use crate::recover::Note;
 use crate::session::{Picture, Session};
 use crate::sync::words::paused;
 
@@ -33,14 +32,6 @@ pub enum Order {
     ManifestFirst,
     /// After the files: an unmark that was interrupted never happened.
     FilesFirst,
-}
-
-/// Holds the lock of everything local.
-pub fn lock(session: &Session<'_>) -> Outcome<Lock> {
-    let places = &session.context.places;
-    let lock = Lock::take(&places.lock(), Patience::Wait)?;
-    recover(places, session.worktree.git_folder(), &session.branch)?;
-    Ok(lock)
 }
 
 /// Looks at everything, against what was agreed or fetched last.
@@ -77,8 +68,7 @@ pub fn change(
     session.snapshot(&picture, "before the marks change")?;
     let steps: Vec<Step> = plan.steps.into_iter().filter(|step| concerns(&step.unit())).collect();
     let executed = execute(session, &steps, &plan.tree);
-    let mut failed = executed.failed;
-    failed.extend(executed.stale.into_iter().map(|path| (path, "it changed meanwhile".to_owned())));
+    let failed = executed.undone();
     if order == Order::FilesFirst && failed.is_empty() {
         write_manifest(session, &manifest)?;
     }
@@ -116,5 +106,6 @@ pub fn detach(session: &Session<'_>) -> Outcome<usize> {
     let executed = execute(session, &steps, &picture.observation.ours);
     session.settle_displaced()?;
     note.withdraw()?;
-    if executed.failed.is_empty() { Ok(steps.len()) } else { Err(partly(&executed.failed)) }
+    let undone = executed.undone();
+    if undone.is_empty() { Ok(steps.len()) } else { Err(partly(&undone)) }
 }

@@ -21,7 +21,9 @@ use crate::git::vault::{self, Vault};
 use crate::git::worktree::Worktree;
 use crate::git::{CommitId, TreeId, trees};
 use crate::host;
+use crate::lock::{Lock, Patience};
 use crate::observe::{Observer, Scope};
+use crate::recover::recover;
 use crate::settings::ReplacedLinks;
 
 /// One repository at work.
@@ -89,6 +91,14 @@ impl<'a> Session<'a> {
         };
         let remote = worktree.remote_name(&branch);
         Ok(Self { context, worktree, vault, branch, remote })
+    }
+
+    /// Takes the lock of everything local, and cleans up after a run that died.
+    pub fn lock(&self) -> Outcome<Lock> {
+        let places = &self.context.places;
+        let lock = Lock::take(&places.lock(), Patience::Wait)?;
+        recover(places, self.worktree.git_folder(), &self.branch)?;
+        Ok(lock)
     }
 
     /// Returns the writer of this repository's files.

@@ -42,7 +42,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
     let mut problems = Vec::new();
     let moved = moved_links(&session)?;
     if args.fix {
-        let _lock = marks::lock(&session)?;
+        let _lock = session.lock()?;
         for link in &moved {
             retarget(&session, link)?;
             context.ui.say(&format!(

@@ -89,7 +89,7 @@ pub fn run(context: &Context, args: &MarkArgs) -> Outcome<()> {
     if any_folder && context.ui.confirm("Mark them?", Confirmed::Yes) == Confirmed::No {
         return Err(Failure::new(Code::Refused, "nothing was marked"));
     }
-    let _lock = marks::lock(&session)?;
+    let _lock = session.lock()?;
     let paths: BTreeSet<HomePath> =
         candidates.iter().map(|candidate| candidate.home.clone()).collect();
     let edit = |manifest: &mut cfgsync_core::manifest::Manifest| {

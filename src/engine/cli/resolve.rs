@@ -8,12 +8,11 @@ use cfgsync_core::plan::{Choice, plan};
 use super::home_path;
 use crate::context::{Context, absolute};
 use crate::failure::{Code, Failure, Outcome};
-use crate::git::program::Manners;
 use crate::lock::Patience;
 use crate::marks;
 use crate::session::{Mode, Session};
 use crate::sync::{Wishes, sync};
-use crate::ui::{Answers, report};
+use crate::ui::report;
 
 /// Decide a held file: keep this machine's version, or take upstream's
 ///
@@ -64,10 +63,7 @@ pub fn run(context: &Context, args: &ResolveArgs) -> Outcome<()> {
         }
         wishes.choices.insert(unit, choice);
     }
-    let manners = match context.ui.answers {
-        Answers::Asked => Manners::Ask,
-        Answers::Yes | Answers::None => Manners::Silent,
-    };
+    let manners = context.manners();
     let session = Session::open(context, Mode::Real)?;
     let done = sync(&session, &wishes, manners, Patience::Wait)?;
     report::synced(&context.ui, &done);

@@ -118,7 +118,7 @@ fn repository(places: &Places, url: Option<&str>, ui: Ui) -> Outcome<String> {
         return existing(places, url);
     }
     crate::fs::plain::make_private(&places.state)?;
-    let manners = if ui.answers == Answers::Asked { Manners::Ask } else { Manners::Silent };
+    let manners = crate::context::manners(&ui);
     let named = match url {
         Some(url) => {
             default_branch(url, &places.home, manners, &places.state).map_err(unreachable)?
@@ -167,10 +167,7 @@ fn existing(places: &Places, url: Option<&str>) -> Outcome<String> {
 /// Syncs for the first time, after one decision for each pile of files; then brings cfgsync's own
 /// rules into the repository and syncs those.
 fn first_sync(context: &Context, args: &SetupArgs) -> Outcome<Report> {
-    let manners = match context.ui.answers {
-        Answers::Asked => Manners::Ask,
-        Answers::Yes | Answers::None => Manners::Silent,
-    };
+    let manners = context.manners();
     let session = Session::open(context, Mode::Real)?;
     let fetched = fetch(&session, manners)?;
     let wishes = if fetched { decide(&session, args)? } else { Wishes::default() };
@@ -288,7 +285,7 @@ fn places_have_marks(context: &Context) -> bool {
 /// Leaves plain, complete files, and takes the shell lines away.
 fn undo(context: &Context) -> Outcome<()> {
     let session = Session::open(context, Mode::Real)?;
-    let _lock = marks::lock(&session)?;
+    let _lock = session.lock()?;
     let count = marks::detach(&session)?;
     setup::remove_shell_lines(&session)?;
     record::withdraw(&context.places)?;

@@ -6,7 +6,6 @@ use super::not_yet;
 use crate::background;
 use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
-use crate::git::program::Manners;
 use crate::lock::Patience;
 use crate::session::{Mode, Session};
 use crate::sync::{Wishes, ahead_behind, sync};
@@ -58,10 +57,7 @@ pub fn run(context: &Context, args: &SyncArgs) -> Outcome<()> {
         return background::run(context);
     }
     let patience = if args.no_wait { Patience::Leave } else { Patience::Wait };
-    let manners = match context.ui.answers {
-        Answers::Asked => Manners::Ask,
-        Answers::Yes | Answers::None => Manners::Silent,
-    };
+    let manners = context.manners();
     let removals = match context.ui.answers {
         Answers::Yes => Removals::Any,
         Answers::Asked | Answers::None => Removals::Few,

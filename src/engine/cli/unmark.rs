@@ -70,7 +70,7 @@ pub fn run(context: &Context, args: &UnmarkArgs) -> Outcome<()> {
             .for_each(|path| context.ui.answer(&format!("  {path} would become a plain file\n")));
         return Ok(());
     }
-    let _lock = marks::lock(&session)?;
+    let _lock = session.lock()?;
     let edit = |manifest: &mut cfgsync_core::manifest::Manifest| {
         manifest.marks.retain(|path, _| !paths.contains(path));
     };

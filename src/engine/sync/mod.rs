@@ -24,7 +24,7 @@ use crate::lock::{Lock, Patience};
 use crate::observe::{Observer, Scope};
 use crate::quiet::Quiet;
 use crate::record::{self, Standing};
-use crate::recover::{Note, recover};
+use crate::recover::Note;
 use crate::session::{Picture, Session};
 use words::{paused, rewritten, vanished};
 
@@ -102,7 +102,7 @@ struct Sync<'a> {
 impl Sync<'_> {
     fn run(&self) -> Outcome<Report> {
         let session = self.session;
-        let lock = self.lock()?;
+        let lock = self.session.lock()?;
         session.settle_displaced()?;
         drop(lock);
         let standing = self.standing_before()?;
@@ -148,7 +148,7 @@ impl Sync<'_> {
     fn look_first(&self, observer: &Observer<'_>) -> Outcome<Looked> {
         let session = self.session;
         if let Some(quiet) = Quiet::read(&session.context.places)? {
-            let _lock = self.lock()?;
+            let _lock = self.session.lock()?;
             let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
             let scope = Scope { known: quiet.known.clone(), ..Scope::default() };
             let local = observer.look(&scope)?;
@@ -166,7 +166,7 @@ impl Sync<'_> {
     /// the repository.
     fn look_whole(&self, observer: &Observer<'_>) -> Outcome<()> {
         let session = self.session;
-        let _lock = self.lock()?;
+        let _lock = self.session.lock()?;
         let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
         let note = Note::leave(&session.context.places)?;
         let picture = session.picture(observer, known.filter(|tip| session.worktree.has(*tip)))?;
@@ -176,13 +176,6 @@ impl Sync<'_> {
             Some(foreign) => Err(paused(&foreign)),
             None => Ok(()),
         }
-    }
-
-    fn lock(&self) -> Outcome<Lock> {
-        let session = self.session;
-        let lock = Lock::take(&session.context.places.lock(), Patience::Wait)?;
-        recover(&session.context.places, session.worktree.git_folder(), &session.branch)?;
-        Ok(lock)
     }
 
     /// Returns upstream's tip, and why it could not be asked.
@@ -254,7 +247,7 @@ impl Sync<'_> {
     ) -> Outcome<Report> {
         let mut report = Report::default();
         for round in 1..=ROUNDS {
-            let lock = self.lock()?;
+            let lock = self.session.lock()?;
             let done = self.round(observer, upstream)?;
             drop(lock);
             report.changes.extend(done.plan.changes.iter().cloned());
@@ -272,7 +265,7 @@ impl Sync<'_> {
             }
             match remote.push(tip, upstream) {
                 Ok(Pushed::Done) => {
-                    let _lock = self.lock()?;
+                    let _lock = self.session.lock()?;
                     self.agree_on(&done, tip)?;
                     upstream = Some(tip);
                     break;
@@ -297,7 +290,7 @@ impl Sync<'_> {
     /// Looks once more at what was left behind: only what is seen to be in sync is called so.
     fn settle(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Ending> {
         let session = self.session;
-        let _lock = self.lock()?;
+        let _lock = self.session.lock()?;
         let picture = session.picture(observer, upstream)?;
         observer.remember()?;
         let is_sent = session.remote.is_none() || picture.head == upstream;

@@ -57,15 +57,12 @@ impl Sync<'_> {
         session.vault.keep_held(&plan.held)?;
         let tree = session.vault.write(&plan.tree)?;
         let executed = execute(session, &plan.steps, &plan.tree);
+        let failed = executed.undone();
         let mut notes = executed.warnings;
         let own_files = self.write_own_files(&picture.observation.local.stored, &plan.tree)?;
         let is_stale = !executed.stale.is_empty() || own_files == Applied::Stale;
-        if !is_stale && executed.failed.is_empty() {
+        if !is_stale && failed.is_empty() {
             notes.extend(self.learn(&replaced)?);
-        }
-        let mut failed = executed.failed;
-        for path in &executed.stale {
-            failed.insert(path.clone(), "it kept changing while it was synced".to_owned());
         }
         // What the disk carries is remembered before the branch says so: a crash in between leaves
         // a branch that is behind the files, never one that is ahead of them.

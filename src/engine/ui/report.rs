@@ -4,6 +4,7 @@ use cfgsync_core::observed::{Finding, Live};
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Change, Deed, Flow, Held, Plan, Why};
 use cfgsync_core::reconcile::Contest;
+use cfgsync_core::steps::Step;
 
 use super::{Tone, Ui};
 use crate::sync::Report;
@@ -129,7 +130,7 @@ fn held_line(ui: &Ui, held: &Held) -> String {
 pub fn preview(ui: &Ui, plan: &Plan) {
     let lines: Vec<String> = plan.changes.iter().map(|line| change(ui, line) + "\n").collect();
     ui.answer(&lines.concat());
-    let count = plan.steps.iter().filter(|step| step.order() == 3).count();
+    let count = plan.steps.iter().filter(|step| matches!(step, Step::Link { .. })).count();
     if count > 0 {
         let plural = if count == 1 { "" } else { "s" };
         ui.answer(&format!("  {count} link{plural} to put in place\n"));
