@@ -22,6 +22,7 @@ pub mod merge;
 pub mod reconcile;
 
 pub mod agree;
+pub mod lines;
 pub mod linking;
 pub mod local;
 pub mod machine;
@@ -29,5 +30,7 @@ pub mod observed;
 
 pub mod clash;
 pub mod plan;
+pub mod policy;
+pub mod renames;
 pub mod steps;
 pub mod verdict;

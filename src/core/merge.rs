@@ -1,12 +1,16 @@
 //! Merges three texts by lines, in memory.
 //!
 //! Changes of both sides that touch no common line and no neighbouring line are combined; equal
-//! changes count once; anything else overlaps. The result never holds markers, because an
-//! overlapping merge has no result.
+//! changes count once. Lines that both sides only added at the same place are combined too, theirs
+//! first. Anything else overlaps. The result never holds markers, because an overlapping merge has
+//! no result. How lines end, and whether the last one does, merges apart from the lines.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
+
+use crate::lines::{Shape, split};
 
 /// What merging three texts came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +21,17 @@ pub enum TextMerge {
     Overlapping,
     /// At least one side is not text.
     Binary,
+}
+
+/// What becomes of changes at the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// They overlap, whatever they are.
+    Strict,
+    /// Lines that both sides only added are combined.
+    Additions,
+    /// The lines of both sides are kept, as Git's `merge=union` does.
+    Union,
 }
 
 /// How far git looks for a NUL byte before it calls a file text (`FIRST_FEW_BYTES`, git's
@@ -30,41 +45,25 @@ struct Change {
     side: Range<usize>,
 }
 
+/// Lines of one text.
+type Lines<'a> = Vec<&'a [u8]>;
+
 /// Merges the changes from `base` to `ours` and from `base` to `theirs`.
-pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> TextMerge {
-    if [base, ours, theirs].iter().any(|text| is_binary(text)) {
+pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], rule: Rule) -> TextMerge {
+    let texts = [base, ours, theirs];
+    if texts.iter().any(|text| is_binary(text)) {
         return TextMerge::Binary;
     }
-    let (base, ours, theirs) = (lines(base), lines(ours), lines(theirs));
-    let mut ours_left = changes(&base, &ours).into_iter().peekable();
-    let mut theirs_left = changes(&base, &theirs).into_iter().peekable();
-    let mut merged = Vec::new();
-    let mut done = 0;
-    loop {
-        let (change, text) = match (ours_left.peek(), theirs_left.peek()) {
-            (None, None) => break,
-            (Some(_), None) => (ours_left.next(), &ours),
-            (None, Some(_)) => (theirs_left.next(), &theirs),
-            (Some(mine), Some(other)) => {
-                if same_change(mine, &ours, other, &theirs) {
-                    theirs_left.next();
-                    (ours_left.next(), &ours)
-                } else if touches(mine, other) {
-                    return TextMerge::Overlapping;
-                } else if mine.base.start < other.base.start {
-                    (ours_left.next(), &ours)
-                } else {
-                    (theirs_left.next(), &theirs)
-                }
-            }
-        };
-        let Some(change) = change else { break };
-        merged.extend(base[done..change.base.start].iter().copied().flatten());
-        merged.extend(text[change.side].iter().copied().flatten());
-        done = change.base.end;
+    let shapes = texts.map(Shape::of);
+    let keeps_return = shapes.iter().any(|shape| shape.is_mixed());
+    let lines = texts.map(|text| split(text, keeps_return));
+    let [base_shape, ours_shape, theirs_shape] = shapes;
+    match merge_lines(&lines, rule) {
+        Some(merged) => {
+            TextMerge::Clean(Shape::merge(base_shape, ours_shape, theirs_shape).join(&merged))
+        }
+        None => TextMerge::Overlapping,
     }
-    merged.extend(base[done..].iter().copied().flatten());
-    TextMerge::Clean(merged)
 }
 
 /// Returns true when git would not show these bytes as text.
@@ -72,12 +71,178 @@ pub fn is_binary(bytes: &[u8]) -> bool {
     bytes.iter().take(TEXT_PROBE).any(|byte| *byte == 0)
 }
 
-/// Splits after each line feed, so that the end of a line is part of the line.
-fn lines(text: &[u8]) -> Vec<&[u8]> {
-    text.split_inclusive(|byte| *byte == b'\n').collect()
+fn merge_lines<'a>([base, ours, theirs]: &[Lines<'a>; 3], rule: Rule) -> Option<Lines<'a>> {
+    let mut mine = changes(base, ours).into_iter().peekable();
+    let mut others = changes(base, theirs).into_iter().peekable();
+    let mut merged = Vec::new();
+    let mut done = 0;
+    loop {
+        let side = match (mine.peek(), others.peek()) {
+            (None, None) => break,
+            (Some(_), None) => Side::Ours,
+            (None, Some(_)) => Side::Theirs,
+            (Some(one), Some(other)) if touches(one, other) => Side::Both,
+            (Some(one), Some(other)) if one.base.start < other.base.start => Side::Ours,
+            (Some(_), Some(_)) => Side::Theirs,
+        };
+        let (place, lines) = match side {
+            Side::Ours => take(mine.next()?, ours),
+            Side::Theirs => take(others.next()?, theirs),
+            Side::Both => {
+                let (place, [one, other]) = contested(base, [ours, theirs], &mut mine, &mut others);
+                (place.clone(), settle(&place, &one, &other, rule)?)
+            }
+        };
+        merged.extend(&base[done..place.start]);
+        merged.extend(lines);
+        done = place.end;
+    }
+    merged.extend(&base[done..]);
+    Some(merged)
 }
 
-fn changes(base: &[&[u8]], side: &[&[u8]]) -> Vec<Change> {
+/// Whose change comes next.
+enum Side {
+    Ours,
+    Theirs,
+    Both,
+}
+
+fn take<'a>(change: Change, side: &Lines<'a>) -> (Range<usize>, Lines<'a>) {
+    (change.base, side[change.side].to_vec())
+}
+
+type Changes = std::iter::Peekable<std::vec::IntoIter<Change>>;
+
+/// Takes every change that touches another one, and returns the lines of the base they cover with
+/// what each side made of them.
+fn contested<'a>(
+    base: &Lines<'a>,
+    sides: [&Lines<'a>; 2],
+    mine: &mut Changes,
+    others: &mut Changes,
+) -> (Range<usize>, [Lines<'a>; 2]) {
+    let mut taken = [Vec::new(), Vec::new()];
+    let mut place: Option<Range<usize>> = None;
+    loop {
+        let mut grew = false;
+        for (changes, taken) in [&mut *mine, &mut *others].into_iter().zip(&mut taken) {
+            let is_near = |change: &Change| {
+                place.as_ref().is_none_or(|place| {
+                    change.base.start <= place.end && place.start <= change.base.end
+                })
+            };
+            if let Some(change) = changes.next_if(is_near) {
+                let (start, end) = (change.base.start, change.base.end);
+                place = Some(match place.take() {
+                    None => start..end,
+                    Some(place) => place.start.min(start)..place.end.max(end),
+                });
+                taken.push(change);
+                grew = true;
+            }
+        }
+        if !grew {
+            break;
+        }
+    }
+    let place = place.unwrap_or_default();
+    let [one, other] = sides;
+    let texts = [(one, &taken[0]), (other, &taken[1])].map(|(side, changes)| {
+        let mut lines = Vec::new();
+        let mut done = place.start;
+        for change in changes {
+            lines.extend(&base[done..change.base.start]);
+            lines.extend(&side[change.side.clone()]);
+            done = change.base.end;
+        }
+        lines.extend(&base[done..place.end]);
+        lines
+    });
+    (place, texts)
+}
+
+/// Returns what becomes of a place that both sides changed; none where a person must say.
+fn settle<'a>(
+    place: &Range<usize>,
+    ours: &Lines<'a>,
+    theirs: &Lines<'a>,
+    rule: Rule,
+) -> Option<Lines<'a>> {
+    if ours == theirs {
+        return Some(ours.clone());
+    }
+    match rule {
+        Rule::Additions if place.is_empty() => Some(added(ours, theirs)),
+        Rule::Strict | Rule::Additions => None,
+        Rule::Union => Some(union(ours, theirs)),
+    }
+}
+
+/// Combines lines that both sides added: theirs, then ours, and equal lines once where a line means
+/// the same wherever it stands.
+fn added<'a>(ours: &Lines<'a>, theirs: &Lines<'a>) -> Lines<'a> {
+    if holds(theirs, ours) {
+        return theirs.clone();
+    }
+    if holds(ours, theirs) {
+        return ours.clone();
+    }
+    let stands_alone = ours.iter().chain(theirs).all(|line| stands_alone(line));
+    let known: BTreeSet<&[u8]> = theirs.iter().copied().collect();
+    let fresh = ours.iter().filter(|line| !(stands_alone && known.contains(*line)));
+    theirs.iter().chain(fresh).copied().collect()
+}
+
+/// Returns true when one text holds the other's lines in one piece.
+fn holds(text: &Lines<'_>, piece: &Lines<'_>) -> bool {
+    text.windows(piece.len()).any(|window| window == piece)
+}
+
+/// Words that open or close a block in some shell or config language.
+const BLOCK_WORDS: [&[u8]; 12] = [
+    b"then",
+    b"else",
+    b"fi",
+    b"do",
+    b"done",
+    b"esac",
+    b"end",
+    b"endif",
+    b"endfunction",
+    b"in",
+    b"Host",
+    b"Match",
+];
+
+/// Returns true for a line that is an entry of its own: not blank, not indented, and neither the
+/// beginning, the end nor the inside of a block.
+fn stands_alone(line: &[u8]) -> bool {
+    let has_word = line.iter().any(u8::is_ascii_alphanumeric);
+    let is_indented = line.first().is_some_and(u8::is_ascii_whitespace);
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let is_block = [words.next(), words.next_back()]
+        .into_iter()
+        .flatten()
+        .any(|word| BLOCK_WORDS.contains(&word));
+    let opens = line.first().is_some_and(|byte| b"[<{(".contains(byte));
+    let goes_on = line.last().is_some_and(|byte| b"{([,;\\:>".contains(byte));
+    has_word && !is_indented && !is_block && !opens && !goes_on
+}
+
+/// Keeps the lines of both sides, equal ones once, theirs first.
+fn union<'a>(ours: &Lines<'a>, theirs: &Lines<'a>) -> Lines<'a> {
+    let mut lines = Vec::new();
+    for op in capture_diff_slices(Algorithm::Histogram, theirs, ours) {
+        lines.extend(&theirs[op.old_range()]);
+        if !matches!(op, DiffOp::Equal { .. }) {
+            lines.extend(&ours[op.new_range()]);
+        }
+    }
+    lines
+}
+
+fn changes(base: &Lines<'_>, side: &Lines<'_>) -> Vec<Change> {
     capture_diff_slices(Algorithm::Histogram, base, side)
         .into_iter()
         .filter(|op| !matches!(op, DiffOp::Equal { .. }))
@@ -99,10 +264,6 @@ fn join(mut joined: Vec<Change>, next: Change) -> Vec<Change> {
     joined
 }
 
-fn same_change(mine: &Change, ours: &[&[u8]], other: &Change, theirs: &[&[u8]]) -> bool {
-    mine.base == other.base && ours[mine.side.clone()] == theirs[other.side.clone()]
-}
-
 /// Returns true when two changes share a line of the base, or stand side by side.
 fn touches(mine: &Change, other: &Change) -> bool {
     mine.base.start <= other.base.end && other.base.start <= mine.base.end
@@ -119,9 +280,9 @@ mod tests {
             None => TextMerge::Overlapping,
         };
         let (base, ours, theirs) = (spell(base), spell(ours), spell(theirs));
-        assert_eq!(merge(&base, &ours, &theirs), expected);
+        assert_eq!(merge(&base, &ours, &theirs, Rule::Additions), expected);
         if matches!(expected, TextMerge::Overlapping) {
-            assert_eq!(merge(&base, &theirs, &ours), TextMerge::Overlapping);
+            assert_eq!(merge(&base, &theirs, &ours, Rule::Additions), TextMerge::Overlapping);
         }
     }
 
@@ -143,7 +304,7 @@ mod tests {
         check("a b c ", "a X c ", "a Y c ", None);
         check("a b c ", "a X c ", "a c ", None);
         check("a b c ", "A b c ", "a B c ", None);
-        check("a ", "a x ", "a y ", None);
+        check("a b c d ", "A b C d ", "a X Y d ", None);
     }
 
     #[test]
@@ -154,6 +315,42 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_not_merged() {
-        assert_eq!(merge(b"a\0", b"b\0", b"c\0"), TextMerge::Binary);
+        assert_eq!(merge(b"a\0", b"b\0", b"c\0", Rule::Union), TextMerge::Binary);
+    }
+
+    #[test]
+    fn lines_both_sides_added_are_combined() {
+        check("a ", "a x ", "a y ", Some("a y x "));
+        check("", "x ", "y ", Some("y x "));
+        check("a b ", "a x b ", "a y b ", Some("a y x b "));
+        check("a", "a x", "a y", Some("a y x"));
+        check("a b ", "a k x b ", "a y k b ", Some("a y k x b "));
+        check("a ", "a x ", "a y x z ", Some("a y x z "));
+    }
+
+    #[test]
+    fn a_line_inside_a_block_is_never_dropped() {
+        let block = |name: &str| format!("{name}() {{\n  x\n}}\n");
+        let merged = merge(b"", block("f").as_bytes(), block("g").as_bytes(), Rule::Additions);
+        assert_eq!(merged, TextMerge::Clean((block("g") + &block("f")).into_bytes()));
+        let host = |name: &str| format!("Host {name}\nUser me\n");
+        let merged = merge(b"", host("a").as_bytes(), host("b").as_bytes(), Rule::Additions);
+        assert_eq!(merged, TextMerge::Clean((host("b") + &host("a")).into_bytes()));
+    }
+
+    #[test]
+    fn a_rule_says_what_becomes_of_one_place() {
+        let of = |rule| merge(b"a\nb\n", b"a\nX\n", b"a\nY\n", rule);
+        assert_eq!(of(Rule::Union), TextMerge::Clean(b"a\nY\nX\n".to_vec()));
+        assert_eq!(of(Rule::Additions), TextMerge::Overlapping);
+        assert_eq!(merge(b"", b"x\n", b"y\n", Rule::Strict), TextMerge::Overlapping);
+    }
+
+    #[test]
+    fn how_lines_end_merges_apart_from_the_lines() {
+        let merged = merge(b"a\nb\nc\n", b"a\r\nb\r\nc\r\n", b"A\nb\nc\n", Rule::Strict);
+        assert_eq!(merged, TextMerge::Clean(b"A\r\nb\r\nc\r\n".to_vec()));
+        let merged = merge(b"a\nb", b"a\nb\nc", b"A\nb", Rule::Strict);
+        assert_eq!(merged, TextMerge::Clean(b"A\nb\nc".to_vec()));
     }
 }

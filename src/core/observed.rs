@@ -74,6 +74,28 @@ pub struct Observation {
     pub theirs: Option<Tree>,
     /// What merging the bytes of contested units came to.
     pub merged: BTreeMap<RepoPath, Merged>,
+    /// Units that one side renamed while the other changed them.
+    pub renames: Vec<Rename>,
+}
+
+/// Which side did something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// This machine.
+    Ours,
+    /// Upstream.
+    Theirs,
+}
+
+/// A unit that one side renamed while the other changed it under its old name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rename {
+    /// Who renamed it.
+    pub by: Side,
+    /// The old name.
+    pub from: RepoPath,
+    /// The new name.
+    pub to: RepoPath,
 }
 
 impl Observation {

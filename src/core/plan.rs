@@ -11,55 +11,13 @@ use crate::machine::Kind;
 use crate::manifest::Manifest;
 use crate::observed::{Finding, Live, Observation};
 use crate::path::{HomePath, RepoPath};
+use crate::policy::{Names, Policy, Removals};
 use crate::reconcile::{Contest, folder_mode, pick};
+use crate::renames;
 use crate::steps::{Hold, Step, Target, relinked, sort, steps};
 use crate::tree::{Opaque, Tree};
 use crate::unit::{Mode, Sides, Version};
 use crate::verdict::{Verdict, judge};
-
-/// A person's choice for one unit that does not merge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Choice {
-    /// This machine's version.
-    Ours,
-    /// Upstream's version.
-    Theirs,
-}
-
-/// What may happen in one run.
-#[derive(Debug, Clone, Default)]
-pub struct Policy {
-    /// This kind of machine.
-    pub kind: Option<Kind>,
-    /// Choices already made.
-    pub choices: BTreeMap<RepoPath, Choice>,
-    /// Marked paths that are copies on this machine only.
-    pub copies: BTreeSet<HomePath>,
-    /// Whether the disk takes two spellings of a name for one.
-    pub names: Names,
-    /// Whether an incoming change may remove more than a fifth of everything.
-    pub removals: Removals,
-}
-
-/// How the disk compares names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Names {
-    /// Byte by byte.
-    #[default]
-    Exact,
-    /// Without letter case, as macOS does by default.
-    Folded,
-}
-
-/// How many incoming removals are taken without asking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Removals {
-    /// At most three, or a fifth of everything.
-    #[default]
-    Few,
-    /// Any number: a person was asked.
-    Any,
-}
 
 /// Why a unit waits, or was left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +43,7 @@ pub struct Held {
     pub path: RepoPath,
     /// Why it waits.
     pub why: Why,
-    /// Its three versions, as they were when it was held.
+    /// Its three versions, as they are now; of a renamed unit under each side's own name.
     pub sides: Sides,
 }
 
@@ -145,18 +103,6 @@ pub enum Refusal {
     },
 }
 
-impl Policy {
-    /// Returns the choice for a unit: its own, or that for a file or folder it clashes with.
-    pub fn choice(&self, path: &RepoPath) -> Option<Choice> {
-        let clashing =
-            |(chosen, _): &(&RepoPath, &Choice)| chosen.is_within(path) || path.is_within(chosen);
-        self.choices
-            .get(path)
-            .or_else(|| self.choices.iter().find(clashing).map(|(_, choice)| choice))
-            .copied()
-    }
-}
-
 impl Plan {
     /// Returns the paths at which an app replaced our link by a file, and the plan links again:
     /// what was agreed on before had been linked.
@@ -187,9 +133,11 @@ pub struct Plan {
 
 /// Makes the plan.
 pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
+    let policy = &renames::choose(policy, observation);
     let upstream = observation.upstream();
     let (agreed, ours) = (&observation.agreed, &observation.ours);
-    let marks = Manifest::merge(&agreed.manifest, &ours.manifest, &upstream.manifest);
+    let base = policy.base(observation);
+    let marks = Manifest::merge(&base.manifest, &ours.manifest, &upstream.manifest);
     let ties = Ties {
         after: &marks,
         before: [agreed, &observation.local.stored, upstream]
@@ -209,6 +157,7 @@ pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
         .into_iter()
         .map(|path| (path.clone(), judge(path, observation, policy, &ties)))
         .collect();
+    renames::follow(&mut verdicts, observation, policy);
     hold_files_against_folders(&mut verdicts);
     if policy.names == Names::Folded {
         hold_same_names(&mut verdicts, observation);
@@ -222,12 +171,12 @@ fn assemble(
     policy: &Policy,
     marks: Manifest,
 ) -> Plan {
-    let upstream = observation.upstream();
+    let (upstream, base) = (observation.upstream(), policy.base(observation));
     let mut plan = Plan {
         tree: Tree {
-            folders: merged_folders(observation),
+            folders: merged_folders(observation, base),
             manifest: marks,
-            opaque: merged_opaque(observation),
+            opaque: merged_opaque(observation, base),
             ..Tree::default()
         },
         received: Tree { units: BTreeMap::new(), ..upstream.clone() },
@@ -274,8 +223,8 @@ fn settle(plan: &mut Plan, path: RepoPath, verdict: &Verdict, observation: &Obse
     if let Some((flow, deed)) = verdict.change {
         plan.changes.push(Change { path: path.clone(), flow, deed });
     }
-    if let Some(why) = held {
-        plan.held.push(Held { path, why, sides: verdict.sides });
+    if let (Some(why), Some(sides)) = (held, verdict.shown) {
+        plan.held.push(Held { path, why, sides });
     }
 }
 
@@ -285,8 +234,8 @@ fn put(tree: &mut Tree, path: &RepoPath, version: Option<Version>) {
     }
 }
 
-fn merged_folders(observation: &Observation) -> BTreeMap<RepoPath, Mode> {
-    let (agreed, ours, theirs) = (&observation.agreed, &observation.ours, observation.upstream());
+fn merged_folders(observation: &Observation, agreed: &Tree) -> BTreeMap<RepoPath, Mode> {
+    let (ours, theirs) = (&observation.ours, observation.upstream());
     let paths: BTreeSet<&RepoPath> =
         [agreed, ours, theirs].into_iter().flat_map(|tree| tree.folders.keys()).collect();
     let mut here = observation.local.stored.folder_paths();
@@ -314,8 +263,8 @@ fn folder_steps(tree: &Tree, stored: &Tree) -> Vec<Step> {
         .collect()
 }
 
-fn merged_opaque(observation: &Observation) -> BTreeMap<Vec<u8>, Opaque> {
-    let (agreed, ours, theirs) = (&observation.agreed, &observation.ours, observation.upstream());
+fn merged_opaque(observation: &Observation, agreed: &Tree) -> BTreeMap<Vec<u8>, Opaque> {
+    let (ours, theirs) = (&observation.ours, observation.upstream());
     let paths: BTreeSet<&Vec<u8>> =
         [agreed, ours, theirs].into_iter().flat_map(|tree| tree.opaque.keys()).collect();
     paths

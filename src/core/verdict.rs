@@ -4,10 +4,11 @@ use crate::linking::{Tie, Ties};
 use crate::manifest::{Mark, Scope};
 use crate::observed::{Finding, Observation};
 use crate::path::RepoPath;
-use crate::plan::{Choice, Deed, Flow, Policy, Why};
-use crate::reconcile::{Decision, decide};
+use crate::plan::{Deed, Flow, Why};
+use crate::policy::{Choice, Policy};
+use crate::reconcile::{Contest, Decision, decide, pick};
 use crate::tree::Tree;
-use crate::unit::{Sides, Version};
+use crate::unit::{BlobId, Mode, Sides, Version};
 
 /// What becomes of one unit.
 pub struct Verdict {
@@ -19,6 +20,8 @@ pub struct Verdict {
     pub change: Option<(Flow, Deed)>,
     /// Why it waits.
     pub held: Option<Why>,
+    /// The versions people are shown while it waits; none where another unit is shown instead.
+    pub shown: Option<Sides>,
     /// How it is tied to `$HOME`.
     pub tie: Tie,
 }
@@ -37,12 +40,25 @@ pub fn judge(
         ours: side(&observation.ours),
         theirs: side(observation.upstream()),
     };
-    let verdict = |result, change, held| Verdict { sides: seen, result, change, held, tie };
+    let verdict = |result, change, held| Verdict {
+        sides: seen,
+        result,
+        change,
+        held,
+        shown: Some(seen),
+        tie,
+    };
     if tie == Tie::Unmarked {
         return verdict(None, unmarked_change(seen), None);
     }
     if observation.upstream().opaque.contains_key(path.as_bytes()) {
         return verdict(None, None, Some(Why::UpstreamIsNoFile));
+    }
+    if let Some(overruled) = policy.restored.get(path) {
+        let sides = Sides { base: overruled.base, ..seen };
+        let change = Some((Flow::Out, deed(seen.theirs, overruled.theirs)));
+        let held = Some(Why::Contest(Contest::Content));
+        return Verdict { sides, result: overruled.theirs, change, held, shown: None, tie };
     }
     let choice = policy.choice(path);
     // Of a live file and a stored copy that were both edited, the live file is this machine's side.
@@ -50,6 +66,10 @@ pub fn judge(
     let finding = observation.local.findings.get(path);
     if let Some(finding) = finding.filter(|finding| !is_settled(finding)) {
         return verdict(seen.theirs, None, Some(Why::Finding(*finding)));
+    }
+    if let Some(Choice::Merged(blob)) = choice {
+        let result = pinned(path, Some(merged_by_hand(seen, blob)), ties);
+        return verdict(result, Some((Flow::Both, Deed::Edited)), None);
     }
     let sides = repaired(path, chosen(seen, choice), ties, tie);
     let merged = observation.merged.get(path).copied();
@@ -80,8 +100,16 @@ fn chosen(sides: Sides, choice: Option<Choice>) -> Sides {
     match choice {
         Some(Choice::Ours) => Sides { base: sides.theirs, ..sides },
         Some(Choice::Theirs) => Sides { base: sides.ours, ..sides },
-        None => sides,
+        Some(Choice::Merged(_)) | None => sides,
     }
+}
+
+/// The bytes a person made, with the mode that merges or else this machine's.
+fn merged_by_hand(sides: Sides, blob: BlobId) -> Version {
+    let mode = |version: Option<Version>| version.map(|version| version.mode);
+    let [base, ours, theirs] = [sides.base, sides.ours, sides.theirs].map(mode);
+    let merged = pick(base, ours, theirs).flatten();
+    Version::file(merged.or(ours).or(theirs).unwrap_or(Mode::FILE), blob)
 }
 
 /// A stored copy removed behind the back of a mark that still stands was not meant to go.
@@ -102,7 +130,8 @@ fn pinned(path: &RepoPath, version: Option<Version>, ties: &Ties<'_>) -> Option<
     }
 }
 
-fn result_of(decision: Decision, sides: Sides) -> Option<Version> {
+/// Returns the version a decision comes to.
+pub fn result_of(decision: Decision, sides: Sides) -> Option<Version> {
     match decision {
         Decision::Settled | Decision::Publish | Decision::Outlive => sides.ours,
         Decision::Apply | Decision::Revive | Decision::Hold(_) => sides.theirs,
@@ -121,7 +150,8 @@ fn change_of(decision: Decision, sides: Sides) -> Option<(Flow, Deed)> {
     }
 }
 
-fn deed(before: Option<Version>, after: Option<Version>) -> Deed {
+/// Returns what turns one version into another.
+pub fn deed(before: Option<Version>, after: Option<Version>) -> Deed {
     match (before, after) {
         (None, _) => Deed::Added,
         (_, None) => Deed::Removed,

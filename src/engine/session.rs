@@ -4,10 +4,10 @@ use cfgsync_core::agree::{Memories, agreed};
 use cfgsync_core::linking::Ties;
 use cfgsync_core::local::{self, Known, Memory, overlay, settle_modes};
 use cfgsync_core::manifest::Manifest;
-use cfgsync_core::merge::{TextMerge, merge};
+use cfgsync_core::merge::{Rule, TextMerge, merge};
 use cfgsync_core::observed::{Live, Local, Observation};
 use cfgsync_core::path::RepoPath;
-use cfgsync_core::plan::{Names, Policy};
+use cfgsync_core::policy::{Names, Policy};
 use cfgsync_core::reconcile::{Merged, needs_merge};
 use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::{BlobId, Mode as FileMode, Sides, Version};
@@ -247,8 +247,12 @@ impl<'a> Session<'a> {
     }
 
     fn merge_blobs(&self, [base, ours, theirs]: [BlobId; 3]) -> Outcome<Merged> {
-        let merged =
-            merge(&self.vault.bytes(base)?, &self.vault.bytes(ours)?, &self.vault.bytes(theirs)?);
+        let merged = merge(
+            &self.vault.bytes(base)?,
+            &self.vault.bytes(ours)?,
+            &self.vault.bytes(theirs)?,
+            Rule::Additions,
+        );
         Ok(match merged {
             TextMerge::Clean(bytes) => Merged::Clean(self.vault.put(&bytes)?),
             TextMerge::Overlapping => Merged::Overlapping,

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use cfgsync_core::observed::Observation;
 use cfgsync_core::path::RepoPath;
-use cfgsync_core::plan::{Names, Plan, Policy, Refusal, Removals, Why, plan};
+use cfgsync_core::plan::{Plan, Refusal, Why, plan};
+use cfgsync_core::policy::{Names, Policy, Removals};
 use cfgsync_core::steps::Step;
 use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::{BlobId, Mode, Version};

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use cfgsync_core::path::RepoPath;
-use cfgsync_core::plan::{Choice, plan};
+use cfgsync_core::plan::plan;
+use cfgsync_core::policy::Choice;
 
 use super::home_path;
 use crate::context::{Context, absolute};

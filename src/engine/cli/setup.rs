@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use cfgsync_core::observed::Live;
-use cfgsync_core::plan::{Choice, Plan, Removals, plan};
+use cfgsync_core::plan::{Plan, plan};
+use cfgsync_core::policy::{Choice, Removals};
 
 use crate::context::{Context, Places, folder_for_setup, home, make_folders, places};
 use crate::failure::{Code, Failure, Outcome};

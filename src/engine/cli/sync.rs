@@ -1,6 +1,7 @@
 //! `cfgsync sync`.
 
-use cfgsync_core::plan::{Removals, plan};
+use cfgsync_core::plan::plan;
+use cfgsync_core::policy::Removals;
 
 use super::not_yet;
 use crate::background;

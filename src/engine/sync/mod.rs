@@ -10,7 +10,8 @@ pub mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cfgsync_core::path::{HomePath, RepoPath};
-use cfgsync_core::plan::{Change, Choice, Held, Plan, Policy, Removals, plan};
+use cfgsync_core::plan::{Change, Held, Plan, plan};
+use cfgsync_core::policy::{Choice, Policy, Removals};
 use cfgsync_core::status::SyncState;
 
 use crate::context::now;
