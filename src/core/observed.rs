@@ -6,7 +6,7 @@ use crate::agree::LastRun;
 use crate::path::RepoPath;
 use crate::reconcile::Merged;
 use crate::tree::Tree;
-use crate::unit::Version;
+use crate::unit::{Sides, Version};
 
 /// What stands at the home path of a marked file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,6 +102,12 @@ impl Observation {
     /// Returns the stored copy, or the repository file, as it lies in the working tree.
     pub fn stored(&self, path: &RepoPath) -> Option<Version> {
         self.local.stored.units.get(path).copied()
+    }
+
+    /// Returns the versions of a unit.
+    pub fn sides(&self, path: &RepoPath) -> Sides {
+        let of = |tree: &Tree| tree.units.get(path).copied();
+        Sides { base: of(&self.agreed), ours: of(&self.ours), theirs: of(self.upstream()) }
     }
 
     /// Returns upstream's tree; where there is none, nothing has changed there.

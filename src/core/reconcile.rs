@@ -49,15 +49,11 @@ pub enum Decision {
 
 /// Returns true when deciding needs the bytes merged first.
 pub fn needs_merge(sides: Sides) -> bool {
-    match (sides.base, sides.ours, sides.theirs) {
-        (Some(base), Some(ours), Some(theirs)) => {
-            let files = [base, ours, theirs].iter().all(|version| version.kind == Kind::File);
-            let distinct =
-                ours.blob != theirs.blob && ours.blob != base.blob && theirs.blob != base.blob;
-            files && distinct
-        }
-        _ => false,
-    }
+    let (Some(ours), Some(theirs)) = (sides.ours, sides.theirs) else { return false };
+    let versions = [sides.base, Some(ours), Some(theirs)];
+    let are_files = versions.iter().flatten().all(|version| version.kind == Kind::File);
+    let base = sides.base.map(|version| version.blob);
+    are_files && ours.blob != theirs.blob && Some(ours.blob) != base && Some(theirs.blob) != base
 }
 
 /// Decides what becomes of one unit. A change on one side wins; changes on both must merge.
@@ -77,20 +73,25 @@ pub fn decide(sides: Sides, merged: Option<Merged>) -> Decision {
     match (base, ours, theirs) {
         (_, None, _) => Decision::Revive,
         (_, _, None) => Decision::Outlive,
-        (None, Some(ours), Some(theirs)) => added(ours, theirs),
+        (None, Some(ours), Some(theirs)) => added(ours, theirs, merged),
         (Some(base), Some(ours), Some(theirs)) => contested(base, ours, theirs, merged),
     }
 }
 
-/// Both sides brought the file: equal bytes agree, with the narrower mode.
-fn added(ours: Version, theirs: Version) -> Decision {
+/// Both sides brought the file: equal bytes agree, with the narrower mode; so do bytes that were
+/// merged without a base, as Git's `merge=union` can.
+fn added(ours: Version, theirs: Version, merged: Option<Merged>) -> Decision {
     if ours.kind != theirs.kind {
         return Decision::Hold(Contest::LinkAgainstFile);
     }
-    if ours.blob != theirs.blob {
-        return Decision::Hold(Contest::BothAdded);
-    }
-    Decision::Combine(Version { mode: ours.mode.and(theirs.mode), ..theirs })
+    let blob = match merged {
+        _ if ours.blob == theirs.blob => theirs.blob,
+        Some(Merged::Clean(blob)) => blob,
+        Some(Merged::Overlapping | Merged::Binary) | None => {
+            return Decision::Hold(Contest::BothAdded);
+        }
+    };
+    Decision::Combine(Version { mode: ours.mode.and(theirs.mode), blob, ..theirs })
 }
 
 fn contested(base: Version, ours: Version, theirs: Version, merged: Option<Merged>) -> Decision {

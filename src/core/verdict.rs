@@ -7,7 +7,6 @@ use crate::path::RepoPath;
 use crate::plan::{Deed, Flow, Why};
 use crate::policy::{Choice, Policy};
 use crate::reconcile::{Contest, Decision, decide, pick};
-use crate::tree::Tree;
 use crate::unit::{BlobId, Mode, Sides, Version};
 
 /// What becomes of one unit.
@@ -34,12 +33,7 @@ pub fn judge(
     ties: &Ties<'_>,
 ) -> Verdict {
     let tie = ties.of(path);
-    let side = |tree: &Tree| tree.units.get(path).copied();
-    let seen = Sides {
-        base: side(&observation.agreed),
-        ours: side(&observation.ours),
-        theirs: side(observation.upstream()),
-    };
+    let seen = observation.sides(path);
     let verdict = |result, change, held| Verdict {
         sides: seen,
         result,

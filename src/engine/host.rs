@@ -67,3 +67,8 @@ pub fn own_start() -> u64 {
 pub fn folds_names(git_folder: &Path) -> bool {
     git_folder.join("HEAD").exists() && git_folder.join("hEAD").exists()
 }
+
+/// Returns true when a process of this number runs.
+pub fn is_alive(pid: i32) -> bool {
+    pid > 0 && nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok()
+}

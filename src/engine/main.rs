@@ -11,6 +11,7 @@ mod host;
 mod identity;
 mod lock;
 mod marks;
+mod merges;
 mod observe;
 mod quiet;
 mod record;

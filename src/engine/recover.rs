@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Places;
 use crate::failure::Outcome;
+use crate::fs::desk;
 use crate::fs::plain::{self, Durability};
 use crate::git::{CommitId, index};
 
@@ -52,6 +53,7 @@ pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> 
     for name in ["agreed.lock", "latest.lock", "late-writes.lock"] {
         plain::remove(&places.vault().join("refs/cfgsync").join(name))?;
     }
+    clear_desks(&places.state)?;
     let Some(text) = plain::read_text(&path(places))? else { return Ok(()) };
     index::recover(git_folder, &index_draft(places))?;
     // Nobody else writes the vault or this ref.
@@ -68,6 +70,20 @@ pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> 
         set_aside_empty_objects(&store.join("objects"))?;
     }
     Ok(plain::remove(&path(places))?)
+}
+
+/// Removes what a run that died left on its desk.
+fn clear_desks(state: &Path) -> Outcome<()> {
+    let is_alive = |name: &[u8]| {
+        let pid = String::from_utf8_lossy(&name[desk::NAME.len()..]).parse().ok();
+        pid.is_some_and(crate::host::is_alive)
+    };
+    for name in plain::names(state)?.iter().filter(|name| name.starts_with(desk::NAME.as_bytes())) {
+        if !is_alive(name) {
+            plain::remove_draft(&state.join(crate::fs::dir::os(name)))?;
+        }
+    }
+    Ok(())
 }
 
 /// A ref lock is ours when it holds a commit we were about to set, or nothing yet.

@@ -4,14 +4,12 @@ use cfgsync_core::agree::{Memories, agreed};
 use cfgsync_core::linking::Ties;
 use cfgsync_core::local::{self, Known, Memory, overlay, settle_modes};
 use cfgsync_core::manifest::Manifest;
-use cfgsync_core::merge::{Rule, TextMerge, merge};
 use cfgsync_core::observed::{Live, Local, Observation};
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::policy::{Names, Policy};
-use cfgsync_core::reconcile::{Merged, needs_merge};
 use cfgsync_core::tree::Tree;
-use cfgsync_core::unit::{BlobId, Mode as FileMode, Sides, Version};
-use std::collections::{BTreeMap, BTreeSet};
+use cfgsync_core::unit::{BlobId, Mode as FileMode, Version};
+use std::collections::BTreeMap;
 
 use crate::context::{Context, now};
 use crate::failure::{Code, Failure, Outcome};
@@ -22,6 +20,7 @@ use crate::git::worktree::Worktree;
 use crate::git::{CommitId, TreeId, trees};
 use crate::host;
 use crate::lock::{Lock, Patience};
+use crate::merges;
 use crate::observe::{Observer, Scope};
 use crate::recover::recover;
 use crate::settings::ReplacedLinks;
@@ -187,7 +186,7 @@ impl<'a> Session<'a> {
             self.adopt_stale_copies(&observation, &mut agreed, tip)?;
         }
         observation.agreed = agreed;
-        self.rehearse_merges(&mut observation)?;
+        merges::rehearse(self, &mut observation)?;
         Ok(Picture { observation, seen, head, head_tree, upstream, staged })
     }
 
@@ -221,43 +220,6 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Merges the bytes of every unit that both sides changed, in the vault.
-    fn rehearse_merges(&self, observation: &mut Observation) -> Outcome<()> {
-        let Some(theirs) = &observation.theirs else { return Ok(()) };
-        let paths: BTreeSet<&RepoPath> = local::differing(&observation.ours, theirs);
-        let mut merged = Vec::new();
-        for path in paths {
-            let side = |tree: &Tree| tree.units.get(path).copied();
-            let sides = Sides {
-                base: side(&observation.agreed),
-                ours: side(&observation.ours),
-                theirs: side(theirs),
-            };
-            if let (true, Sides { base: Some(base), ours: Some(ours), theirs: Some(theirs) }) =
-                (needs_merge(sides), sides)
-            {
-                let result = self.merge_blobs([base.blob, ours.blob, theirs.blob])?;
-                merged.push((path.clone(), result));
-            }
-        }
-        observation.merged.extend(merged);
-        Ok(())
-    }
-
-    fn merge_blobs(&self, [base, ours, theirs]: [BlobId; 3]) -> Outcome<Merged> {
-        let merged = merge(
-            &self.vault.bytes(base)?,
-            &self.vault.bytes(ours)?,
-            &self.vault.bytes(theirs)?,
-            Rule::Additions,
-        );
-        Ok(match merged {
-            TextMerge::Clean(bytes) => Merged::Clean(self.vault.put(&bytes)?),
-            TextMerge::Overlapping => Merged::Overlapping,
-            TextMerge::Binary => Merged::Binary,
-        })
     }
 
     /// Lets displaced files go that nobody has open any more.

@@ -1,5 +1,6 @@
 //! Files and folders: reading what is there, and the one writer of what people own.
 
+pub mod desk;
 pub mod dir;
 pub mod displaced;
 pub mod exchange;

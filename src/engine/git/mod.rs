@@ -1,7 +1,9 @@
 //! Git, behind a façade: the only folder that names `git2`, so that everything cfgsync asks of Git
 //! can be read in one place, and every error says what was tried.
 
+pub mod attributes;
 pub mod branch;
+pub mod driver;
 pub mod index;
 pub mod program;
 pub mod remote;

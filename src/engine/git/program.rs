@@ -124,15 +124,11 @@ pub fn start(
     scratch: &Path,
     arguments: &[&str],
 ) -> Outcome<Running> {
-    let mut command = Command::new("git");
-    for name in FOREIGN {
-        command.env_remove(name);
-    }
+    let mut command = command("git");
     command.arg("-C").arg(folder);
     for option in OPTIONS {
         command.args(["-c", option]);
     }
-    command.env("LC_ALL", "C").env("GIT_PAGER", "cat").env("GIT_EDITOR", "false");
     if let Some(ssh) = ssh {
         let batch = if limits.manners == Manners::Silent { "-oBatchMode=yes " } else { "" };
         command.env("GIT_SSH_COMMAND", format!("{ssh} {batch}{SSH_PATIENCE}"));
@@ -146,16 +142,38 @@ pub fn start(
             .env("GCM_INTERACTIVE", "never")
             .process_group(0);
     }
-    command.args(arguments).stdin(Stdio::null());
+    command.args(arguments);
     bounded(command, limits, scratch)
+}
+
+/// Runs a command line of the user's own configuration, to its end.
+pub fn shell(folder: &Path, limits: Limits, scratch: &Path, line: &str) -> Outcome<Answer> {
+    let mut command = command("sh");
+    command.arg("-c").arg(line).current_dir(folder);
+    if limits.manners == Manners::Silent {
+        command.process_group(0);
+    }
+    bounded(command, limits, scratch)?.finish()
+}
+
+/// A program that knows of no other repository, and asks nobody by itself.
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
+    command.env("LC_ALL", "C").env("GIT_PAGER", "cat").env("GIT_EDITOR", "false");
+    command.stdin(Stdio::null());
+    command
 }
 
 /// Output goes to files: a helper that outlives Git may keep a pipe open for ever.
 fn bounded(mut command: Command, limits: Limits, scratch: &Path) -> Outcome<Running> {
     let (stdout, stderr) = (scratch_file(scratch)?, scratch_file(scratch)?);
     command.stdout(copy_of(&stdout, scratch)?).stderr(copy_of(&stderr, scratch)?);
+    let name = command.get_program().to_string_lossy().into_owned();
     let child = command.spawn().map_err(|error| {
-        Failure::error(format!("could not start the `git` program: {error}"))
+        Failure::error(format!("could not start `{name}`: {error}"))
             .hint("Install git, or put it on PATH.")
     })?;
     let target = i32::try_from(child.id()).map_or(Pid::this(), Pid::from_raw);

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::unit::BlobId;
 use git2::{
-    AttrCheckFlags, ErrorCode, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags,
-    RepositoryState,
+    ErrorCode, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags, RepositoryState,
 };
 
 use super::{CommitId, GitError, ref_target, remote};
@@ -188,22 +187,6 @@ impl Worktree {
             }
         }
         Ok(true)
-    }
-
-    /// Returns true when the user has attributes outside the working tree.
-    pub fn has_own_attributes(&self) -> bool {
-        let home = crate::context::home().unwrap_or_default();
-        let of_user = self
-            .setting("core.attributesFile")
-            .map_or_else(|| home.join(".config/git/attributes"), PathBuf::from);
-        of_user.exists() || self.git_folder().join("info/attributes").exists()
-    }
-
-    /// Returns true where a clean or smudge filter must see the bytes.
-    pub fn is_filtered(&self, path: &RepoPath) -> bool {
-        let flags = AttrCheckFlags::FILE_THEN_INDEX;
-        let filter = self.repository.get_attr(Path::new(os(path.as_bytes())), "filter", flags);
-        filter.is_ok_and(|filter| filter.is_some())
     }
 
     /// Returns true when the commit is in this repository.

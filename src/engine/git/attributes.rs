@@ -1,0 +1,63 @@
+//! What `.gitattributes` say of a file: whether a filter must see it, and how it merges.
+
+use std::path::{Path, PathBuf};
+
+use cfgsync_core::merge::Rule;
+use cfgsync_core::path::RepoPath;
+use git2::{AttrCheckFlags, AttrValue};
+
+use super::worktree::Worktree;
+use crate::fs::dir::os;
+
+/// Turned off (`-cfgsync-combine`), lines that both sides added at one place wait for a person.
+const COMBINE: &str = "cfgsync-combine";
+
+/// How the versions of a file are merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Means {
+    /// By lines, by this rule.
+    Lines(Rule),
+    /// Not at all: a person chooses.
+    Choice,
+    /// By a program of the user's own configuration.
+    Driver(String),
+}
+
+impl Worktree {
+    /// Returns true when the user has attributes outside the working tree.
+    pub fn has_own_attributes(&self) -> bool {
+        let home = crate::context::home().unwrap_or_default();
+        let of_user = self
+            .setting("core.attributesFile")
+            .map_or_else(|| home.join(".config/git/attributes"), PathBuf::from);
+        of_user.exists() || self.git_folder().join("info/attributes").exists()
+    }
+
+    /// Returns true where a clean or smudge filter must see the bytes.
+    pub fn is_filtered(&self, path: &RepoPath) -> bool {
+        self.attribute(path, "filter", |value| {
+            matches!(value, AttrValue::String(_) | AttrValue::Bytes(_))
+        })
+    }
+
+    /// Returns how a file is merged: gitattributes(5), `merge`. A driver the user did not configure
+    /// here is as good as none, as Git has it.
+    pub fn means(&self, path: &RepoPath) -> Means {
+        let strict = self.attribute(path, COMBINE, |value| matches!(value, AttrValue::False));
+        let rule = if strict { Rule::Strict } else { Rule::Additions };
+        self.attribute(path, "merge", |value| match value {
+            AttrValue::False | AttrValue::String("binary") => Means::Choice,
+            AttrValue::String("union") => Means::Lines(Rule::Union),
+            AttrValue::String(name) => self
+                .setting(&format!("merge.{name}.driver"))
+                .map_or(Means::Lines(rule), Means::Driver),
+            AttrValue::True | AttrValue::Unspecified | AttrValue::Bytes(_) => Means::Lines(rule),
+        })
+    }
+
+    fn attribute<T>(&self, path: &RepoPath, name: &str, read: impl Fn(AttrValue<'_>) -> T) -> T {
+        let path = Path::new(os(path.as_bytes()));
+        let value = self.store().get_attr(path, name, AttrCheckFlags::FILE_THEN_INDEX);
+        read(AttrValue::from_string(value.ok().flatten()))
+    }
+}
