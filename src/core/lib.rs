@@ -18,6 +18,7 @@ pub mod manifest;
 pub mod status;
 pub mod tree;
 
+pub mod format;
 pub mod merge;
 pub mod reconcile;
 
@@ -29,6 +30,7 @@ pub mod machine;
 pub mod observed;
 
 pub mod clash;
+pub mod operation;
 pub mod plan;
 pub mod policy;
 pub mod renames;

@@ -10,8 +10,9 @@ use crate::linking::{Tie, Ties};
 use crate::machine::Kind;
 use crate::manifest::Manifest;
 use crate::observed::{Finding, Live, Observation};
+use crate::operation::Operation;
 use crate::path::{HomePath, RepoPath};
-use crate::policy::{Names, Policy, Removals};
+use crate::policy::{Names, Overruled, Policy, Removals, Winner};
 use crate::reconcile::{Contest, folder_mode, pick};
 use crate::renames;
 use crate::steps::{Hold, Step, Target, relinked, sort, steps};
@@ -127,6 +128,8 @@ pub struct Plan {
     pub held: Vec<Held>,
     /// What changes, for people.
     pub changes: Vec<Change>,
+    /// What this machine's files and marks become, and what it overrules upstream.
+    pub operation: Operation,
     /// Why nothing is done.
     pub refusal: Option<Refusal>,
 }
@@ -184,17 +187,42 @@ fn assemble(
         steps: Vec::new(),
         held: Vec::new(),
         changes: Vec::new(),
+        operation: Operation::default(),
         refusal: refusal(&verdicts, observation, policy),
     };
     plan.shared = plan.tree.clone();
     for (path, verdict) in verdicts {
+        note(&mut plan.operation, &path, &verdict, observation, policy);
         settle(&mut plan, path, &verdict, observation);
     }
     plan.tree.prune_folders();
     plan.shared.prune_folders();
+    plan.operation.change_folders(&observation.local.stored, &plan.tree);
+    plan.operation.change_marks(&observation.ours.manifest, &plan.tree.manifest);
+    if policy.winner == Some(Winner::Ours) {
+        plan.operation.change_marks(&upstream.manifest, &plan.tree.manifest);
+    }
     plan.steps.extend(folder_steps(&plan.tree, &observation.local.stored));
     sort(&mut plan.steps);
     plan
+}
+
+/// Notes what a verdict changes on this machine, and which change upstream a choice overrules.
+fn note(
+    operation: &mut Operation,
+    path: &RepoPath,
+    verdict: &Verdict,
+    observation: &Observation,
+    policy: &Policy,
+) {
+    let Sides { base, ours, theirs } = observation.sides(path);
+    if verdict.held.is_none() && ours != verdict.result {
+        operation.units.insert(path.clone(), (ours, verdict.result));
+    }
+    let is_chosen = policy.choice(path).is_some() || policy.restored.contains_key(path);
+    if is_chosen && theirs != base && verdict.result != theirs {
+        operation.overruled.insert(path.clone(), Overruled { theirs, base });
+    }
 }
 
 /// Puts one verdict into the plan.

@@ -11,7 +11,7 @@ const BANNED: [&str; 9] =
     ["manager", "handler", "helper", "util", "utils", "common", "misc", "service", "processor"];
 
 /// A foreign crate, and the places that may name it.
-const HOMES: [(&str, &[&str]); 10] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("git2", &["src/engine/git/", "src/engine/fs/look.rs"]),
     ("libgit2_sys", &["src/engine/git/mod.rs"]),
     ("bincode", &["src/core/status/wire.rs"]),
@@ -19,7 +19,9 @@ const HOMES: [(&str, &[&str]); 10] = [
     ("clap", &["src/engine/cli/", "src/engine/ui/mod.rs", "src/engine/main.rs"]),
     ("xattr", &["src/engine/fs/writer.rs"]),
     ("similar", &["src/core/merge.rs"]),
-    ("toml", &["src/engine/settings.rs"]),
+    ("jsonc_parser", &["src/core/format/json.rs"]),
+    ("saphyr_parser", &["src/core/format/yaml.rs"]),
+    ("toml", &["src/engine/settings.rs", "src/core/format/mod.rs"]),
     ("crc32fast", &["src/core/status/wire.rs"]),
     ("chrono", &["src/engine/cli/status.rs", "src/engine/record.rs"]),
 ];
@@ -141,11 +143,11 @@ fn the_changelog_knows_this_version() {
 const CORE_FLOORS: [&[&str]; 7] = [
     &["escape", "path", "time", "unit"],
     &["machine", "reconcile", "status"],
-    &["lines", "merge"],
+    &["format", "lines", "merge"],
     &["linking", "manifest"],
     &["agree", "tree"],
     &["local", "observed"],
-    &["clash", "plan", "policy", "renames", "steps", "verdict"],
+    &["clash", "operation", "plan", "policy", "renames", "steps", "verdict"],
 ];
 
 /// Adapters of the engine, and the flow and surface that they may not know.
