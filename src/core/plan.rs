@@ -126,6 +126,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What waits for a person.
     pub held: Vec<Held>,
+    /// Every unit that stays as it is, those included that wait because of another one.
+    pub waiting: BTreeSet<RepoPath>,
     /// What changes, for people.
     pub changes: Vec<Change>,
     /// What this machine's files and marks become, and what it overrules upstream.
@@ -186,6 +188,7 @@ fn assemble(
         shared: Tree::default(),
         steps: Vec::new(),
         held: Vec::new(),
+        waiting: BTreeSet::new(),
         changes: Vec::new(),
         operation: Operation::default(),
         refusal: refusal(&verdicts, observation, policy),
@@ -250,6 +253,9 @@ fn settle(plan: &mut Plan, path: RepoPath, verdict: &Verdict, observation: &Obse
     put(&mut plan.shared, &path, agreed(verdict.result));
     if let Some((flow, deed)) = verdict.change {
         plan.changes.push(Change { path: path.clone(), flow, deed });
+    }
+    if held.is_some() {
+        plan.waiting.insert(path.clone());
     }
     if let (Some(why), Some(sides)) = (held, verdict.shown) {
         plan.held.push(Held { path, why, sides });

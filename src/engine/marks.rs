@@ -12,6 +12,7 @@ use crate::execute::{execute, partly};
 use crate::failure::Outcome;
 use crate::fs::plain;
 use crate::git::trees;
+use crate::record::{self, Done};
 use crate::recover::Note;
 use crate::session::{Picture, Session};
 use crate::sync::words::paused;
@@ -47,6 +48,7 @@ pub fn change(
     paths: &BTreeSet<HomePath>,
     edit: impl Fn(&mut Manifest),
     order: Order,
+    command: &str,
 ) -> Outcome<Marked> {
     if let Some(foreign) = session.worktree.foreign(&session.branch)? {
         return Err(paused(&foreign));
@@ -54,7 +56,8 @@ pub fn change(
     let note = Note::leave(&session.context.places)?;
     let mut picture = picture(session)?;
     session.snapshot(&picture, "before the marks change")?;
-    let mut manifest = picture.observation.local.stored.manifest.clone();
+    let before = picture.observation.local.stored.manifest.clone();
+    let mut manifest = before.clone();
     edit(&mut manifest);
     if order == Order::ManifestFirst {
         write_manifest(session, &manifest)?;
@@ -67,6 +70,12 @@ pub fn change(
     };
     session.snapshot(&picture, "before the marks change")?;
     let steps: Vec<Step> = plan.steps.into_iter().filter(|step| concerns(&step.unit())).collect();
+    let mut operation = plan.operation;
+    operation.units.retain(|path, _| concerns(path));
+    operation.marks.clear();
+    operation.change_marks(&before, &manifest);
+    operation.folders.clear();
+    let number = session.vault.keep_operation(None, command, &operation)?;
     let executed = execute(session, &steps, &plan.tree);
     let failed = executed.undone();
     if order == Order::FilesFirst && failed.is_empty() {
@@ -74,11 +83,14 @@ pub fn change(
     }
     session.settle_displaced()?;
     note.withdraw()?;
-    let held = plan.held.into_iter().filter(|held| concerns(&held.path)).collect();
+    let held: Vec<Held> = plan.held.into_iter().filter(|held| concerns(&held.path)).collect();
+    let done = Done { number, command, operation: &operation };
+    record::history(session.context, &done, &[], held.len())?;
     Ok(Marked { held, failed })
 }
 
-fn write_manifest(session: &Session<'_>, manifest: &Manifest) -> Outcome<()> {
+/// Writes the manifest into the working tree.
+pub fn write_manifest(session: &Session<'_>, manifest: &Manifest) -> Outcome<()> {
     let path = session.context.places.repo.join(MANIFEST);
     let text = manifest.format();
     Ok(plain::publish_with_mode(&path, text.as_bytes(), plain::Durability::Synced, 0o644)?)

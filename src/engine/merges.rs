@@ -1,6 +1,7 @@
 //! Merges the bytes of every unit that both sides changed, before a plan is made. Whatever comes of
 //! it goes to the vault; nothing on disk changes.
 
+use cfgsync_core::format::survives;
 use cfgsync_core::local;
 use cfgsync_core::merge::{Rule, TextMerge, merge};
 use cfgsync_core::observed::{Observation, Rename};
@@ -82,7 +83,7 @@ fn merge_by(
     let merged = match means {
         Means::Choice => return Ok(Merged::Binary),
         Means::Driver(command) => driver::run(&places.repo, &places.state, &command, path, &texts)?,
-        Means::Lines(rule) if base.is_some() || rule == Rule::Union => by_lines(rule, &texts),
+        Means::Lines(rule) if base.is_some() || rule == Rule::Union => by_lines(path, rule, &texts),
         // Two files that merely have one name are no change of one another.
         Means::Lines(_) => TextMerge::Overlapping,
     };
@@ -93,6 +94,12 @@ fn merge_by(
     })
 }
 
-fn by_lines(rule: Rule, [base, ours, theirs]: &[Vec<u8>; 3]) -> TextMerge {
-    merge(base, ours, theirs, rule)
+/// Merges by lines; what no longer parses where both sides do is left to a person.
+fn by_lines(path: &RepoPath, rule: Rule, [base, ours, theirs]: &[Vec<u8>; 3]) -> TextMerge {
+    match merge(base, ours, theirs, rule) {
+        TextMerge::Clean(merged) if !survives(path, [ours, theirs], &merged) => {
+            TextMerge::Overlapping
+        }
+        merged => merged,
+    }
 }

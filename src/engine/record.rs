@@ -4,10 +4,11 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
+use cfgsync_core::operation::Operation;
 use cfgsync_core::plan::{Change, Deed, Flow};
 use cfgsync_core::status::{StatusRecord, SyncState, wire};
 use cfgsync_core::time::UnixTime;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, Places, now};
 use crate::failure::Outcome;
@@ -110,43 +111,74 @@ pub fn contact(places: &Places, at: UnixTime) -> Outcome<()> {
 }
 
 /// One line of the history.
-#[derive(Debug, Serialize)]
-struct Line<'a> {
-    version: u32,
-    at: u64,
-    machine: &'a str,
-    command: &'a str,
-    sent: usize,
-    received: usize,
-    held: usize,
-    paths: Vec<String>,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Line {
+    /// The format's version.
+    pub version: u32,
+    /// The operation's number; none for those of older programs.
+    #[serde(default)]
+    pub id: Option<u64>,
+    /// When it started, in Unix seconds.
+    pub at: u64,
+    /// The machine's id.
+    pub machine: String,
+    /// What was run.
+    pub command: String,
+    /// Units that went out.
+    pub sent: usize,
+    /// Units that came in.
+    pub received: usize,
+    /// Units that waited for a person afterwards.
+    pub held: usize,
+    /// Whether something of it can be taken back on this machine.
+    #[serde(default)]
+    pub undoable: bool,
+    /// What happened to which unit.
+    pub paths: Vec<String>,
+}
+
+/// An operation that was done.
+#[derive(Debug)]
+pub struct Done<'a> {
+    /// Its number.
+    pub number: u64,
+    /// What was run.
+    pub command: &'a str,
+    /// What it changed.
+    pub operation: &'a Operation,
 }
 
 /// Adds what a command changed to the history.
-pub fn history(context: &Context, command: &str, changes: &[Change], held: usize) -> Outcome<()> {
-    if changes.is_empty() {
-        return Ok(());
-    }
+pub fn history(context: &Context, done: &Done<'_>, changes: &[Change], held: usize) -> Outcome<()> {
     let flows =
         |flow: Flow| changes.iter().filter(|c| c.flow == flow || c.flow == Flow::Both).count();
+    let marks = done.operation.marks.iter().map(|(path, (_, after))| {
+        format!("{} {path}", if after.is_some() { "marked" } else { "unmarked" })
+    });
+    let units = changes.iter().map(|change| format!("{} {}", word(change.deed), change.path));
     let line = Line {
         version: 1,
+        id: Some(done.number),
         at: context.now.seconds(),
-        machine: &context.machine.id,
-        command,
+        machine: context.machine.id.clone(),
+        command: done.command.to_owned(),
         sent: flows(Flow::Out),
         received: flows(Flow::In),
         held,
-        paths: changes
-            .iter()
-            .map(|change| format!("{} {}", word(change.deed), change.path))
-            .collect(),
+        undoable: !done.operation.is_empty(),
+        paths: marks.chain(units).collect(),
     };
     let path = context.places.meta.join("history.jsonl");
     let text = serde_json::to_string(&line).unwrap_or_default() + "\n";
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
     Ok(written.map_err(FsError::on("write", &path))?)
+}
+
+/// Reads the history, the oldest first; a line that is not understood is passed over.
+pub fn read_history(places: &Places) -> Outcome<Vec<Line>> {
+    let text = plain::read_text(&places.meta.join("history.jsonl"))?.unwrap_or_default();
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
 /// Returns the word for what a change does.

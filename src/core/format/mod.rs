@@ -32,6 +32,13 @@ pub enum Format {
     Shell,
 }
 
+/// Returns false when both sides of a merge parse in the format their path names, and what they were
+/// merged into does not.
+pub fn survives(path: &RepoPath, sides: [&[u8]; 2], merged: &[u8]) -> bool {
+    let Some(format) = Format::of(path, sides[0]) else { return true };
+    !sides.iter().all(|side| format.parses(side)) || format.parses(merged)
+}
+
 impl Format {
     /// Returns the format a path names, or that of the shell on the `#!` line, none where neither
     /// says it.

@@ -97,7 +97,7 @@ pub fn run(context: &Context, args: &MarkArgs) -> Outcome<()> {
             manifest.marks.insert(candidate.home.clone(), candidate.mark.clone());
         }
     };
-    let marked = marks::change(&session, &paths, edit, Order::ManifestFirst)?;
+    let marked = marks::change(&session, &paths, edit, Order::ManifestFirst, "mark")?;
     report::waiting(&context.ui, &marked.held);
     if !marked.failed.is_empty() {
         return Err(partly(&marked.failed));

@@ -74,7 +74,7 @@ pub fn run(context: &Context, args: &UnmarkArgs) -> Outcome<()> {
     let edit = |manifest: &mut cfgsync_core::manifest::Manifest| {
         manifest.marks.retain(|path, _| !paths.contains(path));
     };
-    let marked = marks::change(&session, &paths, edit, Order::FilesFirst)?;
+    let marked = marks::change(&session, &paths, edit, Order::FilesFirst, "unmark")?;
     if !marked.failed.is_empty() {
         return Err(partly(&marked.failed));
     }

@@ -1,15 +1,22 @@
 //! Makes the commits that a plan's tree becomes, and moves the branch to them.
 //!
 //! History stays one line: the user's own commits are replayed on upstream's tip, and whatever
-//! they do not account for becomes one commit on top. Where a replay does not fit, that commit
-//! accounts for everything.
+//! they do not account for becomes one commit on top.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use cfgsync_core::path::RepoPath;
 use cfgsync_core::time::UnixTime;
-use git2::{Commit, Oid, Repository, Signature, Sort, Time};
+use git2::{Commit, Index, ObjectType, Oid, Repository, Signature, Sort, Time, Tree as GitTree};
 
 use super::worktree::Worktree;
 use super::{CommitId, GitError, remote};
 use crate::failure::{Code, Failure, Outcome};
+use crate::fs::dir::os;
+
+/// Where tips are kept that the branch left behind when its commits were replayed or overruled.
+const REPLACED: &str = "refs/cfgsync/replaced";
 
 /// What the branch is made from.
 #[derive(Debug, Clone, Copy)]
@@ -20,13 +27,25 @@ pub struct Ancestry {
     pub upstream: Option<CommitId>,
 }
 
-/// Whether the user's own commits may be replayed one by one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replay {
-    /// They may.
-    Commits,
-    /// A held unit is among what they changed, so they become one commit without it.
-    Squash,
+/// What becomes of the user's own commits that upstream does not have.
+#[derive(Debug, Clone, Copy)]
+pub enum Replay<'a> {
+    /// They are replayed. Where one does not fit, the file is what the plan made of it.
+    Commits {
+        /// Files that wait for a person.
+        held: &'a BTreeSet<RepoPath>,
+    },
+    /// They are left behind: one side won as a whole.
+    None,
+}
+
+/// The commits a plan's tree became.
+#[derive(Debug, Clone, Copy)]
+pub struct Made {
+    /// The new tip.
+    pub tip: CommitId,
+    /// Commits of the user that lost their signature, because they were replayed.
+    pub unsigned: usize,
 }
 
 /// Who commits, when, and what it says.
@@ -45,53 +64,57 @@ pub fn commit(
     worktree: &Worktree,
     ancestry: Ancestry,
     tree: Oid,
-    replay: Replay,
+    replay: Replay<'_>,
     message: &Message<'_>,
-) -> Outcome<CommitId> {
+) -> Outcome<Made> {
     let repository = worktree.store();
-    let parent = parent(worktree, ancestry, replay)?;
-    let Some((tip, extra)) = parent else {
-        return Ok(CommitId(create(repository, tree, &[], message)?));
+    let Some(Parent { tip, extra, unsigned }) = parent(worktree, ancestry, tree, replay)? else {
+        let tip = CommitId(create(repository, tree, &[], message)?);
+        return Ok(Made { tip, unsigned: 0 });
     };
     let same_tree = worktree.tree_of(tip)? == tree;
     if same_tree && extra.is_none() {
-        return Ok(tip);
+        return Ok(Made { tip, unsigned });
     }
     let parents: Vec<Oid> = [Some(tip), extra].into_iter().flatten().map(|id| id.0).collect();
-    Ok(CommitId(create(repository, tree, &parents, message)?))
+    Ok(Made { tip: CommitId(create(repository, tree, &parents, message)?), unsigned })
 }
 
-/// Returns the commit to build on, and a second parent where the user merged by hand.
+/// What a new commit stands on.
+struct Parent {
+    tip: CommitId,
+    /// The branch as it was, where the user merged by hand.
+    extra: Option<CommitId>,
+    unsigned: usize,
+}
+
 fn parent(
     worktree: &Worktree,
     ancestry: Ancestry,
-    replay: Replay,
-) -> Outcome<Option<(CommitId, Option<CommitId>)>> {
+    tree: Oid,
+    replay: Replay<'_>,
+) -> Outcome<Option<Parent>> {
+    let plain = |tip| Ok(Some(Parent { tip, extra: None, unsigned: 0 }));
     let (head, upstream) = match (ancestry.head, ancestry.upstream) {
         (None, None) => return Ok(None),
-        (Some(tip), None) | (None, Some(tip)) => return Ok(Some((tip, None))),
+        (Some(tip), None) | (None, Some(tip)) => return plain(tip),
         (Some(head), Some(upstream)) => (head, upstream),
     };
+    let Replay::Commits { held } = replay else { return plain(upstream) };
     if worktree.contains(head, upstream)? {
-        return Ok(Some((head, None)));
+        return plain(head);
     }
-    if worktree.contains(upstream, head)? {
-        return Ok(Some((upstream, None)));
-    }
-    if worktree.merge_base(head, upstream)?.is_none() {
-        return Ok(Some((upstream, None)));
+    if worktree.contains(upstream, head)? || worktree.merge_base(head, upstream)?.is_none() {
+        return plain(upstream);
     }
     let local = local_commits(worktree.store(), head, upstream)?;
     if local.iter().any(|commit| commit.parent_count() > 1) {
-        return Ok(Some((upstream, Some(head))));
+        return Ok(Some(Parent { tip: upstream, extra: Some(head), unsigned: 0 }));
     }
-    match replay {
-        Replay::Squash => Ok(Some((upstream, None))),
-        Replay::Commits => {
-            let tip = replayed(worktree.store(), &local, upstream)?;
-            Ok(Some((tip.unwrap_or(upstream), None)))
-        }
-    }
+    let is_signed = |commit: &&Commit<'_>| commit.header_field_bytes("gpgsig").is_ok();
+    let unsigned = local.iter().filter(is_signed).count();
+    let tip = replayed(worktree.store(), &local, upstream, tree, held)?;
+    Ok(Some(Parent { tip, extra: None, unsigned }))
 }
 
 /// Returns the commits that upstream does not have, the oldest first.
@@ -109,19 +132,20 @@ fn local_commits(
     Ok(commits.map_err(failed())?)
 }
 
-/// Replays commits on upstream's tip, in the object store. None where one does not fit.
+/// Replays commits on upstream's tip, in the object store.
 fn replayed(
     repository: &Repository,
     commits: &[Commit<'_>],
     upstream: CommitId,
-) -> Outcome<Option<CommitId>> {
+    planned: Oid,
+    held: &BTreeSet<RepoPath>,
+) -> Outcome<CommitId> {
     let failed = || GitError::on("replay local commits");
+    let planned = repository.find_tree(planned).map_err(failed())?;
     let mut tip = repository.find_commit(upstream.0).map_err(failed())?;
     for commit in commits {
         let mut index = repository.cherrypick_commit(commit, &tip, 0, None).map_err(failed())?;
-        if index.has_conflicts() {
-            return Ok(None);
-        }
+        settle(&mut index, &planned, held).map_err(failed())?;
         let tree = index.write_tree_to(repository).map_err(failed())?;
         if tree == tip.tree_id() {
             continue;
@@ -133,7 +157,37 @@ fn replayed(
             .map_err(failed())?;
         tip = repository.find_commit(id).map_err(failed())?;
     }
-    Ok(Some(CommitId(tip.id())))
+    Ok(CommitId(tip.id()))
+}
+
+/// Takes the plan's version of each file that conflicts or waits: for one that waits, upstream's.
+fn settle(
+    index: &mut Index,
+    planned: &GitTree<'_>,
+    held: &BTreeSet<RepoPath>,
+) -> Result<(), git2::Error> {
+    let mut settled: BTreeSet<Vec<u8>> = held.iter().map(|path| path.as_bytes().to_vec()).collect();
+    if index.has_conflicts() {
+        for conflict in index.conflicts()? {
+            let conflict = conflict?;
+            let sides = [conflict.ancestor, conflict.our, conflict.their];
+            settled.extend(sides.into_iter().flatten().map(|entry| entry.path));
+        }
+    }
+    settled.iter().try_for_each(|path| put(index, path, planned))
+}
+
+/// Makes a path in the index what it is in a tree.
+fn put(index: &mut Index, path: &[u8], tree: &GitTree<'_>) -> Result<(), git2::Error> {
+    let place = Path::new(os(path));
+    index.remove_path(place)?;
+    match tree.get_path(place) {
+        Ok(entry) if entry.kind() != Some(ObjectType::Tree) => {
+            let mode = entry.filemode_raw().unsigned_abs();
+            index.add(&super::index::entry(path, entry.id(), mode))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn create(
@@ -209,4 +263,11 @@ pub fn show_upstream(
     }
     let moved = repository.reference(&name, tip.0, true, "cfgsync: fetch");
     Ok(moved.map(drop).map_err(remote::remote_error(remote_name))?)
+}
+
+/// Keeps a tip that the branch leaves behind under a ref of cfgsync's own.
+pub fn keep_replaced(worktree: &Worktree, tip: CommitId) -> Outcome<()> {
+    let name = format!("{REPLACED}/{tip}");
+    let kept = worktree.store().reference(&name, tip.0, true, "cfgsync: replaced");
+    Ok(kept.map(drop).map_err(GitError::on(format!("write {name}")))?)
 }

@@ -85,7 +85,7 @@ fn edit(index: &mut Index, trees: Move<'_>) -> Result<Edit, git2::Error> {
 }
 
 /// An entry that claims nothing about the state of its file, so that Git looks at the file itself.
-fn entry(path: &[u8], id: git2::Oid, mode: u32) -> IndexEntry {
+pub fn entry(path: &[u8], id: git2::Oid, mode: u32) -> IndexEntry {
     IndexEntry {
         ctime: IndexTime::new(0, 0),
         mtime: IndexTime::new(0, 0),

@@ -5,6 +5,7 @@ pub mod attributes;
 pub mod branch;
 pub mod driver;
 pub mod index;
+pub mod operations;
 pub mod program;
 pub mod remote;
 pub mod trees;

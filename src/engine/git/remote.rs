@@ -96,6 +96,14 @@ impl<'a> Remote<'a> {
         Err(self.failure("fetch from", &answer))
     }
 
+    /// Returns the branches the remote has.
+    pub fn branches(&self) -> Outcome<Vec<String>> {
+        let answer =
+            self.start(&["ls-remote", "--heads", "--end-of-options", self.name])?.finish()?;
+        let branch = |line: &str| Some(line.split_once("\trefs/heads/")?.1.to_owned());
+        Ok(answer.stdout.lines().filter_map(branch).collect())
+    }
+
     /// Pushes a commit, if the remote's branch still is what we saw last.
     pub fn push(&self, commit: CommitId, expecting: Option<CommitId>) -> Outcome<Pushed> {
         let expected = expecting.map(|tip| tip.to_string()).unwrap_or_default();

@@ -243,14 +243,14 @@ impl Vault {
         Ok(builder.write().map_err(failed())?)
     }
 
-    fn refs_below(&self, prefix: &str) -> Outcome<Vec<String>> {
+    pub(super) fn refs_below(&self, prefix: &str) -> Outcome<Vec<String>> {
         let failed = || GitError::on(format!("list {prefix}"));
         let refs = self.repository.references_glob(&format!("{prefix}/*")).map_err(failed())?;
         let names = refs.flatten().filter_map(|found| found.name().ok().map(str::to_owned));
         Ok(names.collect())
     }
 
-    fn commit(&self, tree: Oid, message: &str, parents: &[Oid]) -> Outcome<Oid> {
+    pub(super) fn commit(&self, tree: Oid, message: &str, parents: &[Oid]) -> Outcome<Oid> {
         let failed = || GitError::on("write to the vault");
         let seconds = i64::try_from(self.at.seconds()).unwrap_or(0);
         let signature = Signature::new("cfgsync", "cfgsync@localhost", &Time::new(seconds, 0));
@@ -264,17 +264,17 @@ impl Vault {
         Ok(commit.map_err(failed())?)
     }
 
-    fn target(&self, name: &str) -> Outcome<Option<CommitId>> {
+    pub(super) fn target(&self, name: &str) -> Outcome<Option<CommitId>> {
         Ok(ref_target(&self.repository, name)?)
     }
 
-    fn set(&self, name: &str, commit: Oid) -> Outcome<()> {
+    pub(super) fn set(&self, name: &str, commit: Oid) -> Outcome<()> {
         let moved = self.repository.reference(name, commit, true, "cfgsync");
         moved.map_err(GitError::on(format!("move {name}")))?;
         self.unlock(name)
     }
 
-    fn unset(&self, name: &str) -> Outcome<()> {
+    pub(super) fn unset(&self, name: &str) -> Outcome<()> {
         let removed = self.repository.find_reference(name).and_then(|mut found| found.delete());
         removed.map_err(GitError::on(format!("remove {name}")))?;
         self.unlock(name)

@@ -4,18 +4,21 @@
 //! it. There is no stash, no checkout and no journal: after a crash, the next sync is the recovery,
 //! because changes that are already done count as agreed.
 
+mod ending;
+mod report;
 mod round;
+pub mod wishes;
 pub mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
-use cfgsync_core::path::{HomePath, RepoPath};
-use cfgsync_core::plan::{Change, Held, Plan, plan};
-use cfgsync_core::policy::{Choice, Policy, Removals};
+use cfgsync_core::operation::Operation;
+use cfgsync_core::path::HomePath;
+use cfgsync_core::plan::{Plan, plan};
+use cfgsync_core::policy::{Policy, Winner};
 use cfgsync_core::status::SyncState;
 
-use crate::context::now;
-use crate::execute::partly;
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::CommitId;
 use crate::git::program::Manners;
@@ -27,36 +30,13 @@ use crate::quiet::Quiet;
 use crate::record::{self, Standing};
 use crate::recover::Note;
 use crate::session::{Picture, Session};
-use words::{paused, rewritten, vanished};
+use ending::Ending;
+pub use report::Report;
+pub use wishes::{Command, Tip, Wishes};
+use words::{History, moved, paused, rewritten, vanished};
 
 /// How often a plan that went stale, or a push that lost a race, is made anew.
 const ROUNDS: u32 = 5;
-
-/// What a person asked of one sync.
-#[derive(Debug, Clone, Default)]
-pub struct Wishes {
-    /// Choices for units that do not merge.
-    pub choices: BTreeMap<RepoPath, Choice>,
-    /// Whether many removals are fine.
-    pub removals: Removals,
-}
-
-/// What one sync came to.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// What changed, here and there.
-    pub changes: Vec<Change>,
-    /// What waits for a person.
-    pub held: Vec<Held>,
-    /// What could not be done.
-    pub failed: BTreeMap<RepoPath, String>,
-    /// What people should know.
-    pub notes: Vec<String>,
-    /// Commits that wait for the remote.
-    pub ahead: u32,
-    /// Why the remote did not take part.
-    pub remote: Option<Failure>,
-}
 
 /// Syncs, and publishes what came of it whether it went well or not.
 pub fn sync(
@@ -68,7 +48,8 @@ pub fn sync(
     let context = session.context;
     let _running = Lock::take(&context.places.running(), patience)?;
     record::announce(&context.places)?;
-    let result = Sync { session, wishes, manners }.run();
+    let operation = RefCell::default();
+    let result = Sync { session, wishes, manners, operation }.run();
     if let Err(failure) = &result {
         let state = match failure.code {
             Code::Foreign => SyncState::Paused,
@@ -98,6 +79,8 @@ struct Sync<'a> {
     session: &'a Session<'a>,
     wishes: &'a Wishes,
     manners: Manners,
+    /// What this run changed so far, under its number.
+    operation: RefCell<Option<(u64, Operation)>>,
 }
 
 impl Sync<'_> {
@@ -117,6 +100,7 @@ impl Sync<'_> {
         let observer = observer?;
         let looked = looked.unwrap_or(Ok(Looked::Whole))?;
         let (upstream, failure) = self.upstream(fetched)?;
+        self.check_tip(upstream, failure.as_ref())?;
         if let (Looked::Quiet { upstream: known }, None) = (&looked, &failure)
             && *known == upstream
         {
@@ -148,7 +132,8 @@ impl Sync<'_> {
     /// since the last run left everything in sync.
     fn look_first(&self, observer: &Observer<'_>) -> Outcome<Looked> {
         let session = self.session;
-        if let Some(quiet) = Quiet::read(&session.context.places)? {
+        let quiet = Quiet::read(&session.context.places)?;
+        if let Some(quiet) = quiet.filter(|_| self.wishes.are_plain()) {
             let _lock = self.session.lock()?;
             let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
             let scope = Scope { known: quiet.known.clone(), ..Scope::default() };
@@ -188,25 +173,45 @@ impl Sync<'_> {
         match fetched {
             None => Ok((None, None)),
             Some(Ok(Fetched::Tip(tip))) => Ok((Some(tip), None)),
+            // A force push puts a branch that is gone back.
+            Some(Ok(Fetched::NoBranch)) if self.wishes.winner == Some(Winner::Ours) => {
+                Ok((None, None))
+            }
             Some(Ok(Fetched::NoBranch)) => match worktree.upstream()? {
                 None => Ok((None, None)),
-                Some(_) => Err(vanished(&self.session.branch)),
+                Some(_) => Err(self.vanished()),
             },
             Some(Err(failure)) => Ok((worktree.upstream()?, Some(failure))),
         }
     }
 
-    /// History that does not contain what was there before was rewritten, rolled back or replaced.
+    /// Says which branch is gone, and which ones are there.
+    fn vanished(&self) -> Failure {
+        let others = self.remote().and_then(|remote| remote.branches().ok()).unwrap_or_default();
+        vanished(&self.session.branch, &others)
+    }
+
+    /// A person agreed to what upstream was then, and to nothing else.
+    fn check_tip(&self, upstream: Option<CommitId>, failure: Option<&Failure>) -> Outcome<()> {
+        match (self.wishes.expecting, failure) {
+            (Tip::Exactly(tip), None) if tip != upstream => Err(moved()),
+            _ => Ok(()),
+        }
+    }
+
+    /// History that does not contain what was there before was rewritten, rolled back or replaced;
+    /// which of both sides stays is a person's to say.
     fn check_history(&self, upstream: Option<CommitId>) -> Outcome<()> {
         let session = self.session;
-        let Some(tip) = upstream else { return Ok(()) };
+        let Some(tip) = upstream.filter(|_| self.wishes.winner.is_none()) else { return Ok(()) };
         let seen = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
         if let Some(seen) = seen {
             return match session.worktree.contains(tip, seen) {
                 Ok(true) => Ok(()),
-                _ => {
-                    Err(rewritten("the remote's history no longer contains what was synced before"))
+                _ if session.worktree.contains(seen, tip).unwrap_or(false) => {
+                    Err(rewritten(History::RolledBack))
                 }
+                _ => Err(rewritten(History::Rewritten)),
             };
         }
         match session.worktree.tip(&session.branch)? {
@@ -215,7 +220,7 @@ impl Sync<'_> {
                 if session.worktree.merge_base(head, tip)?.is_none()
                     && !session.worktree.is_only_ours(head, &session.context.machine.id)? =>
             {
-                Err(rewritten("the remote and this repository have no common history"))
+                Err(rewritten(History::Unrelated))
             }
             _ => Ok(()),
         }
@@ -233,6 +238,8 @@ impl Sync<'_> {
         let policy = Policy {
             choices: self.wishes.choices.clone(),
             removals: self.wishes.removals,
+            winner: self.wishes.winner,
+            restored: self.wishes.edit.overruled.clone(),
             copies,
             ..self.session.machine_policy()
         };
@@ -274,6 +281,7 @@ impl Sync<'_> {
                 Ok(Pushed::Refused) => {
                     let fetch = remote.start_fetch()?;
                     (upstream, failure) = self.upstream(Some(remote.finish_fetch(fetch)))?;
+                    self.check_tip(upstream, failure.as_ref())?;
                     self.check_history(upstream)?;
                 }
                 Err(error) => failure = Some(error),
@@ -287,58 +295,6 @@ impl Sync<'_> {
         let ending = self.settle(observer, upstream)?;
         self.finish(report, upstream, failure, ending)
     }
-
-    /// Looks once more at what was left behind: only what is seen to be in sync is called so.
-    fn settle(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Ending> {
-        let session = self.session;
-        let _lock = self.session.lock()?;
-        let picture = session.picture(observer, upstream)?;
-        observer.remember()?;
-        let is_sent = session.remote.is_none() || picture.head == upstream;
-        if !is_sent || !self.is_done(&picture)? {
-            let plan = self.plan(&picture, session.policy()?.copies);
-            return Ok(Ending::Pending(plan.changes.len()));
-        }
-        Quiet::write(session, upstream, &picture.observation.local)?;
-        Ok(Ending::Known)
-    }
-
-    /// Publishes the record and the history.
-    fn finish(
-        &self,
-        mut report: Report,
-        upstream: Option<CommitId>,
-        failure: Option<Failure>,
-        ending: Ending,
-    ) -> Outcome<Report> {
-        let session = self.session;
-        let context = session.context;
-        let (ahead, behind) = ahead_behind(&session.worktree, &session.branch, upstream)?;
-        let ahead = if session.remote.is_some() { ahead } else { 0 };
-        let contact = (session.remote.is_some() && failure.is_none()).then(now);
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let held = count(report.held.len() + report.failed.len());
-        let pending = match ending {
-            Ending::Known => 0,
-            Ending::Pending(changes) => count(changes),
-        };
-        let state = match &failure {
-            _ if held > 0 => SyncState::Held,
-            Some(failure) if failure.code != Code::Offline => SyncState::Failed,
-            _ if ahead > 0 || pending > 0 => SyncState::Ahead,
-            _ if behind > 0 => SyncState::Behind,
-            Some(_) => SyncState::Offline,
-            None => SyncState::Synced,
-        };
-        record::publish(context, state, Standing { ahead, behind, pending, held, contact })?;
-        if let Some(at) = contact {
-            record::contact(&context.places, at)?;
-        }
-        record::history(context, "sync", &report.changes, report.held.len())?;
-        report.ahead = ahead;
-        report.remote = failure;
-        Ok(report)
-    }
 }
 
 /// What the first look came to.
@@ -347,33 +303,6 @@ enum Looked {
     Quiet { upstream: Option<CommitId> },
     /// Something changed, or nobody knows; everything is in the vault.
     Whole,
-}
-
-/// How a sync left things.
-#[derive(Debug, Clone, Copy)]
-enum Ending {
-    /// In sync, as was seen.
-    Known,
-    /// So many changes came up meanwhile, or wait.
-    Pending(usize),
-}
-
-impl Report {
-    /// Returns the failure that the exit code tells of, if there is one.
-    pub fn failure(self) -> Option<Failure> {
-        if !self.failed.is_empty() {
-            return Some(partly(&self.failed));
-        }
-        if let Some(failure) = self.remote {
-            return Some(failure);
-        }
-        let count = self.held.len();
-        (count > 0).then(|| {
-            let what = if count == 1 { "file waits" } else { "files wait" };
-            let cause = format!("{count} {what} for you; everything else is in sync");
-            Failure { hints: words::next_steps(&self.held), ..Failure::new(Code::Held, cause) }
-        })
-    }
 }
 
 /// Returns how far the branch and upstream are apart.

@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 
 use cfgsync_core::manifest::MANIFEST;
+use cfgsync_core::operation::Operation;
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::Plan;
+use cfgsync_core::policy::Winner;
 use cfgsync_core::tree::{MODES, Tree};
 
 use super::Sync;
-use super::words::{message, paused, refused};
+use super::words::{message, paused, refused, unsigned};
 use crate::execute::execute;
 use crate::failure::Outcome;
 use crate::fs::plain;
 use crate::fs::writer::Applied;
-use crate::git::branch::{self, Ancestry, Message, Replay};
+use crate::git::branch::{self, Ancestry, Made, Message, Replay};
 use crate::git::index::{self, Move};
 use crate::git::{CommitId, TreeId, trees};
+use crate::marks;
 use crate::observe::Observer;
 use crate::recover::{Note, index_draft};
 use crate::session::Picture;
@@ -47,7 +50,11 @@ impl Sync<'_> {
             return Err(paused(&foreign));
         }
         let note = Note::leave(&session.context.places)?;
-        let picture = session.picture(observer, upstream)?;
+        let mut picture = session.picture(observer, upstream)?;
+        if self.add_marks(&picture)? {
+            picture = session.picture(observer, upstream)?;
+        }
+        self.wishes.edit.apply(&mut picture.observation.ours);
         let (plan, replaced) = self.plan_and_count(&picture)?;
         if let Some(refusal) = plan.refusal {
             note.withdraw()?;
@@ -56,6 +63,7 @@ impl Sync<'_> {
         session.snapshot(&picture, "before a change")?;
         session.vault.keep_held(&plan.held)?;
         let tree = session.vault.write(&plan.tree)?;
+        self.note_operation(&plan)?;
         let executed = execute(session, &plan.steps, &plan.tree);
         let failed = executed.undone();
         let mut notes = executed.warnings;
@@ -67,10 +75,45 @@ impl Sync<'_> {
         // What the disk carries is remembered before the branch says so: a crash in between leaves
         // a branch that is behind the files, never one that is ahead of them.
         let shared = self.agree(&picture, &plan, &failed)?;
-        let tip = self.advance(&picture, &plan, tree, &note)?;
+        let made = self.advance(&picture, &plan, tree, &note)?;
+        notes.extend(made.map(|made| made.unsigned).filter(|count| *count > 0).map(unsigned));
+        let tip = made.map(|made| made.tip);
         session.settle_displaced()?;
         note.withdraw()?;
         Ok(Round { plan, failed, notes, tip, tree, shared, is_stale })
+    }
+
+    /// Writes marks that an edit brings back before anything is planned, as `mark` does: what stands
+    /// at their paths is looked at, and an interruption leaves a mark that the next sync completes.
+    fn add_marks(&self, picture: &Picture) -> Outcome<bool> {
+        let stored = &picture.observation.local.stored.manifest;
+        let mut wanted = stored.clone();
+        self.wishes.edit.apply_marks(&mut wanted);
+        let is_new = |path: &HomePath| !stored.marks.contains_key(path);
+        if !wanted.marks.keys().any(is_new) {
+            return Ok(false);
+        }
+        let mut manifest = stored.clone();
+        manifest.marks.extend(wanted.marks.into_iter().filter(|(path, _)| is_new(path)));
+        marks::write_manifest(self.session, &manifest)?;
+        Ok(true)
+    }
+
+    /// Keeps what is about to change, so that it can be taken back even after a crash.
+    fn note_operation(&self, plan: &Plan) -> Outcome<()> {
+        if plan.changes.is_empty() && plan.operation.is_empty() {
+            return Ok(());
+        }
+        let mut known = self.operation.borrow_mut();
+        let (number, mut operation) = match known.take() {
+            Some((number, operation)) => (Some(number), operation),
+            None => (None, Operation::default()),
+        };
+        operation.extend(plan.operation.clone());
+        let title = self.wishes.command.word();
+        let number = self.session.vault.keep_operation(number, title, &operation)?;
+        *known = Some((number, operation));
+        Ok(())
     }
 
     /// Writes the manifest and the modes into the working tree, unless a person just changed the
@@ -112,7 +155,7 @@ impl Sync<'_> {
         plan: &Plan,
         tree: TreeId,
         note: &Note,
-    ) -> Outcome<Option<CommitId>> {
+    ) -> Outcome<Option<Made>> {
         let session = self.session;
         let worktree = &session.worktree;
         if picture.head.is_none() && picture.upstream.is_none() && plan.tree == Tree::default() {
@@ -120,13 +163,28 @@ impl Sync<'_> {
         }
         trees::copy(session.vault.store(), worktree.store(), tree)?;
         let ancestry = Ancestry { head: picture.head, upstream: picture.upstream };
-        let replay = if plan.held.is_empty() { Replay::Commits } else { Replay::Squash };
+        // A force push on top of upstream needs no commit of the user left behind.
+        let is_on_top = match (picture.head, picture.upstream) {
+            (Some(head), Some(upstream)) => worktree.contains(head, upstream)?,
+            _ => true,
+        };
+        let replay = match self.wishes.winner {
+            Some(Winner::Ours) if is_on_top => Replay::Commits { held: &plan.waiting },
+            Some(Winner::Ours | Winner::Theirs) => Replay::None,
+            None => Replay::Commits { held: &plan.waiting },
+        };
         let text = message(&session.context.machine.id, &plan.changes);
         let message =
             Message { machine: &session.context.machine.id, at: session.context.now, text };
-        let tip = branch::commit(worktree, ancestry, tree, replay, &message)?;
+        let made = branch::commit(worktree, ancestry, tree, replay, &message)?;
+        let tip = made.tip;
         if picture.head == Some(tip) {
-            return Ok(Some(tip));
+            return Ok(Some(made));
+        }
+        if let Some(head) = picture.head
+            && !worktree.contains(tip, head)?
+        {
+            branch::keep_replaced(worktree, head)?;
         }
         note.names(&[Some(tip), picture.upstream].into_iter().flatten().collect::<Vec<_>>())?;
         let trees = Move {
@@ -139,7 +197,7 @@ impl Sync<'_> {
         if let Some(upstream) = picture.upstream {
             self.show(upstream)?;
         }
-        Ok(Some(tip))
+        Ok(Some(made))
     }
 
     pub fn show(&self, upstream: CommitId) -> Outcome<()> {

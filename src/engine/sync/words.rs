@@ -13,12 +13,47 @@ pub fn paused(foreign: &Foreign) -> Failure {
         .hint("Your files are safe: their present state is in the vault.")
 }
 
+/// What is wrong with upstream's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// It does not contain what was synced before.
+    Rewritten,
+    /// It ends before what was synced before.
+    RolledBack,
+    /// It has nothing in common with the repository here.
+    Unrelated,
+}
+
+/// Both ways out of a history that is not the one that was synced.
+const KEEP_OURS: &str =
+    "`cfgsync sync --force-push` keeps what is here: one commit on top of their history.";
+const TAKE_THEIRS: &str = "`cfgsync sync --force-pull` takes what is there; what is here is kept, and `undo` brings it back.";
+
 /// Says that upstream's history is not the one that was synced.
-pub fn rewritten(what: &str) -> Failure {
+pub fn rewritten(history: History) -> Failure {
+    let what = match history {
+        History::Rewritten => {
+            "the remote's history was rewritten: it no longer contains what was synced before"
+        }
+        History::RolledBack => "the remote was rolled back to before what was synced last",
+        History::Unrelated => "the remote and this repository have no common history",
+    };
     Failure::new(Code::Refused, what)
-        .hint("To keep what is here, push it to a new, empty repository: `git remote set-url origin <URL>`.")
-        .hint("To take what is there, move this folder away and run `cfgsync setup <URL>` again.")
-        .hint("Nothing was changed on either side.")
+        .hint(KEEP_OURS)
+        .hint(TAKE_THEIRS)
+        .hint("Nothing was changed on either side; with --dry-run, each shows what it would do.")
+}
+
+/// Says that upstream is not what the person saw.
+pub fn moved() -> Failure {
+    Failure::new(Code::Refused, "the remote moved after the preview, so nothing was done")
+        .hint("Look at the new preview, then run the command again.")
+}
+
+/// Says that commits lost their signature.
+pub fn unsigned(count: usize) -> String {
+    let what = if count == 1 { "commit of yours was" } else { "commits of yours were" };
+    format!("{count} signed {what} replayed on the remote's history, without the signature")
 }
 
 /// Says why a plan is not executed.
@@ -26,13 +61,15 @@ pub fn refused(refusal: Refusal) -> Failure {
     match refusal {
         Refusal::Emptied { of } => {
             Failure::new(Code::Refused, format!("upstream removed everything ({of} files)"))
-                .hint("If that is meant, run `cfgsync sync --yes`. Nothing was changed here.")
+                .hint("`cfgsync sync --force-push` puts everything back upstream.")
+                .hint("If it is meant, `cfgsync sync --yes` removes it here. Nothing was changed.")
         }
         Refusal::MassRemoval { removed, of } => Failure::new(
             Code::Refused,
             format!("upstream removes or empties {removed} of {of} files"),
         )
-        .hint("If that is meant, run `cfgsync sync --yes`. Nothing was changed here."),
+        .hint("`cfgsync sync --force-push` puts them back upstream.")
+        .hint("If it is meant, `cfgsync sync --yes` takes it over. Nothing was changed here."),
     }
 }
 
@@ -90,10 +127,16 @@ pub fn next_steps(held: &[Held]) -> Vec<String> {
 }
 
 /// Says that the branch is gone from the remote.
-pub fn vanished(branch: &str) -> Failure {
-    Failure::new(Code::Refused, format!("the remote no longer has the branch {branch}"))
-        .hint(format!("If it was deleted by mistake, put it back: `git push <remote> {branch}`."))
-        .hint("If it was renamed, set `branch` in .sync/config.toml. Nothing was deleted here.")
+pub fn vanished(branch: &str, others: &[String]) -> Failure {
+    let there = match others {
+        [] => "it has no branch at all".to_owned(),
+        names => format!("it has {}", names.join(", ")),
+    };
+    let other = others.first().map_or("<branch>", String::as_str);
+    Failure::new(Code::Refused, format!("the remote no longer has the branch {branch}; {there}"))
+        .hint("If it was deleted by mistake, `cfgsync sync --force-push` puts it back.")
+        .hint(format!("If it was renamed, `cfgsync setup --branch {other}` follows it."))
+        .hint("Nothing was deleted here.")
 }
 
 #[cfg(test)]

@@ -29,8 +29,22 @@ impl Script<'_> {
         Some(())
     }
 
-    pub(super) fn read_parameter(&mut self, byte: u8, single_quotes: bool) -> Option<()> {
+    pub(super) fn read_parameter(
+        &mut self,
+        byte: u8,
+        within_quotes: bool,
+        single_quotes: bool,
+    ) -> Option<()> {
         match byte {
+            // zsh counts the braces of an unquoted default, as in `${colour:-%F{red}}`.
+            b'{' if self.dialect == Dialect::Zsh && !within_quotes => {
+                self.top().braces += 1;
+                self.at += 1;
+            }
+            b'}' if self.top().braces > 0 => {
+                self.top().braces -= 1;
+                self.at += 1;
+            }
             b'}' => {
                 self.at += 1;
                 self.open.pop();

@@ -119,8 +119,8 @@ impl<'a> Script<'a> {
         while let Some(byte) = self.peek(0) {
             match self.top().opener {
                 Opener::DoubleQuote => self.read_double_quote(byte)?,
-                Opener::Parameter { single_quotes, .. } => {
-                    self.read_parameter(byte, single_quotes)?;
+                Opener::Parameter { within_quotes, single_quotes } => {
+                    self.read_parameter(byte, within_quotes, single_quotes)?;
                 }
                 Opener::Group => self.read_group(byte)?,
                 Opener::List | Opener::Test => self.read_list(byte)?,
@@ -296,7 +296,7 @@ mod tests {
                 "for x (a b) { print $x }\nfor x (*(N)) source $x\nrepeat 3 { a }",
                 "if [[ a ]] { b } elif ((c)) { d } else { e }\nf",
                 "case x in (a|b)*) c;; (#i)d) e;| f) g;; (0) ((h));; ((i)j) k;; esac",
-                "{ a } always { b }",
+                "{ a } always { b }\nf() { a=${b:-%F{red}} \"${c:-{}\" }",
                 "print \"${x//'/}\" \"${(j:':)y}\"",
             ],
         );

@@ -1,0 +1,89 @@
+//! Operations in the vault, each under a number of its own, with every version it names.
+
+use cfgsync_core::operation::{Operation, text};
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::tree::Tree;
+use cfgsync_core::unit::Version;
+
+use super::vault::Vault;
+use super::{GitError, trees};
+use crate::failure::Outcome;
+
+const OPERATIONS: &str = "refs/cfgsync/operations";
+
+/// How many operations can be taken back.
+const KEPT: u64 = 500;
+
+/// The name of the text in an operation's tree.
+const TEXT: &str = "operation";
+
+impl Vault {
+    /// Keeps an operation under its number, or under the next one.
+    pub fn keep_operation(
+        &self,
+        number: Option<u64>,
+        title: &str,
+        operation: &Operation,
+    ) -> Outcome<u64> {
+        let number = match number {
+            Some(number) => number,
+            None => self.operations()?.last().map_or(1, |last| last + 1),
+        };
+        let failed = || GitError::on("keep what an operation changes");
+        let store = self.store();
+        let mut builder = store.treebuilder(None).map_err(failed())?;
+        let text = trees::oid(self.put(text::format(operation).as_bytes())?);
+        builder.insert(TEXT, text, 0o100_644).map_err(failed())?;
+        for (name, side) in sides(operation) {
+            let tree = self.write(&side)?;
+            builder.insert(name, tree, 0o040_000).map_err(failed())?;
+        }
+        let tree = builder.write().map_err(failed())?;
+        let commit = self.commit(tree, &format!("{title}\n"), &[])?;
+        self.set(&name(number), commit)?;
+        if number > KEPT && self.target(&name(number - KEPT))?.is_some() {
+            self.unset(&name(number - KEPT))?;
+        }
+        Ok(number)
+    }
+
+    /// Returns an operation, none when it is not kept, or not understood.
+    pub fn operation(&self, number: u64) -> Outcome<Option<Operation>> {
+        let Some(commit) = self.target(&name(number))? else { return Ok(None) };
+        let failed = || GitError::on(format!("read operation {number}"));
+        let tree = self.store().find_commit(commit.0).and_then(|commit| commit.tree());
+        let tree = tree.map_err(failed())?;
+        let Some(blob) = tree.get_name(TEXT).map(|entry| trees::blob_id(entry.id())) else {
+            return Ok(None);
+        };
+        Ok(text::parse(&String::from_utf8_lossy(&self.bytes(blob)?)))
+    }
+
+    /// Returns the numbers of the operations that are kept, the oldest first.
+    pub fn operations(&self) -> Outcome<Vec<u64>> {
+        let number = |name: &String| name.rsplit('/').next()?.parse().ok();
+        let mut numbers: Vec<u64> =
+            self.refs_below(OPERATIONS)?.iter().filter_map(number).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+fn name(number: u64) -> String {
+    format!("{OPERATIONS}/{number:09}")
+}
+
+/// The versions an operation names, as trees that keep them.
+fn sides(operation: &Operation) -> [(&'static str, Tree); 4] {
+    let tree = |units: Vec<(&RepoPath, Option<Version>)>| {
+        let units = units.into_iter().filter_map(|(path, unit)| Some((path.clone(), unit?)));
+        Tree { units: units.collect(), ..Tree::default() }
+    };
+    let (units, overruled) = (&operation.units, &operation.overruled);
+    [
+        ("before", tree(units.iter().map(|(path, turn)| (path, turn.0)).collect())),
+        ("after", tree(units.iter().map(|(path, turn)| (path, turn.1)).collect())),
+        ("theirs", tree(overruled.iter().map(|(path, then)| (path, then.theirs)).collect())),
+        ("base", tree(overruled.iter().map(|(path, then)| (path, then.base)).collect())),
+    ]
+}

@@ -1,0 +1,77 @@
+//! How a sync ends: a last look, the record, the history.
+
+use cfgsync_core::status::SyncState;
+
+use super::{Report, Sync, ahead_behind};
+use crate::context::now;
+use crate::failure::{Code, Failure, Outcome};
+use crate::git::CommitId;
+use crate::observe::Observer;
+use crate::quiet::Quiet;
+use crate::record::{self, Done, Standing};
+
+/// How a sync left things.
+#[derive(Debug, Clone, Copy)]
+pub enum Ending {
+    /// In sync, as was seen.
+    Known,
+    /// So many changes came up meanwhile, or wait.
+    Pending(usize),
+}
+
+impl Sync<'_> {
+    /// Looks once more at what was left behind: only what is seen to be in sync is called so.
+    pub fn settle(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Ending> {
+        let session = self.session;
+        let _lock = self.session.lock()?;
+        let picture = session.picture(observer, upstream)?;
+        observer.remember()?;
+        let is_sent = session.remote.is_none() || picture.head == upstream;
+        if !is_sent || !self.is_done(&picture)? {
+            let plan = self.plan(&picture, session.policy()?.copies);
+            return Ok(Ending::Pending(plan.changes.len()));
+        }
+        Quiet::write(session, upstream, &picture.observation.local)?;
+        Ok(Ending::Known)
+    }
+
+    /// Publishes the record and the history.
+    pub fn finish(
+        &self,
+        mut report: Report,
+        upstream: Option<CommitId>,
+        failure: Option<Failure>,
+        ending: Ending,
+    ) -> Outcome<Report> {
+        let session = self.session;
+        let context = session.context;
+        let (ahead, behind) = ahead_behind(&session.worktree, &session.branch, upstream)?;
+        let ahead = if session.remote.is_some() { ahead } else { 0 };
+        let contact = (session.remote.is_some() && failure.is_none()).then(now);
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let held = count(report.held.len() + report.failed.len());
+        let pending = match ending {
+            Ending::Known => 0,
+            Ending::Pending(changes) => count(changes),
+        };
+        let state = match &failure {
+            _ if held > 0 => SyncState::Held,
+            Some(failure) if failure.code != Code::Offline => SyncState::Failed,
+            _ if ahead > 0 || pending > 0 => SyncState::Ahead,
+            _ if behind > 0 => SyncState::Behind,
+            Some(_) => SyncState::Offline,
+            None => SyncState::Synced,
+        };
+        record::publish(context, state, Standing { ahead, behind, pending, held, contact })?;
+        if let Some(at) = contact {
+            record::contact(&context.places, at)?;
+        }
+        if let Some((number, operation)) = &*self.operation.borrow() {
+            let done = Done { number: *number, command: self.wishes.command.word(), operation };
+            record::history(context, &done, &report.changes, report.held.len())?;
+        }
+        report.ahead = ahead;
+        report.remote = failure;
+        Ok(report)
+    }
+}

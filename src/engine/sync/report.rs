@@ -1,0 +1,45 @@
+//! What one sync came to.
+
+use std::collections::BTreeMap;
+
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::plan::{Change, Held};
+
+use super::words;
+use crate::execute::partly;
+use crate::failure::{Code, Failure};
+
+/// What one sync came to.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What changed, here and there.
+    pub changes: Vec<Change>,
+    /// What waits for a person.
+    pub held: Vec<Held>,
+    /// What could not be done.
+    pub failed: BTreeMap<RepoPath, String>,
+    /// What people should know.
+    pub notes: Vec<String>,
+    /// Commits that wait for the remote.
+    pub ahead: u32,
+    /// Why the remote did not take part.
+    pub remote: Option<Failure>,
+}
+
+impl Report {
+    /// Returns the failure that the exit code tells of, if there is one.
+    pub fn failure(self) -> Option<Failure> {
+        if !self.failed.is_empty() {
+            return Some(partly(&self.failed));
+        }
+        if let Some(failure) = self.remote {
+            return Some(failure);
+        }
+        let count = self.held.len();
+        (count > 0).then(|| {
+            let what = if count == 1 { "file waits" } else { "files wait" };
+            let cause = format!("{count} {what} for you; everything else is in sync");
+            Failure { hints: words::next_steps(&self.held), ..Failure::new(Code::Held, cause) }
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! What a person asked of one sync; a background one asks nothing.
+
+use std::collections::BTreeMap;
+
+use cfgsync_core::operation::Operation;
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::policy::{Choice, Removals, Winner};
+
+use crate::git::CommitId;
+
+/// What a person asked of one sync.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// What the history calls it.
+    pub command: Command,
+    /// Choices for units that do not merge.
+    pub choices: BTreeMap<RepoPath, Choice>,
+    /// Whether many removals are fine.
+    pub removals: Removals,
+    /// The side that wins everywhere.
+    pub winner: Option<Winner>,
+    /// Where upstream was when the person agreed.
+    pub expecting: Tip,
+    /// A change of this machine's side; what it overrules goes back upstream.
+    pub edit: Operation,
+}
+
+/// What a sync is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Command {
+    /// `sync`.
+    #[default]
+    Sync,
+    /// `sync --force-push`.
+    ForcePush,
+    /// `sync --force-pull`.
+    ForcePull,
+    /// `resolve`.
+    Resolve,
+    /// `undo`.
+    Undo,
+}
+
+impl Command {
+    /// Returns the word for the history.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::ForcePush => "force-push",
+            Self::ForcePull => "force-pull",
+            Self::Resolve => "resolve",
+            Self::Undo => "undo",
+        }
+    }
+}
+
+/// Where upstream may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tip {
+    /// Anywhere.
+    #[default]
+    Any,
+    /// Only where the person saw it.
+    Exactly(Option<CommitId>),
+}
+
+impl Wishes {
+    /// Returns true when nothing is asked but to sync.
+    pub fn are_plain(&self) -> bool {
+        self.command == Command::Sync && self.choices.is_empty()
+    }
+}
