@@ -88,7 +88,7 @@ impl<'a> Session<'a> {
                     .hint("Check out the branch to sync, then run the command again.")
             })?,
         };
-        let remote = worktree.remote_name(&branch);
+        let remote = worktree.remote_name(&branch)?;
         Ok(Self { context, worktree, vault, branch, remote })
     }
 

@@ -23,7 +23,7 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("saphyr_parser", &["src/core/format/yaml.rs"]),
     ("toml", &["src/engine/settings.rs", "src/core/format/mod.rs"]),
     ("crc32fast", &["src/core/status/wire.rs"]),
-    ("chrono", &["src/engine/cli/status.rs", "src/engine/record.rs"]),
+    ("chrono", &["src/engine/ui/report.rs", "src/engine/record.rs"]),
 ];
 
 fn root() -> &'static Path {

@@ -2,12 +2,15 @@
 
 pub mod doctor;
 pub mod flags;
+pub mod force;
+pub mod history;
 pub mod list;
 pub mod mark;
 pub mod resolve;
 pub mod setup;
 pub mod status;
 pub mod sync;
+pub mod undo;
 pub mod unmark;
 
 use std::path::{Component, Path, PathBuf};
@@ -75,6 +78,8 @@ enum Command {
     Unmark(unmark::UnmarkArgs),
     List(list::ListArgs),
     Resolve(resolve::ResolveArgs),
+    History(history::HistoryArgs),
+    Undo(undo::UndoArgs),
     Doctor(doctor::DoctorArgs),
     #[command(flatten)]
     Later(Later),
@@ -92,12 +97,6 @@ enum Later {
     /// Show what a sync would change, line by line (not available yet)
     #[command(hide = true)]
     Diff(Anything),
-    /// List what past runs did (not available yet)
-    #[command(hide = true)]
-    History(Anything),
-    /// Take the last operation back (not available yet)
-    #[command(hide = true)]
-    Undo(Anything),
     /// Stop background runs for a while (not available yet)
     #[command(hide = true)]
     Pause(Anything),
@@ -144,6 +143,8 @@ impl Cli {
             Some(Command::Unmark(args)) => unmark::run(&open()?, &args),
             Some(Command::List(args)) => list::run(&open()?, &args),
             Some(Command::Resolve(args)) => resolve::run(&open()?, &args),
+            Some(Command::History(args)) => history::run(&open()?, &args),
+            Some(Command::Undo(args)) => undo::run(&open()?, &args),
             Some(Command::Doctor(args)) => doctor::run(&open()?, &args),
             Some(Command::Later(later)) => Err(not_yet(later.name())),
         }
@@ -156,8 +157,6 @@ impl Later {
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
             Self::Diff(_) => "diff",
-            Self::History(_) => "history",
-            Self::Undo(_) => "undo",
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
             Self::Completions(_) => "completions",

@@ -12,7 +12,7 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::lock::Patience;
 use crate::marks;
 use crate::session::{Mode, Session};
-use crate::sync::{Wishes, sync};
+use crate::sync::{Command, Wishes, sync};
 use crate::ui::report;
 
 /// Decide a held file: keep this machine's version, or take upstream's
@@ -55,7 +55,7 @@ pub fn run(context: &Context, args: &ResolveArgs) -> Outcome<()> {
                 .hint("`cfgsync resolve PATH --ours` keeps yours, `--theirs` takes upstream's."));
         }
     };
-    let mut wishes = Wishes::default();
+    let mut wishes = Wishes { command: Command::Resolve, ..Wishes::default() };
     for path in &args.paths {
         let unit = unit(context, path)?;
         if !held.iter().any(|held| held.path == unit) {

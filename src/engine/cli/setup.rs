@@ -146,7 +146,7 @@ fn existing(places: &Places, url: Option<&str>) -> Outcome<String> {
         Failure::new(Code::Foreign, "HEAD is detached, so there is no branch to sync")
             .hint("Check out the branch to sync, then run setup again.")
     })?;
-    let known = worktree.remote_name(&branch).and_then(|name| worktree.remote_url(&name));
+    let known = worktree.remote_name(&branch)?.and_then(|name| worktree.remote_url(&name));
     match (url, known) {
         (Some(url), None) => worktree.add_origin(url, &branch)?,
         // An address that never answered was a mistake.

@@ -232,10 +232,7 @@ fn section(ui: &Ui, status: &Status) -> String {
 fn last_contact(at: Option<u64>) -> String {
     let Some(at) = at else { return "never".to_owned() };
     let age = now().since(UnixTime(at.saturating_mul(1000)));
-    let time = chrono::DateTime::from_timestamp(i64::try_from(at).unwrap_or(0), 0);
-    let time =
-        time.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string());
-    format!("{age} ago ({})", time.unwrap_or_default())
+    format!("{age} ago ({})", report::moment(at))
 }
 
 fn exit_code(status: &Status) -> Option<(Code, &'static str)> {

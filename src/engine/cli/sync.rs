@@ -1,14 +1,14 @@
 //! `cfgsync sync`.
 
-use cfgsync_core::plan::plan;
-use cfgsync_core::policy::Removals;
+use cfgsync_core::policy::{Removals, Winner};
 
-use super::not_yet;
+use super::force;
 use crate::background;
 use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
 use crate::lock::Patience;
 use crate::session::{Mode, Session};
+use crate::sync::rehearsal::rehearse;
 use crate::sync::{Wishes, ahead_behind, sync};
 use crate::ui::{Answers, report};
 
@@ -22,6 +22,8 @@ use crate::ui::{Answers, report};
 ///   cfgsync sync                 now, with every change named
 ///   cfgsync sync --dry-run       what it would do, without doing it
 ///   cfgsync sync --background    as the prompt does it: silent, detached
+///   cfgsync sync --force-push    this machine's side wins everywhere
+///   cfgsync sync --force-pull    the remote's side wins here
 #[derive(Debug, Default, clap::Args)]
 #[command(verbatim_doc_comment)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -35,64 +37,62 @@ pub struct SyncArgs {
     /// Leave with exit code 7 when another run is at work, instead of waiting
     #[arg(long)]
     no_wait: bool,
-    /// Make the remote take this machine's side (not available yet)
-    #[arg(long, hide = true)]
+    /// Make the remote take this machine's side; its history stays, and `undo` takes it back
+    #[arg(long, conflicts_with_all = ["background", "force_pull"])]
     force_push: bool,
-    /// Make this machine take the remote's side (not available yet)
-    #[arg(long, hide = true)]
+    /// Make this machine take the remote's side; what is here is kept, and `undo` brings it back
+    #[arg(long, conflicts_with = "background")]
     force_pull: bool,
 }
 
 /// Runs it.
 pub fn run(context: &Context, args: &SyncArgs) -> Outcome<()> {
-    if args.force_push {
-        return Err(not_yet("sync --force-push"));
-    }
-    if args.force_pull {
-        return Err(not_yet("sync --force-pull"));
-    }
-    if args.dry_run {
-        return dry_run(context);
-    }
     if args.background {
         return background::run(context);
     }
-    let patience = if args.no_wait { Patience::Leave } else { Patience::Wait };
+    let winner = match (args.force_push, args.force_pull) {
+        (true, _) => Some(Winner::Ours),
+        (_, true) => Some(Winner::Theirs),
+        (false, false) => None,
+    };
+    if let Some(winner) = winner {
+        return force::run(context, winner, args.dry_run);
+    }
     let manners = context.manners();
     let removals = match context.ui.answers {
         Answers::Yes => Removals::Any,
         Answers::Asked | Answers::None => Removals::Few,
     };
-    let session = Session::open(context, Mode::Real)?;
     let wishes = Wishes { removals, ..Wishes::default() };
+    if args.dry_run {
+        return dry_run(context, &wishes);
+    }
+    let patience = if args.no_wait { Patience::Leave } else { Patience::Wait };
+    let session = Session::open(context, Mode::Real)?;
     let done = sync(&session, &wishes, manners, patience)?;
     report::synced(&context.ui, &done);
-    match done.failure() {
-        Some(failure) => Err(failure),
-        None => Ok(()),
-    }
+    done.failure().map_or(Ok(()), Err)
 }
 
-/// Shows the very plan a sync would execute with what was fetched last. Asks the remote nothing
-/// and writes nothing: what planning stores stays in memory.
-fn dry_run(context: &Context) -> Outcome<()> {
+/// Shows the very plan a sync would execute, with the remote as it is now, and writes nothing.
+pub fn dry_run(context: &Context, wishes: &Wishes) -> Outcome<()> {
     let session = Session::open(context, Mode::Rehearsal)?;
-    let observer = session.observer()?;
-    let upstream = session.worktree.upstream()?;
-    let picture = session.picture(&observer, upstream)?;
-    let plan = plan(&picture.observation, &session.policy()?);
-    report::preview(&context.ui, &plan);
-    if session.remote.is_some() {
-        context.ui.say("This is against what was fetched last; the remote was not asked.");
+    let rehearsal = rehearse(&session, wishes, context.manners())?;
+    let plan = &rehearsal.plan;
+    report::preview(&context.ui, plan);
+    if let Some(offline) = &rehearsal.offline {
+        context.ui.say(&format!("{}; this is against what was fetched last.", offline.cause));
     }
-    if plan.changes.is_empty() && plan.steps.is_empty() && !plan.held.is_empty() {
+    let is_still = plan.changes.is_empty() && plan.steps.is_empty() && plan.operation.is_empty();
+    if is_still && !plan.held.is_empty() {
         return Err(Failure::new(Code::Held, "files wait for you, and nothing else would change")
             .hint("`cfgsync status` shows them."));
     }
-    let (ahead, _) = ahead_behind(&session.worktree, &session.branch, upstream)?;
-    let waits = session.remote.is_some() && ahead > 0;
-    if plan.changes.is_empty() && plan.steps.is_empty() && plan.held.is_empty() && !waits {
+    let (ahead, behind) = ahead_behind(&session.worktree, &session.branch, rehearsal.upstream)?;
+    let waits = session.remote.is_some() && ahead + behind > 0;
+    if is_still && !waits {
         return Ok(());
     }
-    Err(Failure::new(Code::OutOfSync, "a sync would change something").hint("Run `cfgsync sync`."))
+    Err(Failure::new(Code::OutOfSync, "a run would change this; nothing was changed")
+        .hint("Run the command again without --dry-run."))
 }

@@ -82,6 +82,15 @@ pub struct Limits {
     pub deadline: Duration,
 }
 
+/// Where objects go that a call fetches, beside the repository's own.
+#[derive(Debug, Clone, Copy)]
+pub struct Aside<'a> {
+    /// The folder for new objects.
+    pub objects: &'a Path,
+    /// The repository's own objects.
+    pub known: &'a Path,
+}
+
 /// What the program said.
 #[derive(Debug)]
 pub struct Answer {
@@ -124,6 +133,25 @@ pub fn start(
     scratch: &Path,
     arguments: &[&str],
 ) -> Outcome<Running> {
+    bounded(git(folder, ssh, limits, arguments), limits, scratch)
+}
+
+/// Runs `git` in a repository, to its end, with new objects put aside.
+pub fn run_aside(
+    folder: &Path,
+    ssh: Option<&str>,
+    limits: Limits,
+    scratch: &Path,
+    aside: Aside<'_>,
+    arguments: &[&str],
+) -> Outcome<Answer> {
+    let mut command = git(folder, ssh, limits, arguments);
+    command.env("GIT_OBJECT_DIRECTORY", aside.objects);
+    command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", aside.known);
+    bounded(command, limits, scratch)?.finish()
+}
+
+fn git(folder: &Path, ssh: Option<&str>, limits: Limits, arguments: &[&str]) -> Command {
     let mut command = command("git");
     command.arg("-C").arg(folder);
     for option in OPTIONS {
@@ -143,7 +171,7 @@ pub fn start(
             .process_group(0);
     }
     command.args(arguments);
-    bounded(command, limits, scratch)
+    command
 }
 
 /// Runs a command line of the user's own configuration, to its end.

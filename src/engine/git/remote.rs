@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::program::{Answer, Limits, Manners, Running, run, start};
+use super::program::{Answer, Aside, Limits, Manners, Running, run, run_aside, start};
 use super::worktree::{UPSTREAM, Worktree};
 use super::{CommitId, GitError};
 use crate::failure::{Code, Failure, Outcome};
@@ -60,7 +60,12 @@ impl<'a> Remote<'a> {
     /// Starts to fetch the branch into a ref of cfgsync's own.
     pub fn start_fetch(&self) -> Outcome<Running> {
         let refspec = format!("+refs/heads/{}:{UPSTREAM}", self.branch);
-        self.start(&[
+        self.start(&self.fetching(&refspec))
+    }
+
+    /// The arguments of a fetch that takes one ref, and nothing beside it.
+    fn fetching<'b>(&'b self, refspec: &'b str) -> [&'b str; 10] {
+        [
             "fetch",
             "--quiet",
             "--no-write-fetch-head",
@@ -70,8 +75,8 @@ impl<'a> Remote<'a> {
             "--refmap=",
             "--end-of-options",
             self.name,
-            &refspec,
-        ])
+            refspec,
+        ]
     }
 
     /// Waits for a fetch, and says what it found.
@@ -94,6 +99,36 @@ impl<'a> Remote<'a> {
             return Ok(Fetched::NoBranch);
         }
         Err(self.failure("fetch from", &answer))
+    }
+
+    /// Looks where the branch is, and fetches what is missing into a folder that is not the
+    /// repository's: nothing there changes.
+    pub fn peek(&self, objects: &Path) -> Outcome<Fetched> {
+        let name = format!("refs/heads/{}", self.branch);
+        let asked = ["ls-remote", "--end-of-options", self.name, &name];
+        let answer = self.start(&asked)?.finish()?;
+        if answer.code != Some(0) {
+            return Err(self.failure("read", &answer));
+        }
+        let Some(tip) = answer.stdout.split_whitespace().next().and_then(CommitId::parse) else {
+            return Ok(Fetched::NoBranch);
+        };
+        if !self.worktree.has(tip) {
+            let known = self.worktree.git_folder().join("objects");
+            let answer = run_aside(
+                self.worktree.root(),
+                self.ssh.as_deref(),
+                Limits { manners: self.manners, deadline: DEADLINE },
+                self.scratch,
+                Aside { objects, known: &known },
+                &self.fetching(&name),
+            )?;
+            if answer.code != Some(0) {
+                return Err(self.failure("fetch from", &answer));
+            }
+            self.worktree.read_also(objects)?;
+        }
+        Ok(Fetched::Tip(tip))
     }
 
     /// Returns the branches the remote has.

@@ -81,6 +81,13 @@ impl Worktree {
         self.repository.find_blob(super::trees::oid(blob)).is_ok()
     }
 
+    /// Reads objects from another folder too, as long as this is open.
+    pub fn read_also(&self, objects: &Path) -> Outcome<()> {
+        let failed = || GitError::on(format!("read objects of {}", objects.display()));
+        let store = self.repository.odb().map_err(failed())?;
+        Ok(store.add_disk_alternate(&objects.to_string_lossy()).map_err(failed())?)
+    }
+
     /// Returns the folder of the working tree.
     pub fn root(&self) -> &Path {
         &self.root
@@ -241,15 +248,28 @@ impl Worktree {
     }
 
     /// Returns the remote that is synced with: the branch's own, else `origin`, else the only one.
-    pub fn remote_name(&self, branch: &str) -> Option<String> {
-        let configured = self.repository.branch_upstream_remote(&format!("refs/heads/{branch}"));
-        let configured = configured.ok().and_then(|name| name.as_str().ok().map(str::to_owned));
-        configured.or_else(|| {
-            let remotes = self.repository.remotes().ok()?;
-            let names: Vec<&str> = remotes.iter().flatten().flatten().collect();
-            let name = names.iter().find(|name| **name == "origin").or_else(|| names.first())?;
-            Some((*name).to_owned())
-        })
+    pub fn remote_name(&self, branch: &str) -> Outcome<Option<String>> {
+        let configured = self.setting(&format!("branch.{branch}.remote"));
+        let remotes = self.repository.remotes().map_err(GitError::on("list the remotes"))?;
+        let names: Vec<&str> = remotes.iter().flatten().flatten().collect();
+        let own = configured.as_deref().filter(|name| names.contains(name));
+        let origin = names.iter().find(|name| **name == "origin").copied();
+        match (own.or(origin), &names[..]) {
+            (Some(name), _) | (None, &[name]) => Ok(Some(name.to_owned())),
+            (None, []) => Ok(None),
+            (None, [one, other, ..]) => {
+                let choose = |name: &str| format!("`git config branch.{branch}.remote {name}`");
+                Err(Failure::error(format!(
+                    "the repository has several remotes ({}), and none is chosen",
+                    names.join(", ")
+                ))
+                .hint(format!(
+                    "Choose one in the repository: {} or {}.",
+                    choose(one),
+                    choose(other)
+                )))
+            }
+        }
     }
 
     /// Adds the remote `origin`, and makes the branch follow it.

@@ -5,13 +5,15 @@
 //! because changes that are already done count as agreed.
 
 mod ending;
+pub mod rehearsal;
 mod report;
 mod round;
 pub mod wishes;
 pub mod words;
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use cfgsync_core::operation::Operation;
 use cfgsync_core::path::HomePath;
@@ -48,8 +50,7 @@ pub fn sync(
     let context = session.context;
     let _running = Lock::take(&context.places.running(), patience)?;
     record::announce(&context.places)?;
-    let operation = RefCell::default();
-    let result = Sync { session, wishes, manners, operation }.run();
+    let result = Sync::new(session, wishes, manners).run();
     if let Err(failure) = &result {
         let state = match failure.code {
             Code::Foreign => SyncState::Paused,
@@ -61,17 +62,16 @@ pub fn sync(
 }
 
 /// Returns the remote a session syncs with.
-fn remote<'a>(session: &'a Session<'_>, manners: Manners) -> Option<Remote<'a>> {
+fn remote<'a>(session: &'a Session<'_>, manners: Manners, scratch: &'a Path) -> Option<Remote<'a>> {
     let name = session.remote.as_deref()?;
     let ssh = user_ssh(session.worktree.setting("core.sshCommand"));
     let ssh = ssh.filter(|_| session.worktree.setting("ssh.variant").is_none());
-    let state = &session.context.places.state;
-    Some(Remote::new(&session.worktree, name, &session.branch, ssh, manners, state))
+    Some(Remote::new(&session.worktree, name, &session.branch, ssh, manners, scratch))
 }
 
 /// Fetches, and does nothing else; none without a remote.
 pub fn fetch(session: &Session<'_>, manners: Manners) -> Option<Outcome<Fetched>> {
-    let remote = remote(session, manners)?;
+    let remote = remote(session, manners, &session.context.places.state)?;
     Some(remote.start_fetch().and_then(|fetch| remote.finish_fetch(fetch)))
 }
 
@@ -81,9 +81,16 @@ struct Sync<'a> {
     manners: Manners,
     /// What this run changed so far, under its number.
     operation: RefCell<Option<(u64, Operation)>>,
+    /// Whether what a choice had overruled is upstream again; from then on both sides just meet.
+    is_returned: Cell<bool>,
 }
 
-impl Sync<'_> {
+impl<'a> Sync<'a> {
+    fn new(session: &'a Session<'a>, wishes: &'a Wishes, manners: Manners) -> Self {
+        let (operation, is_returned) = (RefCell::default(), Cell::default());
+        Self { session, wishes, manners, operation, is_returned }
+    }
+
     fn run(&self) -> Outcome<Report> {
         let session = self.session;
         let lock = self.session.lock()?;
@@ -99,8 +106,11 @@ impl Sync<'_> {
         published?;
         let observer = observer?;
         let looked = looked.unwrap_or(Ok(Looked::Whole))?;
-        let (upstream, failure) = self.upstream(fetched)?;
+        let (upstream, mut failure) = self.upstream(fetched)?;
         self.check_tip(upstream, failure.as_ref())?;
+        if let Some(failure) = failure.take_if(|_| !self.wishes.edit.overruled.is_empty()) {
+            return Err(failure.hint("What was overruled is at the remote; it has to answer."));
+        }
         if let (Looked::Quiet { upstream: known }, None) = (&looked, &failure)
             && *known == upstream
         {
@@ -125,7 +135,7 @@ impl Sync<'_> {
     }
 
     fn remote(&self) -> Option<Remote<'_>> {
-        remote(self.session, self.manners)
+        remote(self.session, self.manners, &self.session.context.places.state)
     }
 
     /// Under the lock: looks whether the repository is ours to touch, and whether anything happened
@@ -239,7 +249,11 @@ impl Sync<'_> {
             choices: self.wishes.choices.clone(),
             removals: self.wishes.removals,
             winner: self.wishes.winner,
-            restored: self.wishes.edit.overruled.clone(),
+            restored: if self.is_returned.get() {
+                BTreeMap::new()
+            } else {
+                self.wishes.edit.overruled.clone()
+            },
             copies,
             ..self.session.machine_policy()
         };
@@ -276,7 +290,9 @@ impl Sync<'_> {
                     let _lock = self.session.lock()?;
                     self.agree_on(&done, tip)?;
                     upstream = Some(tip);
-                    break;
+                    if self.wishes.edit.overruled.is_empty() || self.is_returned.replace(true) {
+                        break;
+                    }
                 }
                 Ok(Pushed::Refused) => {
                     let fetch = remote.start_fetch()?;

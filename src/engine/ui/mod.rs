@@ -1,5 +1,6 @@
 //! How people are talked to. Only this folder prints.
 
+mod pager;
 pub mod report;
 
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -105,6 +106,13 @@ impl Ui {
     pub fn answer(&self, text: &str) {
         // A reader that went away wants no more.
         let _ = write!(io::stdout().lock(), "{text}");
+    }
+
+    /// Prints a long answer, through the user's pager on a terminal.
+    pub fn page(&self, text: &str) {
+        if !io::stdout().is_terminal() || pager::show(text).is_none() {
+            self.answer(text);
+        }
     }
 
     /// Says what happened.

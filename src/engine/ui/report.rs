@@ -98,6 +98,14 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.1} {}", names[unit])
 }
 
+/// Returns a moment, in Unix seconds, as people read it: this machine's own time.
+pub fn moment(at: u64) -> String {
+    let time = chrono::DateTime::from_timestamp(i64::try_from(at).unwrap_or(0), 0);
+    let time =
+        time.map(|time| time.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string());
+    time.unwrap_or_default()
+}
+
 /// Says what one sync did.
 pub fn synced(ui: &Ui, report: &Report) {
     report.changes.iter().for_each(|line| ui.say(&change(ui, line)));
@@ -135,8 +143,13 @@ pub fn preview(ui: &Ui, plan: &Plan) {
         let plural = if count == 1 { "" } else { "s" };
         ui.answer(&format!("  {count} link{plural} to put in place\n"));
     }
+    for (home, (_, after)) in &plan.operation.marks {
+        let deed = if after.is_some() { "mark" } else { "unmark" };
+        ui.answer(&format!("  {} {deed:<8} {home}\n", ui.paint(Tone::Notice, "·")));
+    }
     plan.held.iter().for_each(|held| ui.answer(&(held_line(ui, held) + "\n")));
-    if plan.changes.is_empty() && plan.steps.is_empty() && plan.held.is_empty() {
+    let is_still = plan.changes.is_empty() && plan.operation.is_empty();
+    if is_still && plan.steps.is_empty() && plan.held.is_empty() {
         ui.answer("Nothing would change.\n");
     }
 }

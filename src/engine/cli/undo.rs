@@ -1,0 +1,140 @@
+//! `cfgsync undo`.
+
+use cfgsync_core::merge::{Rule, TextMerge, merge};
+use cfgsync_core::operation::{Operation, Undo};
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::policy::Removals;
+use cfgsync_core::unit::{Sides, Version};
+
+use super::sync::dry_run;
+use crate::context::{Context, now};
+use crate::failure::{Code, Failure, Outcome};
+use crate::lock::Patience;
+use crate::marks;
+use crate::record;
+use crate::session::{Mode, Session};
+use crate::sync::{Command, Wishes, sync};
+use crate::ui::{Tone, report};
+use cfgsync_core::time::UnixTime;
+
+/// Take an operation back: a sync, a mark, a choice, a force
+///
+/// Files, modes and marks become what they were before it. That is an operation
+/// of its own, so a second `undo` does the first thing again. What you edited
+/// since is kept: an edit elsewhere in the file stays in it, and a file whose
+/// same lines you changed is left as it is.
+///
+///   cfgsync undo              the last operation
+///   cfgsync undo 12           the one of that number, see `cfgsync history`
+///   cfgsync undo --dry-run    what it would do
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct UndoArgs {
+    /// Number of the operation [default: the last one]
+    #[arg(value_name = "ID")]
+    id: Option<u64>,
+    /// Show what would happen, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Runs it.
+pub fn run(context: &Context, args: &UndoArgs) -> Outcome<()> {
+    let mode = if args.dry_run { Mode::Rehearsal } else { Mode::Real };
+    let session = Session::open(context, mode)?;
+    let (number, operation) = find(&session, args.id)?;
+    let picture = marks::picture(&session)?;
+    let Undo { mut edit, edited_since } = operation.undo(&picture.observation);
+    let mut left = Vec::new();
+    for (path, sides) in edited_since {
+        match merged(&session, sides)? {
+            Some(version) => {
+                edit.units.insert(path, (sides.ours, Some(version)));
+            }
+            None => left.push(path),
+        }
+    }
+    let name = describe(context, number)?;
+    say_left(context, &left);
+    if edit.is_empty() {
+        return Err(Failure::error(format!("nothing of {name} is left to take back"))
+            .hint("`cfgsync history` lists what can be."));
+    }
+    context.ui.say(&format!("Taking back {name}."));
+    let wishes =
+        Wishes { command: Command::Undo, removals: Removals::Any, edit, ..Wishes::default() };
+    if args.dry_run {
+        drop(session);
+        return dry_run(context, &wishes);
+    }
+    let done = sync(&session, &wishes, context.manners(), Patience::Wait)?;
+    report::synced(&context.ui, &done);
+    context.ui.say("  `cfgsync undo` again brings it back.");
+    done.failure().map_or(Ok(()), Err)
+}
+
+/// Returns an operation and its number.
+fn find(session: &Session<'_>, id: Option<u64>) -> Outcome<(u64, Operation)> {
+    let known = session.vault.operations()?;
+    let Some(number) = id.or(known.last().copied()) else {
+        return Err(Failure::error("there is no operation to take back")
+            .hint("`cfgsync history` lists what was done on this machine."));
+    };
+    let unknown = || {
+        Failure::new(Code::Usage, format!("there is no operation {number} to take back"))
+            .hint("`cfgsync history` lists what was done on this machine.")
+    };
+    let operation = session.vault.operation(number)?.ok_or_else(unknown)?;
+    if !operation.is_empty() {
+        return Ok((number, operation));
+    }
+    let failure = Failure::error(format!(
+        "operation {number} changed nothing here: it only sent this machine's own edits"
+    ));
+    let mut earlier = known.into_iter().rev().filter(|earlier| *earlier < number);
+    let last = earlier.find(|earlier| {
+        session.vault.operation(*earlier).is_ok_and(|found| found.is_some_and(|op| !op.is_empty()))
+    });
+    Err(match last {
+        Some(last) => failure.hint(format!("`cfgsync undo {last}` takes back the one before it.")),
+        None => failure.hint("`cfgsync history` lists what was done on this machine."),
+    })
+}
+
+/// Takes an operation out of a file that was edited since, where the edit stands elsewhere.
+fn merged(session: &Session<'_>, sides: Sides) -> Outcome<Option<Version>> {
+    let Sides { base: Some(base), ours: Some(ours), theirs: Some(theirs) } = sides else {
+        return Ok(None);
+    };
+    let bytes = |version: Version| session.vault.bytes(version.blob);
+    let (after, now, before) = (bytes(base)?, bytes(ours)?, bytes(theirs)?);
+    Ok(match merge(&after, &now, &before, Rule::Strict) {
+        TextMerge::Clean(bytes) => {
+            Some(Version { blob: session.vault.put(&bytes)?, mode: ours.mode, ..theirs })
+        }
+        TextMerge::Overlapping | TextMerge::Binary => None,
+    })
+}
+
+fn say_left(context: &Context, left: &[RepoPath]) {
+    let mark = context.ui.paint(Tone::Notice, "!");
+    for path in left {
+        let name = report::name(path);
+        context.ui.say(&format!(
+            "  {mark} {name} was edited since in the same place; it is left as it is."
+        ));
+    }
+}
+
+/// Names an operation as people know it.
+fn describe(context: &Context, number: u64) -> Outcome<String> {
+    let history = record::read_history(&context.places)?;
+    let line = history.into_iter().rfind(|line| line.id == Some(number));
+    Ok(line.map_or_else(
+        || format!("operation {number}"),
+        |line| {
+            let age = now().since(UnixTime(line.at.saturating_mul(1000)));
+            format!("operation {number} ({}, {age} ago)", line.command)
+        },
+    ))
+}
