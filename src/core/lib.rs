@@ -22,6 +22,7 @@ pub mod format;
 pub mod merge;
 pub mod reconcile;
 
+pub mod additions;
 pub mod agree;
 pub mod lines;
 pub mod linking;

@@ -3,6 +3,9 @@
 
 use crate::reconcile::pick;
 
+/// Lines of one text, without their ends.
+pub type Lines<'a> = Vec<&'a [u8]>;
+
 /// How the lines of a text end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
@@ -68,7 +71,7 @@ fn merge_one<T: PartialEq + Copy>([base, ours, theirs]: [Option<T>; 3]) -> Optio
 }
 
 /// Splits a text into lines without their ends.
-pub fn split(text: &[u8], keeps_return: bool) -> Vec<&[u8]> {
+pub fn split(text: &[u8], keeps_return: bool) -> Lines<'_> {
     text.split_inclusive(|byte| *byte == b'\n')
         .map(|line| {
             let line = line.strip_suffix(b"\n").unwrap_or(line);

@@ -5,12 +5,12 @@
 //! first. Anything else overlaps. The result never holds markers, because an overlapping merge has
 //! no result. How lines end, and whether the last one does, merges apart from the lines.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use crate::lines::{Shape, split};
+use crate::additions::added;
+use crate::lines::{Lines, Shape, split};
 
 /// What merging three texts came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,25 +45,52 @@ struct Change {
     side: Range<usize>,
 }
 
-/// Lines of one text.
-type Lines<'a> = Vec<&'a [u8]>;
-
 /// Merges the changes from `base` to `ours` and from `base` to `theirs`.
 pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], rule: Rule) -> TextMerge {
     let texts = [base, ours, theirs];
     if texts.iter().any(|text| is_binary(text)) {
         return TextMerge::Binary;
     }
-    let shapes = texts.map(Shape::of);
-    let keeps_return = shapes.iter().any(|shape| shape.is_mixed());
-    let lines = texts.map(|text| split(text, keeps_return));
-    let [base_shape, ours_shape, theirs_shape] = shapes;
-    match merge_lines(&lines, rule) {
-        Some(merged) => {
-            TextMerge::Clean(Shape::merge(base_shape, ours_shape, theirs_shape).join(&merged))
-        }
-        None => TextMerge::Overlapping,
-    }
+    let merged = merge_lines(texts, |place| settle(place, rule));
+    merged.map_or(TextMerge::Overlapping, TextMerge::Clean)
+}
+
+/// Merges like [`merge`], for a person to finish: where both sides changed the same place, all three
+/// versions stand between markers, as `git merge-file --diff3` writes them. Never for a live file.
+pub fn with_markers(base: &[u8], ours: &[u8], theirs: &[u8], names: [&str; 3]) -> Vec<u8> {
+    let marker = |sign: &str, name: &str| format!("{} {name}", sign.repeat(7)).into_bytes();
+    let [of_base, of_ours, of_theirs] = names;
+    let (start, old, end) = (marker("<", of_ours), marker("|", of_base), marker(">", of_theirs));
+    let merged = merge_lines([base, ours, theirs], |place| {
+        let settled = settle(place, Rule::Additions);
+        Some(settled.unwrap_or_else(|| {
+            let mut lines: Lines<'_> = vec![&start];
+            lines.extend(&place.ours);
+            lines.push(&old);
+            lines.extend(&place.base);
+            lines.push(b"=======");
+            lines.extend(&place.theirs);
+            lines.push(&end);
+            lines
+        }))
+    });
+    merged.unwrap_or_default()
+}
+
+/// Returns true when a text that a person made holds a conflict marker that none of its sides held.
+pub fn has_markers(text: &[u8], sides: [&[u8]; 3]) -> bool {
+    let lines = |text| split(text, false);
+    let known = sides.map(lines);
+    let count = |lines: &Lines<'_>, line: &[u8]| lines.iter().filter(|it| **it == line).count();
+    let merged = lines(text);
+    merged.iter().any(|line| {
+        let is_marker = [&b"<<<<<<< "[..], b"||||||| ", b">>>>>>> "]
+            .iter()
+            .any(|start| line.starts_with(start));
+        let there = known.iter().map(|side| count(side, line));
+        (is_marker && there.clone().sum::<usize>() == 0)
+            || (*line == b"=======" && count(&merged, line) > there.sum())
+    })
 }
 
 /// Returns true when git would not show these bytes as text.
@@ -71,7 +98,23 @@ pub fn is_binary(bytes: &[u8]) -> bool {
     bytes.iter().take(TEXT_PROBE).any(|byte| *byte == 0)
 }
 
-fn merge_lines<'a>([base, ours, theirs]: &[Lines<'a>; 3], rule: Rule) -> Option<Lines<'a>> {
+/// A place that both sides changed, as each of them has it.
+struct Place<'a> {
+    base: Lines<'a>,
+    ours: Lines<'a>,
+    theirs: Lines<'a>,
+}
+
+/// Puts the changes of both sides together; what becomes of a place that both changed is for
+/// `resolve` to say.
+fn merge_lines<'a>(
+    texts: [&'a [u8]; 3],
+    resolve: impl Fn(&Place<'a>) -> Option<Lines<'a>>,
+) -> Option<Vec<u8>> {
+    let [base_shape, ours_shape, theirs_shape] = texts.map(Shape::of);
+    let shape = Shape::merge(base_shape, ours_shape, theirs_shape);
+    let keeps_return = [base_shape, ours_shape, theirs_shape].iter().any(|it| it.is_mixed());
+    let [base, ours, theirs] = &texts.map(|text| split(text, keeps_return));
     let mut mine = changes(base, ours).into_iter().peekable();
     let mut others = changes(base, theirs).into_iter().peekable();
     let mut merged = Vec::new();
@@ -85,20 +128,22 @@ fn merge_lines<'a>([base, ours, theirs]: &[Lines<'a>; 3], rule: Rule) -> Option<
             (Some(one), Some(other)) if one.base.start < other.base.start => Side::Ours,
             (Some(_), Some(_)) => Side::Theirs,
         };
-        let (place, lines) = match side {
+        let (range, lines) = match side {
             Side::Ours => take(mine.next()?, ours),
             Side::Theirs => take(others.next()?, theirs),
             Side::Both => {
-                let (place, [one, other]) = contested(base, [ours, theirs], &mut mine, &mut others);
-                (place.clone(), settle(&place, &one, &other, rule)?)
+                let (range, [ours, theirs]) =
+                    contested(base, [ours, theirs], &mut mine, &mut others);
+                let place = Place { base: base[range.clone()].to_vec(), ours, theirs };
+                (range, resolve(&place)?)
             }
         };
-        merged.extend(&base[done..place.start]);
+        merged.extend(&base[done..range.start]);
         merged.extend(lines);
-        done = place.end;
+        done = range.end;
     }
     merged.extend(&base[done..]);
-    Some(merged)
+    Some(shape.join(&merged))
 }
 
 /// Whose change comes next.
@@ -163,71 +208,15 @@ fn contested<'a>(
 }
 
 /// Returns what becomes of a place that both sides changed; none where a person must say.
-fn settle<'a>(
-    place: &Range<usize>,
-    ours: &Lines<'a>,
-    theirs: &Lines<'a>,
-    rule: Rule,
-) -> Option<Lines<'a>> {
+fn settle<'a>(Place { base, ours, theirs }: &Place<'a>, rule: Rule) -> Option<Lines<'a>> {
     if ours == theirs {
         return Some(ours.clone());
     }
     match rule {
-        Rule::Additions if place.is_empty() => Some(added(ours, theirs)),
+        Rule::Additions if base.is_empty() => Some(added(ours, theirs)),
         Rule::Strict | Rule::Additions => None,
         Rule::Union => Some(union(ours, theirs)),
     }
-}
-
-/// Combines lines that both sides added: theirs, then ours, and equal lines once where a line means
-/// the same wherever it stands.
-fn added<'a>(ours: &Lines<'a>, theirs: &Lines<'a>) -> Lines<'a> {
-    if holds(theirs, ours) {
-        return theirs.clone();
-    }
-    if holds(ours, theirs) {
-        return ours.clone();
-    }
-    let stands_alone = ours.iter().chain(theirs).all(|line| stands_alone(line));
-    let known: BTreeSet<&[u8]> = theirs.iter().copied().collect();
-    let fresh = ours.iter().filter(|line| !(stands_alone && known.contains(*line)));
-    theirs.iter().chain(fresh).copied().collect()
-}
-
-/// Returns true when one text holds the other's lines in one piece.
-fn holds(text: &Lines<'_>, piece: &Lines<'_>) -> bool {
-    text.windows(piece.len()).any(|window| window == piece)
-}
-
-/// Words that open or close a block in some shell or config language.
-const BLOCK_WORDS: [&[u8]; 12] = [
-    b"then",
-    b"else",
-    b"fi",
-    b"do",
-    b"done",
-    b"esac",
-    b"end",
-    b"endif",
-    b"endfunction",
-    b"in",
-    b"Host",
-    b"Match",
-];
-
-/// Returns true for a line that is an entry of its own: not blank, not indented, and neither the
-/// beginning, the end nor the inside of a block.
-fn stands_alone(line: &[u8]) -> bool {
-    let has_word = line.iter().any(u8::is_ascii_alphanumeric);
-    let is_indented = line.first().is_some_and(u8::is_ascii_whitespace);
-    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let is_block = [words.next(), words.next_back()]
-        .into_iter()
-        .flatten()
-        .any(|word| BLOCK_WORDS.contains(&word));
-    let opens = line.first().is_some_and(|byte| b"[<{(".contains(byte));
-    let goes_on = line.last().is_some_and(|byte| b"{([,;\\:>".contains(byte));
-    has_word && !is_indented && !is_block && !opens && !goes_on
 }
 
 /// Keeps the lines of both sides, equal ones once, theirs first.
@@ -352,5 +341,18 @@ mod tests {
         assert_eq!(merged, TextMerge::Clean(b"A\r\nb\r\nc\r\n".to_vec()));
         let merged = merge(b"a\nb", b"a\nb\nc", b"A\nb", Rule::Strict);
         assert_eq!(merged, TextMerge::Clean(b"A\nb\nc".to_vec()));
+    }
+
+    #[test]
+    fn markers_are_for_a_person_and_must_go() {
+        let (base, ours, theirs) = (b"a\nb\n", b"a\nO\n", b"a\nT\n");
+        let text = with_markers(base, ours, theirs, ["base", "mine", "theirs"]);
+        let expected = "a\n<<<<<<< mine\nO\n||||||| base\nb\n=======\nT\n>>>>>>> theirs\n";
+        assert_eq!(String::from_utf8(text.clone()).unwrap(), expected);
+        assert!(has_markers(&text, [base, ours, theirs]));
+        assert!(has_markers(b"a\n=======\n", [base, ours, theirs]));
+        assert!(!has_markers(b"a\nO\n", [base, ours, theirs]));
+        let own = &text[..];
+        assert!(!has_markers(own, [own, own, theirs]), "a file may hold such lines");
     }
 }

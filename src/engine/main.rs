@@ -7,6 +7,7 @@ mod execute;
 mod failure;
 mod fs;
 mod git;
+mod held;
 mod host;
 mod identity;
 mod lock;

@@ -143,7 +143,7 @@ fn the_changelog_knows_this_version() {
 const CORE_FLOORS: [&[&str]; 7] = [
     &["escape", "path", "time", "unit"],
     &["machine", "reconcile", "status"],
-    &["format", "lines", "merge"],
+    &["format", "additions", "lines", "merge"],
     &["linking", "manifest"],
     &["agree", "tree"],
     &["local", "observed"],

@@ -202,3 +202,18 @@ pub fn home_path(context: &Context, path: &Path) -> Outcome<cfgsync_core::path::
             .hint("Mark a file or folder below your home, by its plain path.")
     })
 }
+
+/// Returns the unit a person means: a file of the repository, or a marked one of the home.
+pub fn unit_path(context: &Context, path: &Path) -> Outcome<cfgsync_core::path::RepoPath> {
+    use std::os::unix::ffi::OsStrExt;
+    let full = crate::context::absolute(path);
+    if let Ok(below) = full.strip_prefix(&context.places.repo) {
+        return cfgsync_core::path::RepoPath::new(below.as_os_str().as_bytes()).map_err(|cause| {
+            Failure::new(
+                Code::Usage,
+                format!("{} is no file of the repository: {cause}", path.display()),
+            )
+        });
+    }
+    Ok(home_path(context, path)?.stored())
+}

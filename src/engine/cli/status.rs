@@ -9,6 +9,7 @@ use super::list::{self, MarkLine};
 use crate::context::{Context, now};
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::remote::without_password;
+use crate::held;
 use crate::record;
 use crate::session::{Mode, Picture, Session};
 use crate::sync::ahead_behind;
@@ -64,6 +65,14 @@ struct ChangeLine {
 struct HeldLine {
     path: String,
     why: String,
+    /// When it was changed here, in Unix seconds.
+    changed_here: Option<u64>,
+    /// When it was changed upstream, in Unix seconds.
+    changed_there: Option<u64>,
+    /// The machine or person that changed it upstream.
+    changed_by: Option<String>,
+    #[serde(skip)]
+    changes: String,
 }
 
 /// Runs it.
@@ -130,7 +139,7 @@ fn look_at(
     let plan = plan(&picture.observation, &session.policy()?);
     status.pending = pending(&plan);
     status.marks = list::lines(session, picture)?;
-    status.held = held(&plan);
+    status.held = held(session, picture, &plan)?;
     let state = match &status.paused {
         Some(_) => SyncState::Paused,
         None if !plan.held.is_empty() => SyncState::Held,
@@ -157,10 +166,17 @@ fn pending(plan: &Plan) -> Pending {
     Pending { here: lines(Flow::Out), there: lines(Flow::In) }
 }
 
-fn held(plan: &Plan) -> Vec<HeldLine> {
-    let line = |held: &cfgsync_core::plan::Held| HeldLine {
-        path: report::name(&held.path),
-        why: report::why(held.why),
+fn held(session: &Session<'_>, picture: &Picture, plan: &Plan) -> Outcome<Vec<HeldLine>> {
+    let line = |held: &cfgsync_core::plan::Held| {
+        let changes = held::changes(session, picture, held)?;
+        Ok(HeldLine {
+            path: report::name(&held.path),
+            why: report::why(held.why),
+            changed_here: changes.here.map(UnixTime::seconds),
+            changed_there: changes.there.as_ref().map(|there| there.at.seconds()),
+            changes: changes.describe(),
+            changed_by: changes.there.map(|there| there.who),
+        })
     };
     plan.held.iter().map(line).collect()
 }
@@ -168,7 +184,7 @@ fn held(plan: &Plan) -> Vec<HeldLine> {
 fn next(status: &Status, plan: &Plan, picture: &Picture) -> Vec<String> {
     let mut next = Vec::new();
     if !status.held.is_empty() {
-        next.push("cfgsync resolve PATH --ours|--theirs   decide a held file".to_owned());
+        next.push("cfgsync resolve                        decide the held files".to_owned());
     }
     let waits = status.ahead > 0 || status.behind > 0;
     if waits || !plan.changes.is_empty() || !plan.steps.is_empty() {
@@ -221,12 +237,17 @@ fn section(ui: &Ui, status: &Status) -> String {
     };
     list("Changed here", changes(&status.pending.here));
     list("Changed upstream", changes(&status.pending.there));
-    let held =
-        status.held.iter().map(|line| format!("  {}\n    {}\n", line.path, line.why)).collect();
+    let held = status.held.iter().map(held_text).collect();
     list("Held", held);
     list("Marked", status.marks.iter().map(|line| list::format_line(ui, line)).collect());
     list("Next", status.next.iter().map(|line| format!("  {line}\n")).collect());
     text
+}
+
+fn held_text(line: &HeldLine) -> String {
+    let changes =
+        if line.changes.is_empty() { String::new() } else { format!("    {}\n", line.changes) };
+    format!("  {}\n    {}\n{changes}", line.path, line.why)
 }
 
 fn last_contact(at: Option<u64>) -> String {

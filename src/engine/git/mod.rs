@@ -2,9 +2,11 @@
 //! can be read in one place, and every error says what was tried.
 
 pub mod attributes;
+pub mod authorship;
 pub mod branch;
 pub mod driver;
 pub mod index;
+pub mod mergetool;
 pub mod operations;
 pub mod program;
 pub mod remote;

@@ -184,12 +184,18 @@ pub fn shell(folder: &Path, limits: Limits, scratch: &Path, line: &str) -> Outco
     bounded(command, limits, scratch)?.finish()
 }
 
-/// A program that knows of no other repository, and asks nobody by itself.
-fn command(program: &str) -> Command {
+/// A program that knows of no other repository.
+pub fn clean(program: &str) -> Command {
     let mut command = Command::new(program);
     for name in FOREIGN {
         command.env_remove(name);
     }
+    command
+}
+
+/// A program that knows of no other repository, and asks nobody by itself.
+fn command(program: &str) -> Command {
+    let mut command = clean(program);
     command.env("LC_ALL", "C").env("GIT_PAGER", "cat").env("GIT_EDITOR", "false");
     command.stdin(Stdio::null());
     command

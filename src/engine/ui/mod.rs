@@ -1,5 +1,6 @@
 //! How people are talked to. Only this folder prints.
 
+pub mod diff;
 mod pager;
 pub mod report;
 

@@ -106,6 +106,12 @@ pub fn moment(at: u64) -> String {
     time.unwrap_or_default()
 }
 
+/// Returns a moment as part of a file's name: `20261120T093000Z`.
+pub fn stamp(at: cfgsync_core::time::UnixTime) -> String {
+    let time = chrono::DateTime::from_timestamp(i64::try_from(at.seconds()).unwrap_or(0), 0);
+    time.map(|time| time.format("%Y%m%dT%H%M%SZ").to_string()).unwrap_or_default()
+}
+
 /// Says what one sync did.
 pub fn synced(ui: &Ui, report: &Report) {
     report.changes.iter().for_each(|line| ui.say(&change(ui, line)));

@@ -1,0 +1,237 @@
+//! `cfgsync resolve`.
+
+mod ask;
+
+use std::path::PathBuf;
+
+use cfgsync_core::merge::has_markers;
+use cfgsync_core::observed::Finding;
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::plan::{Held, Why, plan};
+use cfgsync_core::policy::Choice;
+
+use super::sync::dry_run;
+use super::unit_path;
+use crate::context::Context;
+use crate::failure::{Code, Failure, Outcome};
+use crate::held;
+use crate::lock::Patience;
+use crate::marks;
+use crate::session::{Mode, Picture, Session};
+use crate::sync::{Command, Wishes, sync, words};
+use crate::ui::{Answers, report};
+
+/// Decide a held file
+///
+/// On a terminal it shows each held file and asks: see the difference, keep
+/// mine, take theirs, keep both, edit the two together, use your merge tool, or
+/// skip it. Nothing changes before the last question is answered. The version
+/// that loses stays in the vault, and `cfgsync undo` takes a choice back.
+///
+///   cfgsync resolve                          ask about every held file
+///   cfgsync resolve ~/.zshrc --ours          keep mine, and share it
+///   cfgsync resolve ~/.zshrc --theirs        take theirs
+///   cfgsync resolve ~/.zshrc --both          keep mine, and theirs beside it under kept/
+///   cfgsync resolve ~/.zshrc --merge FILE    take the bytes of FILE
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct ResolveArgs {
+    /// Held file (can be repeated)
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Keep this machine's version
+    #[arg(long, visible_alias = "mine", requires = "paths", group = "way")]
+    ours: bool,
+    /// Take upstream's version
+    #[arg(long, requires = "paths", group = "way")]
+    theirs: bool,
+    /// Keep this machine's version, and upstream's as a file of its own in kept/ of the repository
+    #[arg(long, requires = "paths", group = "way")]
+    both: bool,
+    /// Take a version you made of both
+    #[arg(long, requires = "paths", value_name = "FILE", group = "way")]
+    merge: Option<PathBuf>,
+    /// Show what the choice would do, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What a person decided for one unit.
+pub enum Way {
+    Ours,
+    Theirs,
+    Both,
+    Merged(Vec<u8>),
+}
+
+/// Runs it.
+pub fn run(context: &Context, args: &ResolveArgs) -> Outcome<()> {
+    let session = Session::open(context, Mode::Rehearsal)?;
+    let picture = marks::picture(&session)?;
+    let held = plan(&picture.observation, &session.policy()?).held;
+    if held.is_empty() && args.paths.is_empty() {
+        context.ui.answer("Nothing is held.\n");
+        return Ok(());
+    }
+    let chosen = chosen(context, held, &args.paths)?;
+    let is_asking = !args.ours && !args.theirs && !args.both && args.merge.is_none();
+    if is_asking && (context.ui.answers != Answers::Asked || args.dry_run) {
+        return Err(list(&session, &picture, &chosen)?);
+    }
+    let decided = if is_asking {
+        ask::decide(&session, &picture, chosen)?
+    } else {
+        decided(&session, args, chosen)?
+    };
+    if decided.is_empty() {
+        context.ui.say("Nothing was decided.");
+        return Ok(());
+    }
+    if args.dry_run {
+        return dry_run(context, &wishes(&session, &picture, &decided)?);
+    }
+    let real = Session::open(context, Mode::Real)?;
+    let wishes = wishes(&real, &picture, &decided)?;
+    drop(session);
+    let done = sync(&real, &wishes, context.manners(), Patience::Wait)?;
+    report::synced(&context.ui, &done);
+    context.ui.say("  `cfgsync undo` takes this back.");
+    done.failure().map_or(Ok(()), Err)
+}
+
+/// Returns the held units a person means: those that were named, else all.
+fn chosen(context: &Context, held: Vec<Held>, paths: &[PathBuf]) -> Outcome<Vec<Held>> {
+    if paths.is_empty() {
+        return Ok(held);
+    }
+    let mut chosen = Vec::new();
+    for path in paths {
+        let unit = unit_path(context, path)?;
+        let found = held.iter().find(|held| held.path == unit);
+        chosen.push(found.cloned().ok_or_else(|| {
+            Failure::error(format!("{} is not held", report::name(&unit)))
+                .hint("`cfgsync resolve` without a path shows what is.")
+        })?);
+    }
+    Ok(chosen)
+}
+
+/// Shows what waits, where nobody can be asked.
+fn list(session: &Session<'_>, picture: &Picture, held: &[Held]) -> Outcome<Failure> {
+    let ui = &session.context.ui;
+    report::waiting(ui, held);
+    for held in held {
+        let changes = held::changes(session, picture, held)?.describe();
+        ui.say(&format!("      {} {changes}", report::name(&held.path)));
+    }
+    Ok(Failure {
+        hints: words::next_steps(held),
+        ..Failure::new(Code::Held, "some files wait for you")
+    })
+}
+
+/// Takes the way the command line names, for every unit.
+fn decided(
+    session: &Session<'_>,
+    args: &ResolveArgs,
+    chosen: Vec<Held>,
+) -> Outcome<Vec<(Held, Way)>> {
+    let mut decided = Vec::new();
+    if args.merge.is_some() && chosen.len() > 1 {
+        return Err(Failure::new(Code::Usage, "--merge takes one PATH")
+            .hint("Resolve the files one by one."));
+    }
+    for held in chosen {
+        if !can_choose(&held) {
+            let cause = format!(
+                "{} waits for no choice: {}",
+                report::name(&held.path),
+                report::why(held.why)
+            );
+            let hints = words::next_steps(std::slice::from_ref(&held));
+            return Err(Failure { hints, ..Failure::error(cause) });
+        }
+        let way = match (args.ours, args.theirs, args.both, &args.merge) {
+            (true, ..) => Way::Ours,
+            (_, true, ..) => Way::Theirs,
+            (_, _, true, _) => Way::Both,
+            (_, _, _, file) => {
+                let file = file.clone().unwrap_or_default();
+                let bytes = crate::fs::plain::read(&file)?.ok_or_else(|| {
+                    Failure::error(format!("there is no {}", file.display()))
+                        .hint("Name a file that holds the merged version.")
+                })?;
+                refuse_markers(session, &held, &bytes)?;
+                Way::Merged(bytes)
+            }
+        };
+        decided.push((held, way));
+    }
+    Ok(decided)
+}
+
+/// Returns true where the two versions themselves are what waits.
+fn can_choose(held: &Held) -> bool {
+    matches!(
+        held.why,
+        Why::Contest(_) | Why::FileAgainstFolder | Why::Finding(Finding::EditedTwice)
+    )
+}
+
+/// Refuses a version in which conflict markers were left.
+fn refuse_markers(session: &Session<'_>, held: &Held, bytes: &[u8]) -> Outcome<()> {
+    let [base, ours, theirs] = sides(session, held)?;
+    if has_markers(bytes, [&base, &ours, &theirs]) {
+        let name = report::name(&held.path);
+        return Err(Failure::new(Code::Refused, format!("conflict markers are left in {name}"))
+            .hint("Remove the lines that start with <<<<<<<, |||||||, ======= and >>>>>>>."));
+    }
+    Ok(())
+}
+
+/// Returns the bytes of base, ours and theirs; nothing where a side is absent.
+fn sides(session: &Session<'_>, held: &Held) -> Outcome<[Vec<u8>; 3]> {
+    let bytes = |version: Option<cfgsync_core::unit::Version>| {
+        version.map(|version| session.vault.bytes(version.blob)).transpose()
+    };
+    let sides = held.sides;
+    let [base, ours, theirs] = [bytes(sides.base)?, bytes(sides.ours)?, bytes(sides.theirs)?];
+    Ok([base, ours, theirs].map(Option::unwrap_or_default))
+}
+
+/// Turns what was decided into one sync.
+fn wishes(session: &Session<'_>, picture: &Picture, decided: &[(Held, Way)]) -> Outcome<Wishes> {
+    let mut wishes = Wishes { command: Command::Resolve, ..Wishes::default() };
+    for (held, way) in decided {
+        let choice = match way {
+            Way::Ours | Way::Both => Choice::Ours,
+            Way::Theirs => Choice::Theirs,
+            Way::Merged(bytes) => Choice::Merged(session.vault.put(bytes)?),
+        };
+        wishes.choices.insert(held.path.clone(), choice);
+        if let (Way::Both, Some(theirs)) = (way, held.sides.theirs) {
+            let beside = side_copy(session, picture, held)?;
+            session.context.ui.say(&format!("  upstream's version goes to {beside}"));
+            wishes.edit.units.insert(beside, (None, Some(theirs)));
+        }
+    }
+    Ok(wishes)
+}
+
+/// Names the copy of upstream's version: outside every folder that an app reads, with who made it
+/// and when.
+fn side_copy(session: &Session<'_>, picture: &Picture, held: &Held) -> Outcome<RepoPath> {
+    let there = held::changes(session, picture, held)?.there;
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || "@._-".contains(*c);
+    let who: String =
+        there.as_ref().map_or("upstream", |there| &there.who).chars().filter(is_plain).collect();
+    let at = there.map_or(session.context.now, |there| there.at);
+    let below =
+        held.path.home().map_or(held.path.as_bytes().to_vec(), |home| home.as_bytes().to_vec());
+    let name = [b"kept/", &below[..], format!(".{who}.{}", report::stamp(at)).as_bytes()].concat();
+    RepoPath::new(name).map_err(|cause| {
+        Failure::error(format!("could not name a copy of {}: {cause}", held.path))
+            .hint("Use --ours or --theirs; `cfgsync undo` brings the other version back.")
+    })
+}
