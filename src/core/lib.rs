@@ -18,6 +18,7 @@ pub mod manifest;
 pub mod status;
 pub mod tree;
 
+pub mod diff;
 pub mod format;
 pub mod merge;
 pub mod reconcile;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cfgsync_core::manifest::{MANIFEST, Manifest};
 use cfgsync_core::observed::Live;
 use cfgsync_core::path::{HomePath, RepoPath};
-use cfgsync_core::plan::{Held, plan};
+use cfgsync_core::plan::{Held, Plan, plan};
 use cfgsync_core::steps::{Expected, Place, Step};
 
 use crate::execute::{execute, partly};
@@ -33,6 +33,34 @@ pub enum Order {
     ManifestFirst,
     /// After the files: an unmark that was interrupted never happened.
     FilesFirst,
+}
+
+/// Plans a change of the marks for some paths, and changes nothing. The session is a rehearsal.
+pub fn rehearse(
+    session: &Session<'_>,
+    paths: &BTreeSet<HomePath>,
+    edit: impl Fn(&mut Manifest),
+) -> Outcome<Plan> {
+    let upstream = session.worktree.upstream()?;
+    let observer = session.observer()?;
+    let before = session.picture(&observer, upstream)?.observation.local.stored.manifest;
+    let mut manifest = before.clone();
+    edit(&mut manifest);
+    let mut looked_at = before.clone();
+    looked_at.marks.extend(manifest.marks.clone());
+    let mut picture = session.picture_with(&observer, upstream, Some(&looked_at))?;
+    picture.observation.ours.manifest = manifest.clone();
+    let mut plan = plan(&picture.observation, &session.policy()?);
+    plan.steps.retain(|step| concerns(paths, &step.unit()));
+    plan.held.retain(|held| concerns(paths, &held.path));
+    plan.changes.retain(|change| concerns(paths, &change.path));
+    plan.operation.marks.clear();
+    plan.operation.change_marks(&before, &manifest);
+    Ok(plan)
+}
+
+fn concerns(paths: &BTreeSet<HomePath>, unit: &RepoPath) -> bool {
+    unit.home().is_some_and(|home| paths.iter().any(|path| home.is_within(path)))
 }
 
 /// Looks at everything, against what was agreed or fetched last.
@@ -65,9 +93,7 @@ pub fn change(
     }
     picture.observation.ours.manifest = manifest.clone();
     let plan = plan(&picture.observation, &session.policy()?);
-    let concerns = |unit: &RepoPath| {
-        unit.home().is_some_and(|home| paths.iter().any(|path| home.is_within(path)))
-    };
+    let concerns = |unit: &RepoPath| concerns(paths, unit);
     session.snapshot(&picture, "before the marks change")?;
     let steps: Vec<Step> = plan.steps.into_iter().filter(|step| concerns(&step.unit())).collect();
     let mut operation = plan.operation;
@@ -102,16 +128,22 @@ pub fn manifest_on_disk(session: &Session<'_>) -> Outcome<Manifest> {
     trees::parse_manifest(&text.unwrap_or_default())
 }
 
+/// Returns the home paths that are links of ours.
+pub fn linked(picture: &Picture) -> Vec<HomePath> {
+    let live = picture.observation.local.live.iter();
+    live.filter(|(_, live)| **live == Live::Linked).filter_map(|(path, _)| path.home()).collect()
+}
+
 /// Makes every link of ours a plain file, and leaves marks and repository as they are.
 pub fn detach(session: &Session<'_>) -> Outcome<usize> {
     let note = Note::leave(&session.context.places)?;
     let picture = picture(session)?;
     session.snapshot(&picture, "before cfgsync leaves")?;
-    let linked = picture.observation.local.live.iter().filter(|(_, live)| **live == Live::Linked);
-    let steps: Vec<Step> = linked
-        .filter_map(|(path, _)| {
-            let version = *picture.seen.units.get(path)?;
-            let place = Place::Home(path.home()?);
+    let steps: Vec<Step> = linked(&picture)
+        .into_iter()
+        .filter_map(|home| {
+            let version = *picture.seen.units.get(&home.stored())?;
+            let place = Place::Home(home);
             Some(Step::Write { place, expecting: Expected::Link, version })
         })
         .collect();

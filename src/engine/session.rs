@@ -130,6 +130,16 @@ impl<'a> Session<'a> {
 
     /// Looks at everything, with upstream at this commit.
     pub fn picture(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Picture> {
+        self.picture_with(observer, upstream, None)
+    }
+
+    /// Looks at everything as if these were the marks on disk.
+    pub fn picture_with(
+        &self,
+        observer: &Observer<'_>,
+        upstream: Option<CommitId>,
+        marks: Option<&Manifest>,
+    ) -> Outcome<Picture> {
         let memory = self.memory(upstream)?;
         let head = self.worktree.tip(&self.branch)?;
         let mut theirs = upstream.map(|tip| self.tree(tip)).transpose()?;
@@ -147,7 +157,7 @@ impl<'a> Session<'a> {
         let trees: Vec<&Tree> =
             [remembered, theirs.as_ref(), Some(&head_tree)].into_iter().flatten().collect();
         let listed = listed(&head_tree, remembered);
-        let scope = Scope::of(&trees, Some(&listed));
+        let scope = Scope { instead: marks, ..Scope::of(&trees, Some(&listed)) };
         let mut local = observer.look(&scope)?;
         let empty = Tree::default();
         let marks = Manifest::merge(

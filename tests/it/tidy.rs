@@ -18,7 +18,7 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("memmap2", &["src/prompt/"]),
     ("clap", &["src/engine/cli/", "src/engine/ui/mod.rs", "src/engine/main.rs"]),
     ("xattr", &["src/engine/fs/writer.rs"]),
-    ("similar", &["src/core/merge.rs"]),
+    ("similar", &["src/core/diff.rs", "src/core/merge.rs"]),
     ("jsonc_parser", &["src/core/format/json.rs"]),
     ("saphyr_parser", &["src/core/format/yaml.rs"]),
     ("toml", &["src/engine/settings.rs", "src/core/format/mod.rs"]),
@@ -143,7 +143,7 @@ fn the_changelog_knows_this_version() {
 const CORE_FLOORS: [&[&str]; 7] = [
     &["escape", "path", "time", "unit"],
     &["machine", "reconcile", "status"],
-    &["format", "additions", "lines", "merge"],
+    &["diff", "format", "additions", "lines", "merge"],
     &["linking", "manifest"],
     &["agree", "tree"],
     &["local", "observed"],

@@ -27,6 +27,9 @@ pub struct DoctorArgs {
     /// Mend what can be mended without a decision of yours
     #[arg(long)]
     fix: bool,
+    /// With --fix: only say what would be mended
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// A link that leads to the stored copy's old place: the repository was moved.
@@ -37,11 +40,12 @@ struct Moved {
 
 /// Runs it.
 pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
-    let mode = if args.fix { Mode::Real } else { Mode::Rehearsal };
+    let is_fixing = args.fix && !args.dry_run;
+    let mode = if is_fixing { Mode::Real } else { Mode::Rehearsal };
     let session = Session::open(context, mode)?;
     let mut problems = Vec::new();
     let moved = moved_links(&session)?;
-    if args.fix {
+    if is_fixing {
         let _lock = session.lock()?;
         for link in &moved {
             retarget(&session, link)?;

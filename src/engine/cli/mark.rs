@@ -83,13 +83,9 @@ pub fn run(context: &Context, args: &MarkArgs) -> Outcome<()> {
     }
     candidates.iter().for_each(|candidate| preview(context, candidate));
     let any_folder = candidates.iter().any(|candidate| candidate.mark.scope == Scope::Folder);
-    if args.dry_run || candidates.is_empty() {
+    if candidates.is_empty() {
         return Ok(());
     }
-    if any_folder && context.ui.confirm("Mark them?", Confirmed::Yes) == Confirmed::No {
-        return Err(Failure::new(Code::Refused, "nothing was marked"));
-    }
-    let _lock = session.lock()?;
     let paths: BTreeSet<HomePath> =
         candidates.iter().map(|candidate| candidate.home.clone()).collect();
     let edit = |manifest: &mut cfgsync_core::manifest::Manifest| {
@@ -97,6 +93,14 @@ pub fn run(context: &Context, args: &MarkArgs) -> Outcome<()> {
             manifest.marks.insert(candidate.home.clone(), candidate.mark.clone());
         }
     };
+    if args.dry_run {
+        report::preview(&context.ui, &marks::rehearse(&session, &paths, edit)?);
+        return Ok(());
+    }
+    if any_folder && context.ui.confirm("Mark them?", Confirmed::Yes) == Confirmed::No {
+        return Err(Failure::new(Code::Refused, "nothing was marked"));
+    }
+    let _lock = session.lock()?;
     let marked = marks::change(&session, &paths, edit, Order::ManifestFirst, "mark")?;
     report::waiting(&context.ui, &marked.held);
     if !marked.failed.is_empty() {

@@ -13,7 +13,7 @@ use crate::fs::dir::os;
 use crate::marks::{self, Order};
 use crate::session::{Mode, Session};
 use crate::settings::ReplacedLinks;
-use crate::ui::Tone;
+use crate::ui::{Tone, report};
 
 /// Stop sharing a file or folder
 ///
@@ -64,16 +64,14 @@ pub fn run(context: &Context, args: &UnmarkArgs) -> Outcome<()> {
             }
         }
     }
-    if args.dry_run {
-        paths
-            .iter()
-            .for_each(|path| context.ui.answer(&format!("  {path} would become a plain file\n")));
-        return Ok(());
-    }
-    let _lock = session.lock()?;
     let edit = |manifest: &mut cfgsync_core::manifest::Manifest| {
         manifest.marks.retain(|path, _| !paths.contains(path));
     };
+    if args.dry_run {
+        report::preview(&context.ui, &marks::rehearse(&session, &paths, edit)?);
+        return Ok(());
+    }
+    let _lock = session.lock()?;
     let marked = marks::change(&session, &paths, edit, Order::FilesFirst, "unmark")?;
     if !marked.failed.is_empty() {
         return Err(partly(&marked.failed));

@@ -271,3 +271,32 @@ pub fn keep_replaced(worktree: &Worktree, tip: CommitId) -> Outcome<()> {
     let kept = worktree.store().reference(&name, tip.0, true, "cfgsync: replaced");
     Ok(kept.map(drop).map_err(GitError::on(format!("write {name}")))?)
 }
+
+impl Worktree {
+    /// Returns true for what may be the name of a branch.
+    pub fn is_branch_name(name: &str) -> bool {
+        git2::Branch::name_is_valid(name).unwrap_or(false)
+    }
+
+    /// Gives the branch another name, and makes it follow the remote's branch of that name.
+    pub fn rename_branch(&self, from: &str, to: &str) -> Outcome<()> {
+        let failed = || GitError::on(format!("rename the branch {from} to {to}"));
+        let store = self.store();
+        let head = store.find_branch(from, git2::BranchType::Local);
+        if store.find_branch(to, git2::BranchType::Local).is_ok() {
+            return Err(Failure::new(
+                Code::Refused,
+                format!("there is a branch {to} here already"),
+            )
+            .hint(format!("Check it out (`git checkout {to}`), then run setup again.")));
+        }
+        match head {
+            Ok(mut branch) => drop(branch.rename(to, false).map_err(failed())?),
+            // A branch without a commit has no ref yet.
+            Err(_) => store.set_head(&format!("refs/heads/{to}")).map_err(failed())?,
+        }
+        let mut config = store.config().map_err(failed())?;
+        let merge = config.set_str(&format!("branch.{to}.merge"), &format!("refs/heads/{to}"));
+        Ok(merge.map_err(failed())?)
+    }
+}

@@ -48,6 +48,8 @@ pub struct Scope<'a> {
     pub manifests: Vec<&'a Manifest>,
     /// The manifest for when the file is missing: a manifest nobody emptied is not empty.
     pub fallback: Option<&'a Manifest>,
+    /// Marks that count in place of the file's: those a command is about to write.
+    pub instead: Option<&'a Manifest>,
 }
 
 /// Whether a file may be of any size.
@@ -64,7 +66,7 @@ impl<'a> Scope<'a> {
     pub fn of(trees: &[&'a Tree], fallback: Option<&'a Manifest>) -> Self {
         let known = trees.iter().flat_map(|tree| tree.units.keys().cloned()).collect();
         let manifests = trees.iter().map(|tree| &tree.manifest).collect();
-        Self { known, manifests, fallback }
+        Self { known, manifests, fallback, instead: None }
     }
 
     fn knows(&self, path: &RepoPath) -> bool {
@@ -141,6 +143,9 @@ impl<'a> Observer<'a> {
     }
 
     fn manifest(&self, scope: &Scope<'_>) -> Outcome<Manifest> {
+        if let Some(manifest) = scope.instead {
+            return Ok(manifest.clone());
+        }
         match plain::read_text(&self.places.repo.join(MANIFEST))? {
             Some(text) => parse_manifest(&text),
             None => Ok(scope.fallback.cloned().unwrap_or_default()),

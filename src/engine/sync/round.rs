@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cfgsync_core::manifest::MANIFEST;
+use cfgsync_core::manifest::{MANIFEST, Manifest};
 use cfgsync_core::operation::Operation;
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::Plan;
@@ -51,7 +51,10 @@ impl Sync<'_> {
         }
         let note = Note::leave(&session.context.places)?;
         let mut picture = session.picture(observer, upstream)?;
-        if self.add_marks(&picture)? {
+        // Marks come before what is at their paths, as in `mark`: an interruption leaves a mark that
+        // the next sync completes.
+        if let Some(marks) = self.added_marks(&picture) {
+            marks::write_manifest(session, &marks)?;
             picture = session.picture(observer, upstream)?;
         }
         self.wishes.edit.apply(&mut picture.observation.ours);
@@ -83,20 +86,17 @@ impl Sync<'_> {
         Ok(Round { plan, failed, notes, tip, tree, shared, is_stale })
     }
 
-    /// Writes marks that an edit brings back before anything is planned, as `mark` does: what stands
-    /// at their paths is looked at, and an interruption leaves a mark that the next sync completes.
-    fn add_marks(&self, picture: &Picture) -> Outcome<bool> {
+    /// Returns the marks with those that an edit brings back; none where it brings none.
+    pub fn added_marks(&self, picture: &Picture) -> Option<Manifest> {
         let stored = &picture.observation.local.stored.manifest;
         let mut wanted = stored.clone();
         self.wishes.edit.apply_marks(&mut wanted);
-        let is_new = |path: &HomePath| !stored.marks.contains_key(path);
-        if !wanted.marks.keys().any(is_new) {
-            return Ok(false);
-        }
+        let known = stored.marks.len();
         let mut manifest = stored.clone();
-        manifest.marks.extend(wanted.marks.into_iter().filter(|(path, _)| is_new(path)));
-        marks::write_manifest(self.session, &manifest)?;
-        Ok(true)
+        for (path, mark) in wanted.marks {
+            manifest.marks.entry(path).or_insert(mark);
+        }
+        (manifest.marks.len() > known).then_some(manifest)
     }
 
     /// Keeps what is about to change, so that it can be taken back even after a crash.

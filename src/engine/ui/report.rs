@@ -150,8 +150,13 @@ pub fn preview(ui: &Ui, plan: &Plan) {
         ui.answer(&format!("  {count} link{plural} to put in place\n"));
     }
     for (home, (_, after)) in &plan.operation.marks {
-        let deed = if after.is_some() { "mark" } else { "unmark" };
-        ui.answer(&format!("  {} {deed:<8} {home}\n", ui.paint(Tone::Notice, "·")));
+        let is_told = |change: &&Change| {
+            change.deed == Deed::Unmarked && change.path.home().is_some_and(|it| it.is_within(home))
+        };
+        if !plan.changes.iter().any(|change| is_told(&change)) {
+            let deed = if after.is_some() { "mark" } else { "unmark" };
+            ui.answer(&format!("  {} {deed:<8} {home}\n", ui.paint(Tone::Notice, "·")));
+        }
     }
     plan.held.iter().for_each(|held| ui.answer(&(held_line(ui, held) + "\n")));
     let is_still = plan.changes.is_empty() && plan.operation.is_empty();

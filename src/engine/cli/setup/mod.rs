@@ -1,5 +1,7 @@
 //! `cfgsync setup`.
 
+mod rehearsal;
+
 use std::path::Path;
 
 use cfgsync_core::observed::Live;
@@ -42,6 +44,12 @@ pub struct SetupArgs {
     /// Add the lines that load the plugin to ~/.zshrc
     #[arg(long)]
     zshrc: bool,
+    /// The branch to sync [default: the one that is checked out, or the remote's own]
+    #[arg(long, value_name = "NAME")]
+    branch: Option<String>,
+    /// Show what would be set up, and change nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Take cfgsync's links and shell lines away again; files become plain files, nothing is lost
     #[arg(long, conflicts_with_all = ["url", "differs", "zshrc"])]
     undo: bool,
@@ -59,17 +67,23 @@ enum Differs {
 
 /// Runs it.
 pub fn run(dir: Option<&Path>, ui: Ui, args: &SetupArgs) -> Outcome<()> {
-    if args.undo {
+    if args.undo && !args.dry_run {
         return undo(&Context::open(dir, ui)?);
     }
     if let Some(url) = &args.url {
         check_url(url)?;
     }
+    if let Some(branch) = &args.branch {
+        check_branch(branch)?;
+    }
     let home = home()?;
     let folder = folder_for_setup(dir)?;
     let places = places(home.clone(), folder);
     refuse_odd_folder(&places)?;
-    let branch = repository(&places, args.url.as_deref(), ui)?;
+    if args.dry_run {
+        return rehearsal::run(places, ui, args);
+    }
+    let branch = repository(&places, args, ui)?;
     // The folder may have been made just now, through links that only now can be followed.
     let places = crate::context::places(home, places.repo);
     make_folders(&places)?;
@@ -98,6 +112,14 @@ fn check_url(url: &str) -> Outcome<()> {
     Ok(())
 }
 
+fn check_branch(branch: &str) -> Outcome<()> {
+    if Worktree::is_branch_name(branch) {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Usage, format!("`{}` is no name of a branch", branch.escape_debug()))
+        .hint("Give one that `git branch` would take, such as main."))
+}
+
 fn refuse_odd_folder(places: &Places) -> Outcome<()> {
     if places.home.starts_with(&places.repo) {
         return Err(Failure::new(
@@ -114,23 +136,28 @@ fn refuse_odd_folder(places: &Places) -> Outcome<()> {
 }
 
 /// Makes or completes the repository, and returns the branch that is synced.
-fn repository(places: &Places, url: Option<&str>, ui: Ui) -> Outcome<String> {
+fn repository(places: &Places, args: &SetupArgs, ui: Ui) -> Outcome<String> {
     if places.repo.join(".git").exists() {
-        return existing(places, url);
+        return existing(places, args);
     }
     crate::fs::plain::make_private(&places.state)?;
-    let manners = crate::context::manners(&ui);
-    let named = match url {
-        Some(url) => {
-            default_branch(url, &places.home, manners, &places.state).map_err(unreachable)?
-        }
-        None => None,
-    };
-    let branch = named.unwrap_or_else(|| "main".to_owned());
+    let branch = named_branch(places, args, ui, &places.state)?;
     crate::fs::plain::make_shared(&places.repo)?;
-    Worktree::create(&places.repo, &branch, url)?;
+    Worktree::create(&places.repo, &branch, args.url.as_deref())?;
     ui.say(&format!("  Repository: {}", places.repo.display()));
     Ok(branch)
+}
+
+/// Returns the branch of a new repository: the one that was asked for, else the remote's own.
+fn named_branch(places: &Places, args: &SetupArgs, ui: Ui, scratch: &Path) -> Outcome<String> {
+    let of_remote = match (&args.branch, args.url.as_deref()) {
+        (None, Some(url)) => {
+            let manners = crate::context::manners(&ui);
+            default_branch(url, &places.home, manners, scratch).map_err(unreachable)?
+        }
+        _ => None,
+    };
+    Ok(args.branch.clone().or(of_remote).unwrap_or_else(|| "main".to_owned()))
 }
 
 /// Nothing is there yet that could be kept for later.
@@ -139,13 +166,21 @@ fn unreachable(failure: Failure) -> Failure {
         .hint("Nothing was set up. Check the address, then run `cfgsync setup` again.")
 }
 
-fn existing(places: &Places, url: Option<&str>) -> Outcome<String> {
+fn existing(places: &Places, args: &SetupArgs) -> Outcome<String> {
+    let url = args.url.as_deref();
     let worktree = Worktree::open(&places.repo)?;
     crate::fs::plain::close(worktree.git_folder())?;
     let branch = worktree.branch()?.ok_or_else(|| {
         Failure::new(Code::Foreign, "HEAD is detached, so there is no branch to sync")
             .hint("Check out the branch to sync, then run setup again.")
     })?;
+    let branch = match &args.branch {
+        Some(wanted) if *wanted != branch => {
+            worktree.rename_branch(&branch, wanted)?;
+            wanted.clone()
+        }
+        _ => branch,
+    };
     let known = worktree.remote_name(&branch)?.and_then(|name| worktree.remote_url(&name));
     match (url, known) {
         (Some(url), None) => worktree.add_origin(url, &branch)?,

@@ -1,0 +1,57 @@
+//! What setup would do, without doing it: a repository that does not exist yet is made on a desk, and
+//! planned from there.
+
+use super::{SetupArgs, named_branch};
+use crate::cli::sync::dry_run;
+use crate::context::{Context, Places};
+use crate::failure::{Code, Outcome};
+use crate::fs::desk::Desk;
+use crate::fs::plain;
+use crate::git::remote::without_password;
+use crate::git::worktree::Worktree;
+use crate::marks;
+use crate::session::{Mode, Session};
+use crate::sync::Wishes;
+use crate::ui::Ui;
+
+/// Shows what setup would do.
+pub fn run(places: Places, ui: Ui, args: &SetupArgs) -> Outcome<()> {
+    if args.undo {
+        return undo(&Context::at(places, ui)?);
+    }
+    let desk = Desk::set_up(&places.state)?;
+    let repo = places.repo.display().to_string();
+    let is_there = places.repo.join(".git").exists();
+    let places = if is_there {
+        ui.say(&format!("  would complete the repository {repo}"));
+        places
+    } else {
+        let branch = named_branch(&places, args, ui, desk.folder())?;
+        let url = args.url.as_deref().map_or("no remote".to_owned(), without_password);
+        ui.say(&format!("  would make the repository {repo} from {url}, branch {branch}"));
+        let draft = desk.folder().join("repository");
+        plain::make_private(&draft)?;
+        Worktree::create(&draft, &branch, args.url.as_deref())?;
+        let state = desk.folder().join("state");
+        Places { meta: draft.join(".sync"), repo: draft, state, ..places }
+    };
+    ui.say(&format!("  would write {}", places.user_config.display()));
+    if args.zshrc {
+        ui.say("  would add the lines that load the plugin to ~/.zshrc");
+    }
+    match dry_run(&Context::at(places, ui)?, &Wishes::default()) {
+        // What setup would change is what was asked for.
+        Err(failure) if failure.code == Code::OutOfSync => Ok(()),
+        result => result,
+    }
+}
+
+fn undo(context: &Context) -> Outcome<()> {
+    let session = Session::open(context, Mode::Rehearsal)?;
+    let linked = marks::linked(&marks::picture(&session)?);
+    for home in &linked {
+        context.ui.answer(&format!("  {home} would become a plain file\n"));
+    }
+    context.ui.answer("  the shell lines in ~/.zshrc would go; the repository would stay\n");
+    Ok(())
+}
