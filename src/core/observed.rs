@@ -46,6 +46,15 @@ pub enum Finding {
     EditedTwice,
 }
 
+/// What lies on disk of a unit that a Git filter covers; everything else speaks of what Git stores.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OnDisk {
+    /// At the stored copy's place.
+    pub stored: Option<Version>,
+    /// At the home path, where it is a file of its own.
+    pub live: Option<Version>,
+}
+
 /// This machine's files.
 #[derive(Debug, Clone, Default)]
 pub struct Local {
@@ -55,6 +64,8 @@ pub struct Local {
     pub live: BTreeMap<RepoPath, Live>,
     /// Units that cannot be shared as they stand.
     pub findings: BTreeMap<RepoPath, Finding>,
+    /// Units that a filter covers, as they lie on disk.
+    pub filtered: BTreeMap<RepoPath, OnDisk>,
     /// Units whose file is another inode than the last run saw.
     pub replaced: BTreeSet<RepoPath>,
 }

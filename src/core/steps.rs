@@ -5,6 +5,9 @@ use crate::observed::Live;
 use crate::path::{HomePath, RepoPath};
 use crate::unit::{Mode, Version};
 
+/// The file in which Git's attributes stand.
+const ATTRIBUTES: &[u8] = b".gitattributes";
+
 /// A place on disk.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
@@ -89,6 +92,8 @@ impl Step {
     pub fn order(&self) -> u8 {
         match self {
             Self::KeepOriginal { .. } => 0,
+            // What attributes say must be known before a file that they speak of is written.
+            Self::Write { place: Place::Repo(path), .. } if path.name() == ATTRIBUTES => 0,
             Self::Write { place: Place::Repo(_), .. } => 1,
             Self::Adopt { .. } => 2,
             Self::Link { .. } => 3,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cfgsync_core::observed::{Local, OnDisk};
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::steps::{Expected, Place, Step};
 use cfgsync_core::tree::Tree;
@@ -13,6 +14,7 @@ use crate::fs::exchange::Entry;
 use crate::fs::look::{Found, look};
 use crate::fs::writer::{Applied, Fresh, Writer};
 use crate::fs::{FsError, plain};
+use crate::git::filter::Stores;
 use crate::observe::live::is_ours;
 use crate::session::Session;
 
@@ -37,15 +39,15 @@ impl Execution {
 }
 
 /// Takes the steps. A unit whose step fails gets no further ones; all others go on.
-pub fn execute(session: &Session<'_>, steps: &[Step], tree: &Tree) -> Execution {
-    let executor = Executor { session, writer: session.writer(), tree };
+pub fn execute(session: &Session<'_>, steps: &[Step], tree: &Tree, local: &Local) -> Execution {
+    let executor = Executor { session, writer: session.writer(), tree, local };
     let mut execution = Execution::default();
     for step in steps {
         let unit = step.unit();
         if execution.stale.contains(&unit) || execution.failed.contains_key(&unit) {
             continue;
         }
-        match executor.take(step) {
+        match executor.on_disk(step).and_then(|step| executor.take(&step)) {
             Ok(Applied::Done) => {}
             Ok(Applied::Stale) => {
                 execution.stale.insert(unit);
@@ -55,7 +57,10 @@ pub fn execute(session: &Session<'_>, steps: &[Step], tree: &Tree) -> Execution 
             }
         }
     }
-    execution.warnings = executor.writer.take_warnings();
+    if let Err(failure) = session.filters.remember() {
+        execution.warnings.push(failure.cause);
+    }
+    execution.warnings.extend(executor.writer.take_warnings());
     execution
 }
 
@@ -63,9 +68,61 @@ struct Executor<'a> {
     session: &'a Session<'a>,
     writer: Writer,
     tree: &'a Tree,
+    local: &'a Local,
 }
 
 impl Executor<'_> {
+    /// Returns the step as the disk has it: a plan speaks of what Git stores, and where a filter
+    /// covers a file, something else lies there.
+    fn on_disk(&self, step: &Step) -> Outcome<Step> {
+        let unit = step.unit();
+        let at = self.local.filtered.get(&unit).copied();
+        if at.is_none() && self.session.worktree.filter_name(&unit).is_none() {
+            return Ok(step.clone());
+        }
+        let OnDisk { stored, live } = at.unwrap_or_default();
+        let fresh = |version: Version| self.smudged(&unit, version);
+        let found = |expecting, there: Option<Version>| match (expecting, there) {
+            (Expected::Version(_), Some(there)) => Expected::Version(there),
+            _ => expecting,
+        };
+        Ok(match step.clone() {
+            Step::KeepOriginal { home, version } => {
+                Step::KeepOriginal { home, version: live.unwrap_or(version) }
+            }
+            Step::Write { place, expecting, version } => {
+                let there = if matches!(place, Place::Repo(_)) { stored } else { live };
+                Step::Write { place, expecting: found(expecting, there), version: fresh(version)? }
+            }
+            Step::Adopt { home, expecting, version } => {
+                let version = live.unwrap_or(version);
+                Step::Adopt { home, expecting: found(expecting, stored), version }
+            }
+            Step::GiveBack { home, version } => Step::GiveBack { home, version: fresh(version)? },
+            Step::Link { home, expecting } => {
+                Step::Link { home, expecting: found(expecting, live) }
+            }
+            Step::Remove { place, expecting } => {
+                let there = if matches!(place, Place::Repo(_)) { stored } else { live };
+                Step::Remove { place, expecting: found(expecting, there) }
+            }
+            Step::Folder { path, mode } => Step::Folder { path, mode },
+        })
+    }
+
+    /// Returns what a filter makes of a version on its way to the disk.
+    fn smudged(&self, unit: &RepoPath, version: Version) -> Outcome<Version> {
+        if version.kind == Kind::Link {
+            return Ok(version);
+        }
+        let Session { worktree, vault, filters, .. } = self.session;
+        let raw = filters.smudge(Stores { worktree, vault }, unit, version.blob)?;
+        let blob = raw.ok_or_else(|| {
+            Failure::error("a git filter covers it, and is not set up here or fails")
+        })?;
+        Ok(Version { blob, ..version })
+    }
+
     fn take(&self, step: &Step) -> Outcome<Applied> {
         match step {
             Step::KeepOriginal { home, version } => self.keep_original(home, *version),

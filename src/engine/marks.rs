@@ -102,7 +102,7 @@ pub fn change(
     operation.change_marks(&before, &manifest);
     operation.folders.clear();
     let number = session.vault.keep_operation(None, command, &operation)?;
-    let executed = execute(session, &steps, &plan.tree);
+    let executed = execute(session, &steps, &plan.tree, &picture.observation.local);
     let failed = executed.undone();
     if order == Order::FilesFirst && failed.is_empty() {
         write_manifest(session, &manifest)?;
@@ -147,7 +147,7 @@ pub fn detach(session: &Session<'_>) -> Outcome<usize> {
             Some(Step::Write { place, expecting: Expected::Link, version })
         })
         .collect();
-    let executed = execute(session, &steps, &picture.observation.ours);
+    let executed = execute(session, &steps, &picture.observation.ours, &picture.observation.local);
     session.settle_displaced()?;
     note.withdraw()?;
     let undone = executed.undone();

@@ -4,7 +4,7 @@ use cfgsync_core::agree::{Memories, agreed};
 use cfgsync_core::linking::Ties;
 use cfgsync_core::local::{self, Known, Memory, overlay, settle_modes};
 use cfgsync_core::manifest::Manifest;
-use cfgsync_core::observed::{Live, Local, Observation};
+use cfgsync_core::observed::{Live, Local, Observation, OnDisk};
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::policy::{Names, Policy};
 use cfgsync_core::tree::Tree;
@@ -15,6 +15,7 @@ use crate::context::{Context, now};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::displaced;
 use crate::fs::writer::Writer;
+use crate::git::filter::Filters;
 use crate::git::vault::{self, Vault};
 use crate::git::worktree::Worktree;
 use crate::git::{CommitId, TreeId, trees};
@@ -33,6 +34,8 @@ pub struct Session<'a> {
     pub worktree: Worktree,
     /// The vault.
     pub vault: Vault,
+    /// The repository's filters.
+    pub filters: Filters,
     /// The branch that is synced.
     pub branch: String,
     /// The remote that is synced with; none for a repository of this machine alone.
@@ -89,7 +92,8 @@ impl<'a> Session<'a> {
             })?,
         };
         let remote = worktree.remote_name(&branch)?;
-        Ok(Self { context, worktree, vault, branch, remote })
+        let filters = Filters::open(&context.places.state)?;
+        Ok(Self { context, worktree, vault, filters, branch, remote })
     }
 
     /// Takes the lock of everything local, and cleans up after a run that died.
@@ -109,7 +113,8 @@ impl<'a> Session<'a> {
 
     /// Returns an observer of this repository's files.
     pub fn observer(&self) -> Outcome<Observer<'_>> {
-        Observer::new(&self.context.places, &self.worktree, &self.vault, self.context.now)
+        let places = &self.context.places;
+        Observer::new(places, &self.worktree, &self.vault, &self.filters, self.context.now)
     }
 
     /// Returns what may happen, before any choice of a person.
@@ -246,11 +251,25 @@ impl<'a> Session<'a> {
         let seen = self.vault.write(&picture.seen)?;
         let stored = self.vault.write(&picture.observation.local.stored)?;
         let staged = self.staged_alone(picture)?;
-        if self.vault.latest()? == Some(seen) && stored == seen && staged.is_none() {
+        let on_disk = self.on_disk(picture)?;
+        let [live, copies] = on_disk;
+        let beside = [(stored != seen).then_some(stored), staged, live, copies];
+        let beside: Vec<TreeId> = beside.into_iter().flatten().collect();
+        if self.vault.latest()? == Some((seen, beside.clone())) {
             return Ok(());
         }
-        let beside = [(stored != seen).then_some(stored), staged];
-        self.vault.snapshot(seen, &beside.into_iter().flatten().collect::<Vec<_>>(), reason)
+        self.vault.snapshot(seen, &beside, reason)
+    }
+
+    /// Returns trees of what filters left on disk, which is nowhere else: home paths, stored copies.
+    fn on_disk(&self, picture: &Picture) -> Outcome<[Option<TreeId>; 2]> {
+        let filtered = &picture.observation.local.filtered;
+        let tree = |side: fn(&OnDisk) -> Option<Version>| {
+            let units = filtered.iter().filter_map(|(path, at)| Some((path.clone(), side(at)?)));
+            let tree = Tree { units: units.collect(), ..Tree::default() };
+            (!tree.units.is_empty()).then(|| self.vault.write(&tree)).transpose()
+        };
+        Ok([tree(|at| at.live)?, tree(|at| at.stored)?])
     }
 
     /// Returns a tree of what is staged and is neither on disk nor committed; it exists nowhere else.

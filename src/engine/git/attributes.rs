@@ -33,10 +33,12 @@ impl Worktree {
         of_user.exists() || self.git_folder().join("info/attributes").exists()
     }
 
-    /// Returns true where a clean or smudge filter must see the bytes.
-    pub fn is_filtered(&self, path: &RepoPath) -> bool {
-        self.attribute(path, "filter", |value| {
-            matches!(value, AttrValue::String(_) | AttrValue::Bytes(_))
+    /// Returns the name of the clean and smudge filter that must see a file's bytes.
+    pub fn filter_name(&self, path: &RepoPath) -> Option<String> {
+        self.attribute(path, "filter", |value| match value {
+            AttrValue::String(name) => Some(name.to_owned()),
+            AttrValue::Bytes(name) => Some(String::from_utf8_lossy(name).into_owned()),
+            AttrValue::True | AttrValue::False | AttrValue::Unspecified => None,
         })
     }
 

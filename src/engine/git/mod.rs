@@ -5,6 +5,7 @@ pub mod attributes;
 pub mod authorship;
 pub mod branch;
 pub mod driver;
+pub mod filter;
 pub mod index;
 pub mod mergetool;
 pub mod operations;

@@ -4,6 +4,7 @@
 //! and credentials. It can never ask anybody anything from the background, never starts a
 //! background job of its own, and never outlives its deadline.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::unix::process::CommandExt;
@@ -87,8 +88,8 @@ pub struct Limits {
 pub struct Aside<'a> {
     /// The folder for new objects.
     pub objects: &'a Path,
-    /// The repository's own objects.
-    pub known: &'a Path,
+    /// The folders of objects that are known already.
+    pub known: &'a [&'a Path],
 }
 
 /// What the program said.
@@ -97,11 +98,18 @@ pub struct Answer {
     /// Its exit code; none when it was ended by a signal.
     pub code: Option<i32>,
     /// What it printed.
-    pub stdout: String,
+    pub stdout: Vec<u8>,
     /// What it complained about.
     pub stderr: String,
     /// True when its deadline passed.
     pub is_late: bool,
+}
+
+impl Answer {
+    /// Returns what it printed, as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
 }
 
 /// A call under way.
@@ -147,7 +155,8 @@ pub fn run_aside(
 ) -> Outcome<Answer> {
     let mut command = git(folder, ssh, limits, arguments);
     command.env("GIT_OBJECT_DIRECTORY", aside.objects);
-    command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", aside.known);
+    let known: Vec<&OsStr> = aside.known.iter().map(|folder| folder.as_os_str()).collect();
+    command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", known.join(OsStr::new(":")));
     bounded(command, limits, scratch)?.finish()
 }
 
@@ -237,7 +246,8 @@ impl Running {
         })?;
         drop(self.done);
         let is_late = self.watchdog.join().unwrap_or(false);
-        let (stdout, stderr) = (text_of(&mut self.stdout)?, text_of(&mut self.stderr)?);
+        let stdout = bytes_of(&mut self.stdout)?;
+        let stderr = String::from_utf8_lossy(&bytes_of(&mut self.stderr)?).into_owned();
         Ok(Answer { code: status.code(), stdout, stderr, is_late })
     }
 }
@@ -264,9 +274,9 @@ fn copy_of(file: &File, folder: &Path) -> Outcome<File> {
     Ok(file.try_clone().map_err(FsError::on("share", folder))?)
 }
 
-fn text_of(file: &mut File) -> Outcome<String> {
+fn bytes_of(file: &mut File) -> Outcome<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
     read.map_err(|error| Failure::error(format!("could not read what git printed: {error}")))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }

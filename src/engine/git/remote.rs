@@ -110,7 +110,7 @@ impl<'a> Remote<'a> {
         if answer.code != Some(0) {
             return Err(self.failure("read", &answer));
         }
-        let Some(tip) = answer.stdout.split_whitespace().next().and_then(CommitId::parse) else {
+        let Some(tip) = answer.text().split_whitespace().next().and_then(CommitId::parse) else {
             return Ok(Fetched::NoBranch);
         };
         if !self.worktree.has(tip) {
@@ -120,7 +120,7 @@ impl<'a> Remote<'a> {
                 self.ssh.as_deref(),
                 Limits { manners: self.manners, deadline: DEADLINE },
                 self.scratch,
-                Aside { objects, known: &known },
+                Aside { objects, known: &[&known] },
                 &self.fetching(&name),
             )?;
             if answer.code != Some(0) {
@@ -136,7 +136,7 @@ impl<'a> Remote<'a> {
         let answer =
             self.start(&["ls-remote", "--heads", "--end-of-options", self.name])?.finish()?;
         let branch = |line: &str| Some(line.split_once("\trefs/heads/")?.1.to_owned());
-        Ok(answer.stdout.lines().filter_map(branch).collect())
+        Ok(answer.text().lines().filter_map(branch).collect())
     }
 
     /// Pushes a commit, if the remote's branch still is what we saw last.
@@ -158,7 +158,8 @@ impl<'a> Remote<'a> {
             self.worktree.set_upstream(commit)?;
             return Ok(Pushed::Done);
         }
-        let verdict = answer.stdout.lines().find(|line| line.starts_with('!')).unwrap_or_default();
+        let stdout = answer.text();
+        let verdict = stdout.lines().find(|line| line.starts_with('!')).unwrap_or_default();
         let is_race =
             ["(stale info)", "(fetch first)", "(non-fast-forward)", "failed to update ref"]
                 .iter()
@@ -198,12 +199,12 @@ pub fn default_branch(
     if answer.code != Some(0) {
         return Err(failure(&format!("could not read {}", without_password(url)), url, &answer));
     }
-    let named = answer.stdout.lines().find_map(|line| {
+    let stdout = answer.text();
+    let named = stdout.lines().find_map(|line| {
         let rest = line.strip_prefix("ref: refs/heads/")?;
         rest.split_once('\t').map(|(branch, _)| branch.to_owned())
     });
-    let branches: Vec<&str> = answer
-        .stdout
+    let branches: Vec<&str> = stdout
         .lines()
         .filter_map(|line| line.split_once("\trefs/heads/").map(|(_, branch)| branch))
         .collect();

@@ -131,11 +131,13 @@ impl Vault {
         Ok(read)
     }
 
-    /// Returns the tree of the newest snapshot.
-    pub fn latest(&self) -> Outcome<Option<Oid>> {
+    /// Returns the tree of the newest snapshot, and those beside it.
+    pub fn latest(&self) -> Outcome<Option<(Oid, Vec<Oid>)>> {
         let Some(commit) = self.target(LATEST)? else { return Ok(None) };
-        let commit = self.repository.find_commit(commit.0);
-        Ok(Some(commit.map_err(GitError::on("read the newest snapshot"))?.tree_id()))
+        let failed = || GitError::on("read the newest snapshot");
+        let commit = self.repository.find_commit(commit.0).map_err(failed())?;
+        let beside = commit.parents().map(|parent| parent.tree_id()).collect();
+        Ok(Some((commit.tree_id(), beside)))
     }
 
     /// Keeps a state of this machine's files for good. `beside` are the working tree where it

@@ -1,5 +1,6 @@
 //! Looking at this machine's files: the working tree, and the live files of what is marked.
 
+mod filtered;
 pub mod live;
 pub mod seen;
 pub mod stored;
@@ -19,6 +20,7 @@ use crate::failure::Outcome;
 use crate::fs::dir::{Dir, Stat};
 use crate::fs::look::{Found, blob_id, look};
 use crate::fs::plain;
+use crate::git::filter::{Filters, Stores};
 use crate::git::trees::parse_manifest;
 use crate::git::vault::Vault;
 use crate::git::worktree::Worktree;
@@ -35,6 +37,8 @@ pub struct Observer<'a> {
     pub vault: &'a Vault,
     /// When the run started.
     pub now: UnixTime,
+    /// The filters of the repository.
+    pub filters: &'a Filters,
     before: Seen,
     after: RefCell<Seen>,
 }
@@ -115,6 +119,7 @@ impl<'a> Observer<'a> {
         places: &'a Places,
         worktree: &'a Worktree,
         vault: &'a Vault,
+        filters: &'a Filters,
         now: UnixTime,
     ) -> Outcome<Self> {
         // Without a snapshot the vault may not hold what the cache speaks of.
@@ -122,7 +127,12 @@ impl<'a> Observer<'a> {
             Some(_) => Seen::read(&places.state.join("seen"), now)?,
             None => Seen::default(),
         };
-        Ok(Self { places, worktree, vault, now, before, after: RefCell::default() })
+        Ok(Self { places, worktree, vault, now, filters, before, after: RefCell::default() })
+    }
+
+    /// Returns where the sides of filters are.
+    fn stores(&self) -> Stores<'a> {
+        Stores { worktree: self.worktree, vault: self.vault }
     }
 
     /// Looks at the working tree and at every live file of the marks, those of `scope` included.
@@ -133,11 +143,13 @@ impl<'a> Observer<'a> {
         local.stored.manifest = manifest;
         stored::look(self, scope, &mut local)?;
         live::look(self, scope, &mut local)?;
+        filtered::look(self, scope, &mut local)?;
         Ok(local)
     }
 
     /// Writes down what was seen, for the next run.
     pub fn remember(&self) -> Outcome<()> {
+        self.filters.remember()?;
         let after = self.after.borrow();
         if *after == self.before { Ok(()) } else { after.write(&self.places.state.join("seen")) }
     }

@@ -1,6 +1,6 @@
 //! Looking at the working tree: every file that is not excluded, links as links.
 
-use cfgsync_core::observed::{Finding, Local};
+use cfgsync_core::observed::Local;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::unit::Mode;
 
@@ -14,25 +14,7 @@ pub fn look(observer: &Observer<'_>, scope: &Scope<'_>, local: &mut Local) -> Ou
     let root = Dir::open(&observer.places.repo)?;
     look_folder(observer, scope, &root, None, local)?;
     local.stored.prune_folders();
-    find_filtered(observer, local);
     Ok(())
-}
-
-/// Finds the files that a filter must see; where no attributes exist, there are none.
-fn find_filtered(observer: &Observer<'_>, local: &mut Local) {
-    let has_attributes = local.stored.units.keys().any(|path| path.name() == b".gitattributes")
-        || observer.worktree.has_own_attributes();
-    if !has_attributes {
-        return;
-    }
-    let filtered: Vec<RepoPath> = local
-        .stored
-        .units
-        .keys()
-        .filter(|path| observer.worktree.is_filtered(path))
-        .cloned()
-        .collect();
-    local.findings.extend(filtered.into_iter().map(|path| (path, Finding::Filtered)));
 }
 
 fn look_folder(

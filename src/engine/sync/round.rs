@@ -67,7 +67,7 @@ impl Sync<'_> {
         session.vault.keep_held(&plan.held)?;
         let tree = session.vault.write(&plan.tree)?;
         self.note_operation(&plan)?;
-        let executed = execute(session, &plan.steps, &plan.tree);
+        let executed = execute(session, &plan.steps, &plan.tree, &picture.observation.local);
         let failed = executed.undone();
         let mut notes = executed.warnings;
         let own_files = self.write_own_files(&picture.observation.local.stored, &plan.tree)?;

@@ -118,6 +118,9 @@ pub fn next_steps(held: &[Held]) -> Vec<String> {
         }
         Why::SameName => "Rename one of the two on a machine that tells them apart.",
         Why::UpstreamIsNoFile => "Put a file in its place upstream, or unmark the path.",
+        Why::Finding(Finding::Filtered) => {
+            "Set the filter up as git wants it (`git config --global filter.<name>.clean …` and `.smudge`), then run `cfgsync sync`."
+        }
         Why::Finding(_) => "Such a file goes on by itself once its reason is gone.",
     };
     let mut steps: Vec<String> = held.iter().map(|held| step(held).to_owned()).collect();

@@ -66,7 +66,10 @@ fn found(finding: Finding) -> String {
             format!("it is large ({}); `cfgsync mark --large` shares it", size(bytes))
         }
         Finding::Unreadable => "it may not be read".to_owned(),
-        Finding::Filtered => "a git filter covers it, and it must not travel unfiltered".to_owned(),
+        Finding::Filtered => {
+            "a git filter covers it, and is not set up here or fails; it must not travel unfiltered"
+                .to_owned()
+        }
         Finding::EditedTwice => "the live file and its stored copy were both edited".to_owned(),
     }
 }
