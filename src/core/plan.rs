@@ -9,7 +9,7 @@ use crate::clash::{hold_files_against_folders, hold_same_names};
 use crate::linking::{Tie, Ties};
 use crate::machine::Kind;
 use crate::manifest::Manifest;
-use crate::observed::{Finding, Live, Observation};
+use crate::observed::{Finding, Live, Observation, Side};
 use crate::operation::Operation;
 use crate::path::{HomePath, RepoPath};
 use crate::policy::{Names, Overruled, Policy, Removals, Winner};
@@ -130,6 +130,8 @@ pub struct Plan {
     pub waiting: BTreeSet<RepoPath>,
     /// What changes, for people.
     pub changes: Vec<Change>,
+    /// Units of which one side's change is overwritten because a person chose the other side.
+    pub overwritten: BTreeMap<RepoPath, Side>,
     /// What this machine's files and marks become, and what it overrules upstream.
     pub operation: Operation,
     /// Why nothing is done.
@@ -190,12 +192,13 @@ fn assemble(
         held: Vec::new(),
         waiting: BTreeSet::new(),
         changes: Vec::new(),
+        overwritten: BTreeMap::new(),
         operation: Operation::default(),
         refusal: refusal(&verdicts, observation, policy),
     };
     plan.shared = plan.tree.clone();
     for (path, verdict) in verdicts {
-        note(&mut plan.operation, &path, &verdict, observation, policy);
+        note(&mut plan, &path, &verdict, observation, policy);
         settle(&mut plan, path, &verdict, observation);
     }
     plan.tree.prune_folders();
@@ -212,7 +215,7 @@ fn assemble(
 
 /// Notes what a verdict changes on this machine, and which change upstream a choice overrules.
 fn note(
-    operation: &mut Operation,
+    plan: &mut Plan,
     path: &RepoPath,
     verdict: &Verdict,
     observation: &Observation,
@@ -220,11 +223,14 @@ fn note(
 ) {
     let Sides { base, ours, theirs } = observation.sides(path);
     if verdict.held.is_none() && ours != verdict.result {
-        operation.units.insert(path.clone(), (ours, verdict.result));
+        plan.operation.units.insert(path.clone(), (ours, verdict.result));
     }
     let is_chosen = policy.choice(path).is_some() || policy.restored.contains_key(path);
     if is_chosen && theirs != base && verdict.result != theirs {
-        operation.overruled.insert(path.clone(), Overruled { theirs, base });
+        plan.operation.overruled.insert(path.clone(), Overruled { theirs, base });
+        plan.overwritten.insert(path.clone(), Side::Theirs);
+    } else if is_chosen && ours != base && verdict.result != ours {
+        plan.overwritten.insert(path.clone(), Side::Ours);
     }
 }
 

@@ -79,10 +79,10 @@ fn merge_by(
 ) -> Outcome<Merged> {
     let bytes = |version: Version| session.vault.bytes(version.blob);
     let texts = [base.map(bytes).transpose()?.unwrap_or_default(), bytes(ours)?, bytes(theirs)?];
-    let places = &session.context.places;
+    let (repo, scratch) = (&session.context.places.repo, &session.scratch);
     let merged = match means {
         Means::Choice => return Ok(Merged::Binary),
-        Means::Driver(command) => driver::run(&places.repo, &places.state, &command, path, &texts)?,
+        Means::Driver(command) => driver::run(repo, scratch, &command, path, &texts)?,
         Means::Lines(rule) if base.is_some() || rule == Rule::Union => by_lines(path, rule, &texts),
         // Two files that merely have one name are no change of one another.
         Means::Lines(_) => TextMerge::Overlapping,

@@ -75,7 +75,8 @@ pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> 
 /// Removes what a run that died left on its desk.
 fn clear_desks(state: &Path) -> Outcome<()> {
     let is_alive = |name: &[u8]| {
-        let pid = String::from_utf8_lossy(&name[desk::NAME.len()..]).parse().ok();
+        let rest = String::from_utf8_lossy(&name[desk::NAME.len()..]).into_owned();
+        let pid = rest.split('.').next().and_then(|pid| pid.parse().ok());
         pid.is_some_and(crate::host::is_alive)
     };
     for name in plain::names(state)?.iter().filter(|name| name.starts_with(desk::NAME.as_bytes())) {

@@ -10,6 +10,7 @@ use cfgsync_core::policy::{Names, Policy};
 use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::{BlobId, Mode as FileMode, Version};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::context::{Context, now};
 use crate::failure::{Code, Failure, Outcome};
@@ -36,6 +37,8 @@ pub struct Session<'a> {
     pub vault: Vault,
     /// The repository's filters.
     pub filters: Filters,
+    /// Where desks are set up: a rehearsal leaves the state folder alone.
+    pub scratch: PathBuf,
     /// The branch that is synced.
     pub branch: String,
     /// The remote that is synced with; none for a repository of this machine alone.
@@ -92,8 +95,12 @@ impl<'a> Session<'a> {
             })?,
         };
         let remote = worktree.remote_name(&branch)?;
-        let filters = Filters::open(&context.places.state)?;
-        Ok(Self { context, worktree, vault, filters, branch, remote })
+        let scratch = match mode {
+            Mode::Real => context.places.state.clone(),
+            Mode::Rehearsal => std::env::temp_dir(),
+        };
+        let filters = Filters::open(&context.places.state, &scratch)?;
+        Ok(Self { context, worktree, vault, filters, scratch, branch, remote })
     }
 
     /// Takes the lock of everything local, and cleans up after a run that died.

@@ -106,16 +106,13 @@ fn old_flags_mean_their_commands() {
     mac.run(&["--unmark", ".conf"]).done();
     mac.assert_plain(".conf", "x\n");
     let before = mac.everything();
-    for flags in [
-        &["--force-push"][..],
-        &["--force-pull"],
-        &["--backup-only"],
-        &["--restore"],
-        &["--restore", "2026-11-20"],
-    ] {
+    for flags in [&["--backup-only"][..], &["--restore"], &["--restore", "2026-11-20"]] {
         let _ = mac.run(flags).code(2).says(&["not part of this version"]);
     }
-    let _ = mac.run(&["--dry-run", "--force-push"]).code(2);
+    for flag in ["--force-push", "--force-pull"] {
+        let _ = mac.run(&[flag]).code(9).says(&["side wins", "--yes"]);
+        let _ = mac.run(&["--dry-run", flag]).code(3).says(&["~/.conf"]);
+    }
     let _ = mac.run(&["--no-such-flag"]).code(2);
     assert_eq!(mac.everything(), before);
 }
@@ -200,7 +197,7 @@ fn a_rewritten_remote_is_refused_and_nothing_is_deleted() {
         ]);
         ec2.append(".conf", "mine\n");
         let before = ec2.everything();
-        let _ = ec2.run(&["sync"]).code(9).says(&["history", "set-url", "cfgsync setup"]);
+        let _ = ec2.run(&["sync"]).code(9).says(&["--force-push", "--force-pull"]);
         let _ = ec2.run(&["sync"]).code(9);
         assert_eq!(ec2.everything(), before, "{rewritten}");
         assert_eq!(ec2.state_word(), "failed", "{rewritten}");

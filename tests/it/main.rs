@@ -3,6 +3,7 @@
 
 mod by_hand;
 mod cases;
+mod diff;
 mod errors;
 mod held;
 #[cfg(target_os = "linux")]
@@ -18,5 +19,6 @@ mod sandbox;
 mod surprises;
 mod symlinks;
 mod terminal;
+mod texts;
 mod tidy;
 mod zsh;

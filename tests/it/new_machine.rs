@@ -208,7 +208,7 @@ fn an_unrelated_repository_is_refused() {
     let _ = ec2.git(&["commit", "--quiet", "-m", "own"]);
     let before = sandbox.git(&["rev-parse", "main"]);
     let output = ec2.run(&["setup", ec2.url()]).code(9);
-    let _ = output.says(&["no common history", "set-url", "cfgsync setup"]);
+    let _ = output.says(&["no common history", "--force-push", "--force-pull"]);
     assert_eq!(ec2.read("@own"), "own\n");
     assert!(!ec2.exists(".zshrc") && !ec2.exists("@notes.txt"));
     assert_eq!(sandbox.git(&["rev-parse", "main"]), before);

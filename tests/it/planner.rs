@@ -6,14 +6,18 @@ use std::collections::BTreeSet;
 use cfgsync_core::observed::Observation;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Plan, Refusal, Why, plan};
-use cfgsync_core::policy::{Names, Policy, Removals};
+use cfgsync_core::policy::{Names, Policy, Removals, Winner};
 use cfgsync_core::steps::Step;
 use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::{BlobId, Mode, Version};
 use proptest::prelude::*;
 
-/// How many random triples one run tries.
+/// How many random trees one run tries for each property, and how many units each has.
 const CASES: u32 = 4_000;
+const UNITS: std::ops::Range<usize> = 50..60;
+
+/// Every property holds for that many random triples at least.
+const _: () = assert!(CASES as usize * UNITS.start >= 200_000);
 
 /// One unit of each side; equal numbers are equal bytes, none is absent.
 type Triple = [Option<(u8, u16)>; 3];
@@ -77,7 +81,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(CASES))]
 
     #[test]
-    fn a_plan_that_is_done_is_done(triples in proptest::collection::vec(triple(), 1..12)) {
+    fn a_plan_that_is_done_is_done(triples in proptest::collection::vec(triple(), UNITS)) {
         let plan = planned(&observation(&triples));
         let again = planned(&with_sides(plan.shared.clone(), after(&plan), plan.tree.clone()));
         prop_assert!(again.changes.is_empty(), "{:?}", again.changes);
@@ -87,7 +91,41 @@ proptest! {
     }
 
     #[test]
-    fn an_edit_of_either_side_survives(triples in proptest::collection::vec(triple(), 1..12)) {
+    fn the_same_sides_make_the_same_plan(triples in proptest::collection::vec(triple(), UNITS)) {
+        let observation = observation(&triples);
+        let (one, other) = (planned(&observation), planned(&observation));
+        prop_assert_eq!(format!("{one:?}"), format!("{other:?}"));
+        let sides = [&observation.agreed, &observation.ours, observation.upstream()];
+        let paths: BTreeSet<&RepoPath> = sides.into_iter().flat_map(|tree| tree.units.keys()).collect();
+        for path in one.tree.units.keys() {
+            prop_assert!(paths.contains(path), "{path} comes from nowhere");
+        }
+    }
+
+    #[test]
+    fn a_winner_wins_and_can_be_taken_back(triples in proptest::collection::vec(triple(), UNITS)) {
+        let observation = observation(&triples);
+        for winner in [Winner::Ours, Winner::Theirs] {
+            let policy = Policy { removals: Removals::Any, winner: Some(winner), ..Policy::default() };
+            let plan = plan(&observation, &policy);
+            let won = if winner == Winner::Ours { &observation.ours } else { observation.upstream() };
+            prop_assert_eq!(&plan.tree.units, &won.units);
+            prop_assert!(plan.held.is_empty());
+            // This machine's files become what they were.
+            let done = with_sides(plan.tree.clone(), plan.tree.clone(), plan.tree.clone());
+            let mut ours = done.ours.clone();
+            plan.operation.undo(&done).edit.apply(&mut ours);
+            prop_assert_eq!(&ours.units, &observation.ours.units);
+            // Upstream's changes that lost are named with what both sides had agreed on.
+            for (path, then) in &plan.operation.overruled {
+                prop_assert_eq!(then.theirs, observation.upstream().units.get(path).copied());
+                prop_assert_eq!(then.base, observation.agreed.units.get(path).copied());
+            }
+        }
+    }
+
+    #[test]
+    fn an_edit_of_either_side_survives(triples in proptest::collection::vec(triple(), UNITS)) {
         let observation = observation(&triples);
         let plan = planned(&observation);
         let kept: BTreeSet<BlobId> = blobs(&plan.tree).union(&blobs(&after(&plan))).copied().collect();
@@ -105,7 +143,7 @@ proptest! {
     }
 
     #[test]
-    fn both_machines_come_to_the_same(triples in proptest::collection::vec(triple(), 1..12)) {
+    fn both_machines_come_to_the_same(triples in proptest::collection::vec(triple(), UNITS)) {
         let here = planned(&observation(&triples));
         let swapped: Vec<Triple> = triples.iter().map(|[base, ours, theirs]| [*base, *theirs, *ours]).collect();
         let there = planned(&observation(&swapped));
@@ -117,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn what_upstream_changed_alone_is_never_reversed(triples in proptest::collection::vec(triple(), 1..12)) {
+    fn what_upstream_changed_alone_is_never_reversed(triples in proptest::collection::vec(triple(), UNITS)) {
         let plan = planned(&observation(&triples));
         for (at, [base, ours, theirs]) in triples.iter().enumerate() {
             if ours == base {

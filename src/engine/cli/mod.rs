@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and which command it means.
 
+pub mod diff;
 pub mod doctor;
 pub mod flags;
 pub mod force;
@@ -74,6 +75,7 @@ enum Command {
     Setup(setup::SetupArgs),
     Sync(sync::SyncArgs),
     Status(status::StatusArgs),
+    Diff(diff::DiffArgs),
     Mark(mark::MarkArgs),
     Unmark(unmark::UnmarkArgs),
     List(list::ListArgs),
@@ -94,9 +96,6 @@ enum Later {
     /// Bring back what a backup holds (not available yet)
     #[command(hide = true)]
     Restore(Anything),
-    /// Show what a sync would change, line by line (not available yet)
-    #[command(hide = true)]
-    Diff(Anything),
     /// Stop background runs for a while (not available yet)
     #[command(hide = true)]
     Pause(Anything),
@@ -139,6 +138,7 @@ impl Cli {
             Some(Command::Sync(args)) => sync::run(&open()?, &args),
             Some(Command::Setup(args)) => setup::run(dir, ui, &args),
             Some(Command::Status(args)) => status::run(&open()?, &args),
+            Some(Command::Diff(args)) => diff::run(&open()?, &args),
             Some(Command::Mark(args)) => mark::run(&open()?, &args),
             Some(Command::Unmark(args)) => unmark::run(&open()?, &args),
             Some(Command::List(args)) => list::run(&open()?, &args),
@@ -156,7 +156,6 @@ impl Later {
         match self {
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
-            Self::Diff(_) => "diff",
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
             Self::Completions(_) => "completions",

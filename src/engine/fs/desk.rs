@@ -1,12 +1,19 @@
 //! A private folder for files that programs of the user work on: editors, merge drivers and tools.
 
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::FsError;
 use super::plain::{self, Durability};
 use crate::failure::Outcome;
 
-/// What the folder's name starts with.
-pub const NAME: &str = "desk.";
+/// What the folder's name starts with; the number of its process follows.
+pub const NAME: &str = "cfgsync-desk.";
+
+/// How many names are tried.
+const TRIES: u32 = 1000;
 
 /// A private folder; gone at the end.
 pub struct Desk {
@@ -14,13 +21,19 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Makes the folder below the state folder, or below the system's own place for temporary files
-    /// where there is no state yet.
-    pub fn set_up(state: &Path) -> Outcome<Self> {
-        let place = if state.is_dir() { state.to_owned() } else { std::env::temp_dir() };
-        let folder = place.join(format!("{NAME}{}", std::process::id()));
-        plain::make_private(&folder)?;
-        Ok(Self { folder })
+    /// Makes the folder in another one: anew, so that nobody else can have prepared it.
+    pub fn set_up(place: &Path) -> Outcome<Self> {
+        let mut number = 0;
+        loop {
+            let folder = place.join(format!("{NAME}{}.{number}", std::process::id()));
+            match DirBuilder::new().mode(0o700).create(&folder) {
+                Ok(()) => return Ok(Self { folder }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < TRIES => {
+                    number += 1;
+                }
+                Err(error) => return Err(FsError::on("create", &folder)(error).into()),
+            }
+        }
     }
 
     /// Returns the folder.

@@ -22,12 +22,12 @@ const MARKER_SIZE: &str = "7";
 /// Runs a driver on base, ours and theirs.
 pub fn run(
     worktree: &Path,
-    state: &Path,
+    scratch: &Path,
     command: &str,
     path: &RepoPath,
     texts: &[Vec<u8>; 3],
 ) -> Outcome<TextMerge> {
-    let desk = Desk::set_up(state)?;
+    let desk = Desk::set_up(scratch)?;
     let mut files = Vec::new();
     for (name, text) in ["base", "ours", "theirs"].into_iter().zip(texts) {
         files.push(desk.put(name, text)?);

@@ -28,6 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// The filters of a repository.
 pub struct Filters {
     state: PathBuf,
+    scratch: PathBuf,
     known: RefCell<Pairs>,
 }
 
@@ -45,7 +46,7 @@ type Pairs = BTreeMap<(RepoPath, BlobId), BlobId>;
 
 impl Filters {
     /// Reads what is known of earlier runs.
-    pub fn open(state: &Path) -> Outcome<Self> {
+    pub fn open(state: &Path, scratch: &Path) -> Outcome<Self> {
         let text = plain::read_text(&note(state))?.unwrap_or_default();
         let line = |line: &str| {
             let mut words = line.split(' ');
@@ -54,7 +55,7 @@ impl Filters {
             Some(((path, blob()?), blob()?))
         };
         let known = RefCell::new(text.lines().filter_map(line).collect());
-        Ok(Self { state: state.to_owned(), known })
+        Ok(Self { state: state.to_owned(), scratch: scratch.to_owned(), known })
     }
 
     /// Writes down what belongs together, where that is news.
@@ -98,7 +99,7 @@ impl Filters {
             return Ok(Some(*clean));
         }
         let Some((name, true)) = Self::filter(stores.worktree, path) else { return Ok(None) };
-        let desk = Desk::set_up(&self.state)?;
+        let desk = Desk::set_up(&self.scratch)?;
         let file = desk.put("raw", &stores.vault.bytes(raw)?)?;
         let (place, file) = (place(path), file.to_string_lossy().into_owned());
         let arguments = ["hash-object", "-w", &place, "--", &file];
@@ -132,7 +133,7 @@ impl Filters {
             return Ok(Some(raw));
         }
         let Some((name, true)) = Self::filter(stores.worktree, path) else { return Ok(None) };
-        let desk = Desk::set_up(&self.state)?;
+        let desk = Desk::set_up(&self.scratch)?;
         let id = clean.to_string();
         let answer = call(stores, &desk, &name, &["cat-file", "--filters", &place(path), &id])?;
         if answer.code != Some(0) {

@@ -27,8 +27,7 @@ pub struct Rehearsal {
 
 /// Plans a sync. The session must be a rehearsal too, so that nothing it stores stays.
 pub fn rehearse(session: &Session<'_>, wishes: &Wishes, manners: Manners) -> Outcome<Rehearsal> {
-    let context = session.context;
-    let desk = Desk::set_up(&context.places.state)?;
+    let desk = Desk::set_up(&session.scratch)?;
     let sync = Sync::new(session, wishes, manners);
     let fetched = remote(session, manners, desk.folder()).map(|remote| remote.peek(desk.folder()));
     let (upstream, offline) = sync.upstream(fetched)?;

@@ -1,6 +1,6 @@
 //! The wording of everything that is reported: changes, what waits, states.
 
-use cfgsync_core::observed::{Finding, Live};
+use cfgsync_core::observed::{Finding, Live, Side};
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Change, Deed, Flow, Held, Plan, Why};
 use cfgsync_core::reconcile::Contest;
@@ -143,10 +143,31 @@ fn held_line(ui: &Ui, held: &Held) -> String {
     format!("  {mark} held     {}: {}", name(&held.path), why(held.why))
 }
 
-/// Prints the plan that a sync would execute.
+/// Returns why a change is made.
+fn reason(plan: &Plan, change: &Change) -> &'static str {
+    match (plan.overwritten.get(&change.path), change.flow, change.deed) {
+        (Some(Side::Theirs), ..) => "overwrites upstream's change",
+        (Some(Side::Ours), ..) => "overwrites the change made here",
+        (None, Flow::Both, _) => "changed on both sides, and the changes fit",
+        (None, Flow::Out, Deed::Kept) => "edited here, removed upstream: the edit wins",
+        (None, Flow::In, Deed::Kept) => "edited upstream, removed here: the edit wins",
+        (None, Flow::Out, Deed::Unmarked) => "unmarked here; every machine keeps its file",
+        (None, Flow::In, Deed::Unmarked) => "unmarked upstream; this machine keeps its file",
+        (None, Flow::Out, Deed::Added) => "new here",
+        (None, Flow::In, Deed::Added) => "new upstream",
+        (None, Flow::Out, Deed::Removed) => "removed here",
+        (None, Flow::In, Deed::Removed) => "removed upstream",
+        (None, Flow::Out, Deed::Edited | Deed::Mode) => "changed here",
+        (None, Flow::In, Deed::Edited | Deed::Mode) => "changed upstream",
+    }
+}
+
+/// Prints the plan that a sync would execute, with its reasons.
 pub fn preview(ui: &Ui, plan: &Plan) {
-    let lines: Vec<String> = plan.changes.iter().map(|line| change(ui, line) + "\n").collect();
-    ui.answer(&lines.concat());
+    for line in &plan.changes {
+        let reason = ui.paint(Tone::Dim, reason(plan, line));
+        ui.answer(&format!("{}  {reason}\n", change(ui, line)));
+    }
     let count = plan.steps.iter().filter(|step| matches!(step, Step::Link { .. })).count();
     if count > 0 {
         let plural = if count == 1 { "" } else { "s" };

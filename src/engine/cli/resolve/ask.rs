@@ -120,7 +120,7 @@ fn marked([base, ours, theirs]: &[Vec<u8>; 3]) -> Vec<u8> {
 
 /// Lets the person finish the merge in their editor, on a private copy.
 fn edit(session: &Session<'_>, held: &Held, texts: &[Vec<u8>; 3]) -> Outcome<Option<Vec<u8>>> {
-    let desk = Desk::set_up(&session.context.places.state)?;
+    let desk = Desk::set_up(&session.scratch)?;
     // The name tells the editor the file's type.
     let file = desk.put(os(held.path.name()), &marked(texts))?;
     let configured = || session.worktree.setting("core.editor");
@@ -138,7 +138,7 @@ fn edit(session: &Session<'_>, held: &Held, texts: &[Vec<u8>; 3]) -> Outcome<Opt
 
 /// Lets the person merge in the tool they use with git.
 fn tool(session: &Session<'_>, held: &Held, texts: &[Vec<u8>; 3]) -> Outcome<Option<Vec<u8>>> {
-    let desk = Desk::set_up(&session.context.places.state)?;
+    let desk = Desk::set_up(&session.scratch)?;
     let [base, ours, theirs] = texts;
     let sides = [&base[..], &ours[..], &theirs[..]];
     let merged = mergetool::run(&session.worktree, &desk, &held.path, sides, &marked(texts))?;

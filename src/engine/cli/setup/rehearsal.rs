@@ -19,7 +19,7 @@ pub fn run(places: Places, ui: Ui, args: &SetupArgs) -> Outcome<()> {
     if args.undo {
         return undo(&Context::at(places, ui)?);
     }
-    let desk = Desk::set_up(&places.state)?;
+    let desk = Desk::set_up(&std::env::temp_dir())?;
     let repo = places.repo.display().to_string();
     let is_there = places.repo.join(".git").exists();
     let places = if is_there {
