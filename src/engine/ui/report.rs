@@ -164,9 +164,12 @@ fn reason(plan: &Plan, change: &Change) -> &'static str {
 
 /// Prints the plan that a sync would execute, with its reasons.
 pub fn preview(ui: &Ui, plan: &Plan) {
+    let length = |line: &Change| name(&line.path).chars().count();
+    let width = plan.changes.iter().map(length).max().unwrap_or_default();
     for line in &plan.changes {
         let reason = ui.paint(Tone::Dim, reason(plan, line));
-        ui.answer(&format!("{}  {reason}\n", change(ui, line)));
+        let gap = " ".repeat(width - length(line) + 2);
+        ui.answer(&format!("{}{gap}{reason}\n", change(ui, line)));
     }
     let count = plan.steps.iter().filter(|step| matches!(step, Step::Link { .. })).count();
     if count > 0 {

@@ -21,7 +21,7 @@ use crate::session::{Mode, Picture, Session};
 use crate::sync::{Command, Wishes, sync, words};
 use crate::ui::{Answers, report};
 
-/// Decide a held file
+/// Decide a held file: mine, theirs, both, or the two merged
 ///
 /// On a terminal it shows each held file and asks: see the difference, keep
 /// mine, take theirs, keep both, edit the two together, use your merge tool, or
@@ -31,7 +31,7 @@ use crate::ui::{Answers, report};
 ///   cfgsync resolve                          ask about every held file
 ///   cfgsync resolve ~/.zshrc --ours          keep mine, and share it
 ///   cfgsync resolve ~/.zshrc --theirs        take theirs
-///   cfgsync resolve ~/.zshrc --both          keep mine, and theirs beside it under kept/
+///   cfgsync resolve ~/.zshrc --both          keep mine, put theirs under kept/
 ///   cfgsync resolve ~/.zshrc --merge FILE    take the bytes of FILE
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
