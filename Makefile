@@ -28,8 +28,9 @@ check: all-tools ## format, lints, and the proof that deciding needs no engine
 	"$(CARGO)" clippy --locked --all-targets --quiet -- -D warnings
 	"$(CARGO)" check --locked --lib --bin cfgsync-prompt --no-default-features --quiet
 
-bench: all-tools build ## measure start-up, and a sync with nothing to do against a fetch
+bench: all-tools build ## measure start-up, a quiet sync against a fetch, planning against git merge-tree
 	@scripts/bench.sh "$(TARGET)/release"
+	@"$(CARGO)" bench --locked --quiet --bench planning
 
 install: build ## put the programs and the zsh plugin in place (PREFIX=~/.local)
 	@PREFIX="$(PREFIX)" ZSH_CUSTOM="$(ZSH_CUSTOM)" scripts/install.sh "$(TARGET)/release"

@@ -25,7 +25,17 @@ pub struct Known<'a> {
 /// only in a marked folder that still stands is a vanished file a deletion.
 pub fn overlay(local: &Local, marks: &Manifest, last: Option<&Tree>) -> Tree {
     let mut seen = local.stored.clone();
+    for (path, version) in &local.lost {
+        seen.units.entry(path.clone()).or_insert(*version);
+    }
     for (path, live) in &local.live {
+        if let (Live::Moved(_), Some(from)) = (live, local.moved.get(path)) {
+            // The link still leads to what the file was called before.
+            if let Some(version) = local.stored.units.get(from) {
+                seen.units.insert(path.clone(), *version);
+            }
+            continue;
+        }
         let remembered = last.and_then(|tree| tree.units.get(path)).copied();
         match visible(path, *live, seen.units.get(path).copied(), remembered, marks) {
             Some(version) => seen.units.insert(path.clone(), version),
@@ -48,6 +58,7 @@ fn visible(
         Live::Absent
         | Live::FolderGone
         | Live::Linked
+        | Live::Moved(_)
         | Live::LinkedElsewhere
         | Live::Folder
         | Live::Special

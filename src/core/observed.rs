@@ -19,6 +19,9 @@ pub enum Live {
     Linked,
     /// A regular file of its own: a copy, or a link that an app replaced.
     File(Version),
+    /// A link to the stored copy of another file of the same folder, as it is after that file was
+    /// renamed; the version is the link itself.
+    Moved(Version),
     /// A link to somewhere else.
     LinkedElsewhere,
     /// A folder.
@@ -64,6 +67,11 @@ pub struct Local {
     pub live: BTreeMap<RepoPath, Live>,
     /// Units that cannot be shared as they stand.
     pub findings: BTreeMap<RepoPath, Finding>,
+    /// What the working tree held when it was seen last, where it is a new one since: nobody removed
+    /// those files.
+    pub lost: BTreeMap<RepoPath, Version>,
+    /// Units whose link was moved here, with the unit it came from.
+    pub moved: BTreeMap<RepoPath, RepoPath>,
     /// Units that a filter covers, as they lie on disk.
     pub filtered: BTreeMap<RepoPath, OnDisk>,
     /// Units whose file is another inode than the last run saw.

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// The folder of the repository that holds stored copies.
 pub const EXTERNAL: &str = "external";
@@ -36,7 +37,8 @@ pub enum PathError {
 /// A path below a root: one type for each root, so that two of them cannot be mixed up.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PathBelow<Root> {
-    bytes: Vec<u8>,
+    // Every tree of a run names the same paths; they share the bytes.
+    bytes: Arc<[u8]>,
     root: PhantomData<Root>,
 }
 
@@ -63,8 +65,8 @@ impl<Root> PathBelow<Root> {
     }
 
     /// Takes bytes that are known to be a path below the root.
-    fn of(bytes: Vec<u8>) -> Self {
-        Self { bytes, root: PhantomData }
+    fn of(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self { bytes: bytes.into(), root: PhantomData }
     }
 
     /// Returns the bytes, without a leading or trailing slash.
@@ -85,7 +87,7 @@ impl<Root> PathBelow<Root> {
     /// Returns the folder that holds this path, none at the top.
     pub fn parent(&self) -> Option<Self> {
         let cut = self.bytes.iter().rposition(|byte| *byte == b'/')?;
-        Some(Self::of(self.bytes[..cut].to_vec()))
+        Some(Self::of(&self.bytes[..cut]))
     }
 
     /// Returns every folder above this path, the nearest first.
@@ -103,7 +105,7 @@ impl RepoPath {
     /// Returns the home path this is the stored copy of.
     pub fn home(&self) -> Option<HomePath> {
         let rest = self.bytes.strip_prefix(EXTERNAL.as_bytes())?.strip_prefix(b"/")?;
-        Some(HomePath::of(rest.to_vec()))
+        Some(HomePath::of(rest))
     }
 
     /// Returns true for a file that never leaves the machine: `*.local`.

@@ -159,6 +159,7 @@ pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
         .into_iter()
         .flat_map(|tree| tree.units.keys())
         .chain(observation.local.findings.keys())
+        .chain(policy.restored.keys())
         .collect();
     let mut verdicts: BTreeMap<RepoPath, Verdict> = paths
         .into_iter()
@@ -199,7 +200,7 @@ fn assemble(
     plan.shared = plan.tree.clone();
     for (path, verdict) in verdicts {
         note(&mut plan, &path, &verdict, observation, policy);
-        settle(&mut plan, path, &verdict, observation);
+        settle(&mut plan, path, &verdict, observation, policy);
     }
     plan.tree.prune_folders();
     plan.shared.prune_folders();
@@ -227,7 +228,9 @@ fn note(
     }
     let is_chosen = policy.choice(path).is_some() || policy.restored.contains_key(path);
     if is_chosen && theirs != base && verdict.result != theirs {
-        plan.operation.overruled.insert(path.clone(), Overruled { theirs, base });
+        plan.operation
+            .overruled
+            .insert(path.clone(), Overruled { theirs, base, made: verdict.result });
         plan.overwritten.insert(path.clone(), Side::Theirs);
     } else if is_chosen && ours != base && verdict.result != ours {
         plan.overwritten.insert(path.clone(), Side::Ours);
@@ -235,7 +238,13 @@ fn note(
 }
 
 /// Puts one verdict into the plan.
-fn settle(plan: &mut Plan, path: RepoPath, verdict: &Verdict, observation: &Observation) {
+fn settle(
+    plan: &mut Plan,
+    path: RepoPath,
+    verdict: &Verdict,
+    observation: &Observation,
+    policy: &Policy,
+) {
     let live = observation.local.live.get(&path).copied();
     let target = Target {
         path: &path,
@@ -243,6 +252,7 @@ fn settle(plan: &mut Plan, path: RepoPath, verdict: &Verdict, observation: &Obse
         stored: observation.stored(&path),
         live: live.unwrap_or(Live::Absent),
         seen: verdict.sides.ours.or(verdict.sides.base),
+        lost: observation.local.lost.get(&path).copied(),
         is_first: verdict.sides.base.is_none(),
     };
     let kept = match verdict.held {
@@ -250,7 +260,11 @@ fn settle(plan: &mut Plan, path: RepoPath, verdict: &Verdict, observation: &Obse
         Some(Why::Finding(Finding::EditedTwice)) => Hold::Both,
         Some(_) => Hold::Live,
     };
-    let (steps, in_the_way) = steps(&target, verdict.result, kept);
+    let (steps, in_the_way) = if verdict.held.is_some() && policy.edited.contains(&path) {
+        steps(&target, verdict.sides.ours, Hold::None)
+    } else {
+        steps(&target, verdict.result, kept)
+    };
     plan.steps.extend(steps);
     let held = verdict.held.or(in_the_way.map(Why::InTheWay));
     let agreed = |version| if held.is_some() { verdict.sides.base } else { version };
@@ -284,8 +298,8 @@ fn merged_folders(observation: &Observation, agreed: &Tree) -> BTreeMap<RepoPath
         .into_iter()
         .map(|path| {
             // A folder that is not here yet has no mode of its own to defend.
-            let ours =
-                if here.contains(path) { ours.folder_mode(path) } else { agreed.folder_mode(path) };
+            let is_meant = here.contains(path) || ours.folders.contains_key(path);
+            let ours = if is_meant { ours.folder_mode(path) } else { agreed.folder_mode(path) };
             (path.clone(), folder_mode(agreed.folder_mode(path), ours, theirs.folder_mode(path)))
         })
         .collect()

@@ -36,6 +36,8 @@ pub struct Overruled {
     pub theirs: Option<Version>,
     /// The version agreed on then.
     pub base: Option<Version>,
+    /// What the choice made of it.
+    pub made: Option<Version>,
 }
 
 /// What may happen in one run.
@@ -49,6 +51,8 @@ pub struct Policy {
     pub winner: Option<Winner>,
     /// Units that go back to what they were upstream, while this machine keeps its version.
     pub restored: BTreeMap<RepoPath, Overruled>,
+    /// Units that a command changes on this machine: even one that then waits gets its version.
+    pub edited: BTreeSet<RepoPath>,
     /// Marked paths that are copies on this machine only.
     pub copies: BTreeSet<HomePath>,
     /// Whether the disk takes two spellings of a name for one.

@@ -180,6 +180,8 @@ pub struct Target<'a> {
     pub live: Live,
     /// What people see of it here.
     pub seen: Option<Version>,
+    /// What the working tree held before it was lost as a whole.
+    pub lost: Option<Version>,
     /// Whether this machine never agreed on it before.
     pub is_first: bool,
 }
@@ -198,16 +200,22 @@ pub enum Hold {
 /// Returns the steps that make a unit be `result`, and what stands in the way of its link.
 ///
 /// A held unit keeps its live file as it is. Where that is a file of its own, the stored copy
-/// beside it takes upstream's version; where it is the stored copy itself, nothing is touched.
+/// beside it takes upstream's version; where it is the stored copy itself, nothing is touched, but
+/// for one that is missing, as after the repository was cloned again: it comes back as people saw it.
 pub fn steps(
     target: &Target<'_>,
     result: Option<Version>,
     hold: Hold,
 ) -> (Vec<Step>, Option<Live>) {
+    let lost =
+        (hold != Hold::None && target.stored.is_none()).then(|| stored_step(target, target.lost));
     let Some(home) = target.path.home().filter(|_| target.tie != Tie::None) else {
-        let step = if hold == Hold::None { stored_step(target, result) } else { None };
+        let step = if hold == Hold::None { stored_step(target, result) } else { lost.flatten() };
         return (step.into_iter().collect(), None);
     };
+    if let (Some(lost), Live::Linked | Live::Absent) = (lost, target.live) {
+        return (lost.into_iter().collect(), None);
+    }
     if hold != Hold::None {
         let is_beside = matches!(target.live, Live::File(_)) && result.is_some();
         let beside = is_beside && hold == Hold::Live;
@@ -243,7 +251,7 @@ fn place(
         Live::LinkedElsewhere | Live::Folder | Live::Special | Live::Unreachable => {
             (stored.into_iter().collect(), Some(target.live))
         }
-        Live::Absent | Live::FolderGone | Live::Linked | Live::File(_) => {
+        Live::Absent | Live::FolderGone | Live::Linked | Live::Moved(_) | Live::File(_) => {
             let tie = home_step(target.live);
             let original = tie.as_ref().and_then(|_| original(target, home));
             (original.into_iter().chain(stored).chain(tie).collect(), None)
@@ -264,7 +272,7 @@ fn original(target: &Target<'_>, home: &HomePath) -> Option<Step> {
 fn link(home: &HomePath, live: Live) -> Option<Step> {
     let expecting = match live {
         Live::Linked => return None,
-        Live::File(version) => Expected::Version(version),
+        Live::File(version) | Live::Moved(version) => Expected::Version(version),
         _ => Expected::Nothing,
     };
     Some(Step::Link { home: home.clone(), expecting })
@@ -273,7 +281,7 @@ fn link(home: &HomePath, live: Live) -> Option<Step> {
 fn copy(home: &HomePath, live: Live, version: Version) -> Option<Step> {
     let expecting = match live {
         Live::File(live) if live == version => return None,
-        Live::File(live) => Expected::Version(live),
+        Live::File(live) | Live::Moved(live) => Expected::Version(live),
         Live::Linked => Expected::Link,
         _ => Expected::Nothing,
     };
@@ -300,6 +308,11 @@ fn stored_step(target: &Target<'_>, result: Option<Version>) -> Option<Step> {
 fn unmark(target: &Target<'_>, home: &HomePath) -> Vec<Step> {
     let plain = match (target.live, target.seen) {
         (Live::Linked, Some(version)) => Some(Step::GiveBack { home: home.clone(), version }),
+        (Live::Moved(link), Some(version)) => Some(Step::Write {
+            place: Place::Home(home.clone()),
+            expecting: Expected::Version(link),
+            version,
+        }),
         (Live::Linked, None) => {
             Some(Step::Remove { place: Place::Home(home.clone()), expecting: Expected::Link })
         }
@@ -311,7 +324,7 @@ fn unmark(target: &Target<'_>, home: &HomePath) -> Vec<Step> {
 fn remove(target: &Target<'_>, home: &HomePath) -> Vec<Step> {
     let expecting = match target.live {
         Live::Linked => Some(Expected::Link),
-        Live::File(version) => Some(Expected::Version(version)),
+        Live::File(version) | Live::Moved(version) => Some(Expected::Version(version)),
         _ => None,
     };
     let place = Place::Home(home.clone());

@@ -55,7 +55,16 @@ impl Tree {
 
     /// Returns every folder that holds a unit.
     pub fn folder_paths(&self) -> BTreeSet<RepoPath> {
-        self.units.keys().flat_map(RepoPath::ancestors).collect()
+        let mut folders = BTreeSet::new();
+        for path in self.units.keys() {
+            // Above a folder that is known, all are.
+            for folder in path.ancestors() {
+                if !folders.insert(folder) {
+                    break;
+                }
+            }
+        }
+        folders
     }
 
     /// Forgets the modes of folders that hold no unit.

@@ -80,26 +80,37 @@ fn merge_by(
     let bytes = |version: Version| session.vault.bytes(version.blob);
     let texts = [base.map(bytes).transpose()?.unwrap_or_default(), bytes(ours)?, bytes(theirs)?];
     let (repo, scratch) = (&session.context.places.repo, &session.scratch);
-    let merged = match means {
-        Means::Choice => return Ok(Merged::Binary),
-        Means::Driver(command) => driver::run(repo, scratch, &command, path, &texts)?,
-        Means::Lines(rule) if base.is_some() || rule == Rule::Union => by_lines(path, rule, &texts),
+    match means {
+        Means::Choice => Ok(Merged::Binary),
+        Means::Driver(command) => {
+            keep(session, driver::run(repo, scratch, &command, path, &texts)?)
+        }
+        Means::Lines(rule) if base.is_some() || rule == Rule::Union => {
+            by_lines(session, path, rule, &texts)
+        }
         // Two files that merely have one name are no change of one another.
-        Means::Lines(_) => TextMerge::Overlapping,
-    };
+        Means::Lines(_) => Ok(Merged::Overlapping),
+    }
+}
+
+/// Merges by lines; what no longer parses where both sides do is left to a person.
+fn by_lines(
+    session: &Session<'_>,
+    path: &RepoPath,
+    rule: Rule,
+    [base, ours, theirs]: &[Vec<u8>; 3],
+) -> Outcome<Merged> {
+    match merge(base, ours, theirs, rule) {
+        TextMerge::Clean(merged) if !survives(path, [ours, theirs], &merged) => Ok(Merged::Broken),
+        merged => keep(session, merged),
+    }
+}
+
+/// Puts what came out into the vault.
+fn keep(session: &Session<'_>, merged: TextMerge) -> Outcome<Merged> {
     Ok(match merged {
         TextMerge::Clean(bytes) => Merged::Clean(session.vault.put(&bytes)?),
         TextMerge::Overlapping => Merged::Overlapping,
         TextMerge::Binary => Merged::Binary,
     })
-}
-
-/// Merges by lines; what no longer parses where both sides do is left to a person.
-fn by_lines(path: &RepoPath, rule: Rule, [base, ours, theirs]: &[Vec<u8>; 3]) -> TextMerge {
-    match merge(base, ours, theirs, rule) {
-        TextMerge::Clean(merged) if !survives(path, [ours, theirs], &merged) => {
-            TextMerge::Overlapping
-        }
-        merged => merged,
-    }
 }

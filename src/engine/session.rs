@@ -159,11 +159,7 @@ impl<'a> Session<'a> {
             theirs.keep_lost_manifest(&memory.run.agreed);
         }
         let head_tree = head.map(|tip| self.tree(tip)).transpose()?.unwrap_or_default();
-        let base = match (head, upstream) {
-            (Some(head), Some(upstream)) => self.worktree.merge_base(head, upstream)?,
-            _ => None,
-        };
-        let common = base.map(|base| self.tree(base)).transpose()?;
+        let common = self.common(head, upstream)?;
         let last = memory.as_ref().map(|memory| &memory.run);
         let remembered = last.map(|last| &last.agreed);
         let trees: Vec<&Tree> =
@@ -171,6 +167,11 @@ impl<'a> Session<'a> {
         let listed = listed(&head_tree, remembered);
         let scope = Scope { instead: marks, ..Scope::of(&trees, Some(&listed)) };
         let mut local = observer.look(&scope)?;
+        if head.is_none() && last.is_some() {
+            // A branch without a commit, where there was more: the repository was made anew.
+            local.lost = self.vault.last_state()?;
+            local.lost.retain(|path, _| !local.stored.units.contains_key(path));
+        }
         let empty = Tree::default();
         let marks = Manifest::merge(
             remembered.map_or(&empty.manifest, |tree| &tree.manifest),
@@ -193,7 +194,7 @@ impl<'a> Session<'a> {
         };
         let (mut ours, twice) = local::ours(&local, seen.clone(), known, |path| ties.of(path));
         local.findings.extend(twice);
-        let kind = if last.is_some() { Memory::OfLastRun } else { Memory::None };
+        let kind = last.map_or(Memory::None, |_| Memory::OfLastRun);
         settle_modes(&mut ours, &agreed, &local.replaced, kind);
         ours.opaque.clone_from(&head_tree.opaque);
         let mut observation = Observation {
@@ -210,6 +211,15 @@ impl<'a> Session<'a> {
         observation.agreed = agreed;
         merges::rehearse(self, &mut observation)?;
         Ok(Picture { observation, seen, head, head_tree, upstream, staged })
+    }
+
+    /// Returns the tree where the branch and upstream part.
+    fn common(&self, head: Option<CommitId>, upstream: Option<CommitId>) -> Outcome<Option<Tree>> {
+        let base = match (head, upstream) {
+            (Some(head), Some(upstream)) => self.worktree.merge_base(head, upstream)?,
+            _ => None,
+        };
+        base.map(|base| self.tree(base)).transpose()
     }
 
     /// What was agreed with nobody is no memory once there is somebody.

@@ -248,20 +248,3 @@ fn modes_that_disagree_are_held() {
     assert_eq!(ec2.mode(".conf"), 0o600);
     assert_clean(&sandbox, &[&mac, &ec2]);
 }
-
-#[test]
-fn a_rename_here_and_an_edit_there_lose_nothing() {
-    let sandbox = Sandbox::new();
-    let (mac, ec2) = (sandbox.joined("mac"), sandbox.joined("ec2"));
-    mac.write("@old", BASE);
-    mac.sync();
-    ec2.sync();
-    std::fs::rename(mac.path("@old"), mac.path("@new")).unwrap();
-    mac.sync();
-    ec2.write("@old", EC2);
-    ec2.sync();
-    mac.sync();
-    assert_eq!((mac.read("@old"), mac.read("@new")), (EC2.to_owned(), BASE.to_owned()));
-    assert_converged(&[&mac, &ec2]);
-    assert_clean(&sandbox, &[&mac, &ec2]);
-}

@@ -11,7 +11,7 @@ use crate::sandbox::{Machine, Sandbox, assert_clean, assert_converged};
 const LINES: &str = "1\n2\n3\n4\n5\n6\n7\n8\n9\n";
 
 /// Runs cfgsync and kills it at its first rename or link that names a path.
-fn kill(machine: &Machine, at: &Path, arguments: &[&str]) {
+pub fn kill(machine: &Machine, at: &Path, arguments: &[&str]) {
     let output = machine
         .command("strace")
         .args(["-f", "-o", "/dev/null", "-e", "trace=link,rename", "-P"])

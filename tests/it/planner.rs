@@ -113,9 +113,9 @@ proptest! {
             prop_assert!(plan.held.is_empty());
             // This machine's files become what they were.
             let done = with_sides(plan.tree.clone(), plan.tree.clone(), plan.tree.clone());
-            let mut ours = done.ours.clone();
-            plan.operation.undo(&done).edit.apply(&mut ours);
-            prop_assert_eq!(&ours.units, &observation.ours.units);
+            let mut undone = done.clone();
+            plan.operation.undo(&done).edit.apply(&mut undone);
+            prop_assert_eq!(&undone.ours.units, &observation.ours.units);
             // Upstream's changes that lost are named with what both sides had agreed on.
             for (path, then) in &plan.operation.overruled {
                 prop_assert_eq!(then.theirs, observation.upstream().units.get(path).copied());

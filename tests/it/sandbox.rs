@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads the home or the environment of whoever runs the tests, but for `PATH`.
 
+mod bytes;
 mod checks;
 
 use std::ffi::OsStr;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub use bytes::assert_same;
 pub use checks::{assert_clean, assert_converged};
 
 /// A remote, and room for machines. Removed at the end.
@@ -79,12 +81,14 @@ impl Sandbox {
         let root = fs::canonicalize(std::env::temp_dir()).unwrap().join(name);
         fs::create_dir_all(&root).unwrap();
         let sandbox = Self { root };
-        git(
-            &sandbox.root,
-            &sandbox.root,
-            &["init", "--quiet", "--bare", "-b", "main", "remote.git"],
-        );
+        let _ = sandbox.init_bare("remote.git", "main");
         sandbox
+    }
+
+    /// Makes an empty remote with this default branch, and returns its address.
+    pub fn init_bare(&self, name: &str, branch: &str) -> String {
+        git(&self.root, &self.root, &["init", "--quiet", "--bare", "-b", branch, name]);
+        self.path(name).display().to_string()
     }
 
     /// Returns a path in the sandbox.

@@ -26,7 +26,7 @@ fn side(name: &str, edits: &Edits) -> String {
             _ => lines[*at].insert(0, format!("{name} {at} {number}")),
         }
     }
-    lines.concat().iter().map(|line| format!("{line}\n")).collect()
+    lines.concat().join("\n") + "\n"
 }
 
 fn base() -> String {

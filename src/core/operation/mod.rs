@@ -32,8 +32,11 @@ pub struct Operation {
 pub struct Undo {
     /// What changes here; what it overrules goes back upstream, while this machine keeps its own.
     pub edit: Operation,
-    /// Units that changed since: as the operation left them, as they are, and as they were before.
-    pub edited_since: BTreeMap<RepoPath, Sides>,
+    /// Units that changed here since: as the operation left them, as they are, and as they were
+    /// before.
+    pub edited_here: BTreeMap<RepoPath, Sides>,
+    /// The same of units that changed upstream since a choice overruled them.
+    pub edited_there: BTreeMap<RepoPath, Sides>,
 }
 
 impl Operation {
@@ -62,6 +65,25 @@ impl Operation {
         }
     }
 
+    /// Returns what differs between two states of a machine: of these units, and of all marks.
+    pub fn between<'a>(
+        before: &Tree,
+        after: &Tree,
+        units: impl IntoIterator<Item = &'a RepoPath>,
+    ) -> Self {
+        let mut operation = Self::default();
+        for path in units {
+            let of = |tree: &Tree| tree.units.get(path).copied();
+            let turn = (of(before), of(after));
+            if turn.0 != turn.1 {
+                operation.units.insert(path.clone(), turn);
+            }
+        }
+        operation.change_folders(before, after);
+        operation.change_marks(&before.manifest, &after.manifest);
+        operation
+    }
+
     /// Adds what a later part of the same operation changed.
     pub fn extend(&mut self, later: Self) {
         extend(&mut self.units, later.units);
@@ -82,31 +104,45 @@ impl Operation {
                 undo.edit.units.insert(path.clone(), (*after, *before));
             } else if now != *before {
                 let sides = Sides { base: *after, ours: now, theirs: *before };
-                undo.edited_since.insert(path.clone(), sides);
+                undo.edited_here.insert(path.clone(), sides);
             }
         }
         undo.edit.folders =
             self.folders.iter().map(|(path, turn)| (path.clone(), back(turn))).collect();
         undo.edit.marks =
             self.marks.iter().map(|(path, turn)| (path.clone(), back(turn))).collect();
-        let is_gone = |(path, overruled): &(&RepoPath, &Overruled)| {
-            upstream.units.get(*path).copied() != overruled.theirs
-        };
-        let overruled = self.overruled.iter().filter(is_gone);
-        undo.edit.overruled = overruled.map(|(path, then)| (path.clone(), *then)).collect();
+        for (path, then) in &self.overruled {
+            let now = upstream.units.get(path).copied();
+            if now == then.made {
+                undo.edit.overruled.insert(path.clone(), *then);
+            } else if now != then.theirs {
+                let sides = Sides { base: then.made, ours: now, theirs: then.theirs };
+                undo.edited_there.insert(path.clone(), sides);
+            }
+        }
         undo
     }
 
-    /// Makes the change on this machine's side, wherever it finds what it must.
-    pub fn apply(&self, ours: &mut Tree) {
+    /// Makes the change on this machine's side, wherever it finds what it must. What both sides have
+    /// alike is agreed on, whether or not a run lived to say so.
+    pub fn apply(&self, observation: &mut Observation) {
         for (path, (from, to)) in &self.units {
-            if ours.units.get(path) == from.as_ref() {
+            let now = observation.ours.units.get(path).copied();
+            if now == observation.upstream().units.get(path).copied() {
+                match now {
+                    Some(version) => observation.agreed.units.insert(path.clone(), version),
+                    None => observation.agreed.units.remove(path),
+                };
+            }
+            let ours = &mut observation.ours;
+            if now == *from {
                 match to {
                     Some(version) => ours.units.insert(path.clone(), *version),
                     None => ours.units.remove(path),
                 };
             }
         }
+        let ours = &mut observation.ours;
         for (path, (from, to)) in &self.folders {
             if ours.folder_mode(path) == *from {
                 ours.folders.insert(path.clone(), *to);

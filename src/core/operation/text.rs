@@ -4,7 +4,7 @@
 //! unit PATH BEFORE AFTER         a version is `-`, or kind:mode:blob
 //! folder PATH MODE MODE
 //! mark PATH BEFORE AFTER         a mark is `-`, or its line of a manifest
-//! overruled PATH THEIRS BASE
+//! overruled PATH THEIRS BASE MADE
 //! ```
 
 use std::collections::BTreeMap;
@@ -29,8 +29,9 @@ pub fn format(operation: &Operation) -> String {
         let of = |side: &Option<Mark>| mark(path, side.as_ref());
         lines.push(line("mark", path.as_bytes(), &of(before), &of(after)));
     }
-    for (path, Overruled { theirs, base }) in &operation.overruled {
-        lines.push(line("overruled", path.as_bytes(), &version(*theirs), &version(*base)));
+    for (path, Overruled { theirs, base, made }) in &operation.overruled {
+        let made = format!("{} {}", version(*base), version(*made));
+        lines.push(line("overruled", path.as_bytes(), &version(*theirs), &made));
     }
     lines.concat()
 }
@@ -39,7 +40,8 @@ pub fn format(operation: &Operation) -> String {
 pub fn parse(text: &str) -> Option<Operation> {
     let mut operation = Operation::default();
     for line in text.lines() {
-        let [what, path, before, after] = words(line)[..] else { return None };
+        let words = words(line);
+        let (&[what, path, before, after], rest) = words.split_first_chunk()?;
         let path = unescape(path)?;
         match what {
             "unit" => {
@@ -57,7 +59,9 @@ pub fn parse(text: &str) -> Option<Operation> {
             }
             "overruled" => {
                 let (theirs, base) = (parse_version(before)?.0, parse_version(after)?.0);
-                operation.overruled.insert(RepoPath::new(path).ok()?, Overruled { theirs, base });
+                let made = parse_version(rest.first()?)?.0;
+                let overruled = Overruled { theirs, base, made };
+                operation.overruled.insert(RepoPath::new(path).ok()?, overruled);
             }
             _ => return None,
         }
@@ -140,7 +144,7 @@ mod tests {
             units: BTreeMap::from([(path.clone(), (None, one))]),
             folders: BTreeMap::from([(path.clone(), (Mode(0o755), Mode(0o700)))]),
             marks: BTreeMap::from([(home, (None, Some(mark)))]),
-            overruled: BTreeMap::from([(path, Overruled { theirs: one, base: None })]),
+            overruled: BTreeMap::from([(path, Overruled { theirs: one, base: None, made: one })]),
         };
         assert_eq!(parse(&format(&operation)), Some(operation));
         assert_eq!(parse("unit a b\n"), None);

@@ -9,7 +9,7 @@ use crate::lock::Patience;
 use crate::session::{Mode, Session};
 use crate::sync::rehearsal::{Rehearsal, rehearse};
 use crate::sync::{Command, Tip, Wishes, sync};
-use crate::ui::{Confirmed, report};
+use crate::ui::{Answers, Confirmed, report};
 
 /// Runs it.
 pub fn run(context: &Context, winner: Winner, is_dry: bool) -> Outcome<()> {
@@ -28,8 +28,11 @@ pub fn run(context: &Context, winner: Winner, is_dry: bool) -> Outcome<()> {
         return Ok(());
     };
     if context.ui.confirm(question(winner), Confirmed::No) == Confirmed::No {
-        return Err(Failure::new(Code::Refused, "nothing was done")
-            .hint("Without a terminal, --yes says that you mean it."));
+        let refused = Failure::new(Code::Refused, "nothing was done");
+        return Err(match context.ui.answers {
+            Answers::None => refused.hint("Without a terminal, --yes says that you mean it."),
+            Answers::Asked | Answers::Yes => refused,
+        });
     }
     let session = Session::open(context, Mode::Real)?;
     let wishes = Wishes { expecting: seen, ..wishes };

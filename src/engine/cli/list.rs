@@ -7,7 +7,7 @@ use cfgsync_core::manifest::{Manifest, Scope};
 use cfgsync_core::observed::Live;
 use cfgsync_core::path::{HomePath, RepoPath};
 
-use cfgsync_core::plan::plan;
+use cfgsync_core::plan::{Held, plan};
 use std::collections::BTreeSet;
 
 use crate::context::Context;
@@ -49,7 +49,8 @@ struct Listing {
 pub fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
     let session = Session::open(context, Mode::Rehearsal)?;
     let picture = marks::picture(&session)?;
-    let marks = lines(&session, &picture)?;
+    let held = plan(&picture.observation, &session.policy()?).held;
+    let marks = lines(&session, &picture, &held)?;
     if args.json {
         let listing = Listing { schema: 1, marks };
         context.ui.answer(&(serde_json::to_string_pretty(&listing).unwrap_or_default() + "\n"));
@@ -73,9 +74,8 @@ pub fn format_line(ui: &Ui, line: &MarkLine) -> String {
 }
 
 /// Returns every mark with the state of its live files.
-pub fn lines(session: &Session<'_>, picture: &Picture) -> Outcome<Vec<MarkLine>> {
-    let observation = &picture.observation;
-    let manifest = &observation.local.stored.manifest;
+pub fn lines(session: &Session<'_>, picture: &Picture, held: &[Held]) -> Outcome<Vec<MarkLine>> {
+    let manifest = &picture.observation.local.stored.manifest;
     let policy = session.policy()?;
     let ties = Ties {
         after: manifest,
@@ -83,7 +83,7 @@ pub fn lines(session: &Session<'_>, picture: &Picture) -> Outcome<Vec<MarkLine>>
         kind: session.context.machine.kind,
         copies: &policy.copies,
     };
-    let held = plan(observation, &policy).held.into_iter().map(|held| held.path).collect();
+    let held = held.iter().map(|held| held.path.clone()).collect();
     Ok(manifest.marks.keys().map(|home| line(home, manifest, picture, &ties, &held)).collect())
 }
 
@@ -134,6 +134,7 @@ fn problem(path: &RepoPath, live: Live, tie: Tie, picture: &Picture) -> Option<S
         (Live::File(_), _) => {
             Some("the link was replaced by a file; the next sync mends it".to_owned())
         }
+        (Live::Moved(_), _) => Some("renamed; the next sync shares it".to_owned()),
         (Live::Absent | Live::FolderGone, _) => {
             Some("missing; the next sync brings it back".to_owned())
         }

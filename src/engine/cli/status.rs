@@ -138,12 +138,12 @@ fn look_at(
 ) -> Outcome<()> {
     let plan = plan(&picture.observation, &session.policy()?);
     status.pending = pending(&plan);
-    status.marks = list::lines(session, picture)?;
+    status.marks = list::lines(session, picture, &plan.held)?;
     status.held = held(session, picture, &plan)?;
     let state = match &status.paused {
         Some(_) => SyncState::Paused,
-        None if !plan.held.is_empty() => SyncState::Held,
         None if last == Some(SyncState::Failed) => SyncState::Failed,
+        None if !plan.held.is_empty() => SyncState::Held,
         None if status.ahead > 0 || !status.pending.here.is_empty() => SyncState::Ahead,
         None if status.behind > 0 || !status.pending.there.is_empty() => SyncState::Behind,
         None => SyncState::Synced,
@@ -183,6 +183,10 @@ fn held(session: &Session<'_>, picture: &Picture, plan: &Plan) -> Outcome<Vec<He
 
 fn next(status: &Status, plan: &Plan, picture: &Picture) -> Vec<String> {
     let mut next = Vec::new();
+    if status.state == SyncState::Failed.word() {
+        next.push("cfgsync sync                           see why the last sync failed".to_owned());
+        return next;
+    }
     if !status.held.is_empty() {
         next.push("cfgsync resolve                        decide the held files".to_owned());
     }

@@ -3,7 +3,7 @@
 use cfgsync_core::merge::{Rule, TextMerge, merge};
 use cfgsync_core::operation::{Operation, Undo};
 use cfgsync_core::path::RepoPath;
-use cfgsync_core::policy::Removals;
+use cfgsync_core::policy::{Overruled, Removals};
 use cfgsync_core::unit::{Sides, Version};
 
 use super::sync::dry_run;
@@ -44,14 +44,22 @@ pub fn run(context: &Context, args: &UndoArgs) -> Outcome<()> {
     let session = Session::open(context, mode)?;
     let (number, operation) = find(&session, args.id)?;
     let picture = marks::picture(&session)?;
-    let Undo { mut edit, edited_since } = operation.undo(&picture.observation);
+    let Undo { mut edit, edited_here, edited_there } = operation.undo(&picture.observation);
     let mut left = Vec::new();
-    for (path, sides) in edited_since {
+    for (path, sides) in edited_here {
         match merged(&session, sides)? {
             Some(version) => {
                 edit.units.insert(path, (sides.ours, Some(version)));
             }
             None => left.push(path),
+        }
+    }
+    for (path, sides) in edited_there {
+        match (merged(&session, sides)?, operation.overruled.get(&path)) {
+            (Some(version), Some(then)) => {
+                edit.overruled.insert(path, Overruled { theirs: Some(version), ..*then });
+            }
+            _ => left.push(path),
         }
     }
     let name = describe(context, number)?;

@@ -150,14 +150,32 @@ fn replayed(
         if tree == tip.tree_id() {
             continue;
         }
-        let tree = repository.find_tree(tree).map_err(failed())?;
-        let text = String::from_utf8_lossy(commit.message_bytes()).into_owned();
-        let id = repository
-            .commit(None, &commit.author(), &commit.committer(), &text, &tree, &[&tip])
-            .map_err(failed())?;
+        let raw = rewritten(commit, tree, tip.id());
+        let store = repository.odb().map_err(failed())?;
+        let id = store.write(ObjectType::Commit, &raw).map_err(failed())?;
         tip = repository.find_commit(id).map_err(failed())?;
     }
     Ok(CommitId(tip.id()))
+}
+
+/// Returns a commit's bytes with another tree and parent; author, date, encoding and message are as
+/// they were, to the byte. A signature would not hold any more.
+fn rewritten(commit: &Commit<'_>, tree: Oid, parent: Oid) -> Vec<u8> {
+    let mut raw = format!("tree {tree}\nparent {parent}\n").into_bytes();
+    let mut is_kept = true;
+    for line in commit.raw_header_bytes().split_inclusive(|byte| *byte == b'\n') {
+        // A line that starts with a blank belongs to the one before it.
+        if !line.starts_with(b" ") {
+            let dropped: [&[u8]; 4] = [b"tree ", b"parent ", b"gpgsig ", b"gpgsig-sha256 "];
+            is_kept = !dropped.iter().any(|start| line.starts_with(start));
+        }
+        if is_kept {
+            raw.extend(line);
+        }
+    }
+    raw.push(b'\n');
+    raw.extend(commit.message_raw_bytes());
+    raw
 }
 
 /// Takes the plan's version of each file that conflicts or waits: for one that waits, upstream's.

@@ -50,12 +50,8 @@ pub fn run(
 fn command(worktree: &Worktree, root: &Path, file: &PathBuf) -> Command {
     let mut command = clean("git");
     command.arg("-C").arg(root).args(["-c", "mergetool.keepBackup=false"]);
-    if let Some(tool) = worktree.setting("merge.tool") {
-        let line = worktree.setting(&format!("mergetool.{tool}.cmd"));
-        command.arg("-c").arg(format!("merge.tool={tool}"));
-        if let Some(line) = line {
-            command.arg("-c").arg(format!("mergetool.{tool}.cmd={line}"));
-        }
+    for (key, value) in worktree.settings("^merge(\\.tool|tool\\.)") {
+        command.arg("-c").arg(format!("{key}={value}"));
     }
     command.args(["mergetool", "--no-prompt", "--"]).arg(file);
     command

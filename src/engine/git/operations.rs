@@ -1,5 +1,7 @@
 //! Operations in the vault, each under a number of its own, with every version it names.
 
+use std::collections::BTreeMap;
+
 use cfgsync_core::operation::{Operation, text};
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::tree::Tree;
@@ -57,6 +59,24 @@ impl Vault {
             return Ok(None);
         };
         Ok(text::parse(&String::from_utf8_lossy(&self.bytes(blob)?)))
+    }
+
+    /// Returns the units of this machine as the last run left them: those of the newest snapshot,
+    /// with what the last operation made of them after it.
+    pub fn last_state(&self) -> Outcome<BTreeMap<RepoPath, Version>> {
+        let Some((latest, _)) = self.latest()? else { return Ok(BTreeMap::new()) };
+        let mut units = self.read(latest)?.units;
+        let last = self.operations()?.last().copied();
+        let operation = last.map(|number| self.operation(number)).transpose()?.flatten();
+        for (path, (before, after)) in operation.unwrap_or_default().units {
+            if units.get(&path).copied() == before {
+                match after {
+                    Some(version) => units.insert(path, version),
+                    None => units.remove(&path),
+                };
+            }
+        }
+        Ok(units)
     }
 
     /// Returns the numbers of the operations that are kept, the oldest first.

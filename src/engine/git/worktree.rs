@@ -293,6 +293,21 @@ impl Worktree {
         self.repository.config().and_then(|mut config| config.snapshot()?.get_string(key)).ok()
     }
 
+    /// Returns the values of all keys that a pattern matches.
+    pub fn settings(&self, pattern: &str) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let config = self.repository.config().and_then(|mut config| config.snapshot());
+        let Ok(config) = config else { return found };
+        if let Ok(mut entries) = config.entries(Some(pattern)) {
+            while let Some(Ok(entry)) = entries.next() {
+                if let (Ok(key), Ok(value)) = (entry.name(), entry.value()) {
+                    found.push((key.to_owned(), value.to_owned()));
+                }
+            }
+        }
+        found
+    }
+
     /// Returns true when the bytes were a version of this path somewhere in a commit's history.
     pub fn had_version(&self, tip: CommitId, path: &RepoPath, blob: Oid) -> Outcome<bool> {
         let failed = || GitError::on(format!("read the history of {path}"));

@@ -6,13 +6,14 @@ use std::io;
 use cfgsync_core::manifest::Scope as MarkScope;
 use cfgsync_core::observed::{Finding, Live, Local};
 use cfgsync_core::path::{HomePath, RepoPath};
-use cfgsync_core::unit::Mode;
+use cfgsync_core::unit::{Mode, Version};
 use nix::errno::Errno;
 
 use super::{Inode, Observer, Reading, Scope, below, is_dropping};
 use crate::failure::Outcome;
 use crate::fs::FsError;
 use crate::fs::dir::{Dir, StatKind, os};
+use crate::fs::look::blob_id;
 use crate::fs::plain::names;
 
 /// Looks at every live file of the marks of this machine, and of the trees that are known.
@@ -43,7 +44,7 @@ fn look_folder(
     let known: BTreeSet<RepoPath> =
         below(&scope.known, &top).chain(below(&stored, &top)).cloned().collect();
     match reach(observer, home.components())? {
-        Reach::Folder(dir) => walk(observer, scope, &dir, home, local)?,
+        Reach::Folder(dir) => walk(observer, scope, &dir, [home, home], local)?,
         Reach::Missing => {
             local.live.extend(known.into_iter().map(|path| (path, Live::FolderGone)));
             return Ok(());
@@ -58,12 +59,12 @@ fn look_folder(
     Ok(())
 }
 
-/// Finds the files of a marked folder, those that appeared since included.
+/// Finds the files of a marked folder `top`, those that appeared since included.
 fn walk(
     observer: &Observer<'_>,
     scope: &Scope<'_>,
     dir: &Dir,
-    folder: &HomePath,
+    [folder, top]: [&HomePath; 2],
     local: &mut Local,
 ) -> Outcome<()> {
     for name in names(dir.path())? {
@@ -73,13 +74,16 @@ fn walk(
             StatKind::Folder => {
                 let child = dir.child(&name)?;
                 if child.stat(b".git")?.is_none() {
-                    walk(observer, scope, &child, &home, local)?;
+                    walk(observer, scope, &child, [&home, top], local)?;
                 }
             }
             StatKind::File | StatKind::Link => {
                 let unit = home.stored();
                 let is_known = scope.knows(&unit) || local.stored.units.contains_key(&unit);
                 let is_link = stat.kind == StatKind::Link;
+                if is_link && look_moved(observer, &dir.read_link(&name)?, &home, top, local) {
+                    continue;
+                }
                 if is_known || (!is_link && is_wanted(observer, &unit)?) {
                     look_one(observer, scope, &home, local)?;
                 }
@@ -88,6 +92,28 @@ fn walk(
         }
     }
     Ok(())
+}
+
+/// A person who renames a file of a marked folder moves our link, which goes on leading to the stored
+/// copy of the old name: that is what the file is now.
+fn look_moved(
+    observer: &Observer<'_>,
+    target: &[u8],
+    home: &HomePath,
+    top: &HomePath,
+    local: &mut Local,
+) -> bool {
+    let stored = std::path::Path::new(os(target)).strip_prefix(&observer.places.repo).ok();
+    let from = stored.and_then(|path| RepoPath::new(path.as_os_str().as_encoded_bytes()).ok());
+    let Some(from) = from.filter(|from| *from != home.stored()) else { return false };
+    let is_below = from.home().is_some_and(|home| home.is_within(top));
+    if !is_below || !local.stored.units.contains_key(&from) {
+        return false;
+    }
+    let link = Version::link(blob_id(target));
+    local.live.insert(home.stored(), Live::Moved(link));
+    local.moved.insert(home.stored(), from);
+    true
 }
 
 fn is_wanted(observer: &Observer<'_>, unit: &RepoPath) -> Outcome<bool> {

@@ -254,6 +254,7 @@ impl<'a> Sync<'a> {
             } else {
                 self.wishes.edit.overruled.clone()
             },
+            edited: self.wishes.edit.units.keys().cloned().collect(),
             copies,
             ..self.session.machine_policy()
         };

@@ -43,7 +43,7 @@ pub fn rehearse(session: &Session<'_>, wishes: &Wishes, manners: Manners) -> Out
     if let Some(marks) = sync.added_marks(&picture) {
         picture = session.picture_with(&observer, upstream, Some(&marks))?;
     }
-    wishes.edit.apply(&mut picture.observation.ours);
+    wishes.edit.apply(&mut picture.observation);
     let plan = sync.plan(&picture, session.policy()?.copies);
     match plan.refusal {
         Some(refusal) => Err(refused(refusal)),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cfgsync_core::manifest::{MANIFEST, Manifest};
 use cfgsync_core::operation::Operation;
 use cfgsync_core::path::{HomePath, RepoPath};
-use cfgsync_core::plan::Plan;
+use cfgsync_core::plan::{Change, Plan};
 use cfgsync_core::policy::Winner;
 use cfgsync_core::tree::{MODES, Tree};
 
@@ -51,13 +51,15 @@ impl Sync<'_> {
         }
         let note = Note::leave(&session.context.places)?;
         let mut picture = session.picture(observer, upstream)?;
+        let before = Tree { units: BTreeMap::new(), ..picture.observation.ours.clone() };
         // Marks come before what is at their paths, as in `mark`: an interruption leaves a mark that
         // the next sync completes.
         if let Some(marks) = self.added_marks(&picture) {
             marks::write_manifest(session, &marks)?;
             picture = session.picture(observer, upstream)?;
         }
-        self.wishes.edit.apply(&mut picture.observation.ours);
+        let before = Tree { units: picture.observation.ours.units.clone(), ..before };
+        self.wishes.edit.apply(&mut picture.observation);
         let (plan, replaced) = self.plan_and_count(&picture)?;
         if let Some(refusal) = plan.refusal {
             note.withdraw()?;
@@ -66,7 +68,10 @@ impl Sync<'_> {
         session.snapshot(&picture, "before a change")?;
         session.vault.keep_held(&plan.held)?;
         let tree = session.vault.write(&plan.tree)?;
-        self.note_operation(&plan)?;
+        let edited = self.wishes.edit.units.keys();
+        let mut operation = Operation::between(&before, &picture.observation.ours, edited);
+        operation.extend(plan.operation.clone());
+        self.note_operation(operation, &plan.changes)?;
         let executed = execute(session, &plan.steps, &plan.tree, &picture.observation.local);
         let failed = executed.undone();
         let mut notes = executed.warnings;
@@ -100,19 +105,19 @@ impl Sync<'_> {
     }
 
     /// Keeps what is about to change, so that it can be taken back even after a crash.
-    fn note_operation(&self, plan: &Plan) -> Outcome<()> {
-        if plan.changes.is_empty() && plan.operation.is_empty() {
+    fn note_operation(&self, operation: Operation, changes: &[Change]) -> Outcome<()> {
+        if changes.is_empty() && operation.is_empty() {
             return Ok(());
         }
         let mut known = self.operation.borrow_mut();
-        let (number, mut operation) = match known.take() {
-            Some((number, operation)) => (Some(number), operation),
+        let (number, mut whole) = match known.take() {
+            Some((number, earlier)) => (Some(number), earlier),
             None => (None, Operation::default()),
         };
-        operation.extend(plan.operation.clone());
+        whole.extend(operation);
         let title = self.wishes.command.word();
-        let number = self.session.vault.keep_operation(number, title, &operation)?;
-        *known = Some((number, operation));
+        let number = self.session.vault.keep_operation(number, title, &whole)?;
+        *known = Some((number, whole));
         Ok(())
     }
 

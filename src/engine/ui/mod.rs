@@ -160,9 +160,13 @@ impl Ui {
         }
     }
 
-    /// Asks yes or no; with nobody there, the answer is `otherwise`.
+    /// Asks yes or no; `otherwise` is the answer of those who only press Enter, and of nobody.
     pub fn confirm(&self, question: &str, otherwise: Confirmed) -> Confirmed {
-        match self.choose(question, "yn") {
+        if self.answers == Answers::Yes {
+            return Confirmed::Yes;
+        }
+        let letters = if otherwise == Confirmed::Yes { "yn" } else { "ny" };
+        match self.choose(question, letters) {
             Some('y') => Confirmed::Yes,
             Some(_) => Confirmed::No,
             None if self.answers == Answers::None => otherwise,

@@ -39,6 +39,9 @@ pub fn why(why: Why) -> String {
     match why {
         Why::Contest(Contest::Content) => "both sides changed the same lines".to_owned(),
         Why::Contest(Contest::Binary) => "both sides changed it, and it is not text".to_owned(),
+        Why::Contest(Contest::Format) => {
+            "both sides changed it, and together it would no longer parse".to_owned()
+        }
         Why::Contest(Contest::BothAdded) => {
             "another file of this name came from upstream".to_owned()
         }
@@ -81,7 +84,9 @@ pub fn in_the_way(live: Live) -> &'static str {
         Live::Folder => "a folder stands in its place",
         Live::Special => "something that is no file stands in its place",
         Live::Unreachable => "a folder above it is a link or a file",
-        Live::Absent | Live::FolderGone | Live::Linked | Live::File(_) => "it is in order",
+        Live::Absent | Live::FolderGone | Live::Linked | Live::Moved(_) | Live::File(_) => {
+            "it is in order"
+        }
     }
 }
 

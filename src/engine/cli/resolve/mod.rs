@@ -74,7 +74,7 @@ pub fn run(context: &Context, args: &ResolveArgs) -> Outcome<()> {
         context.ui.answer("Nothing is held.\n");
         return Ok(());
     }
-    let chosen = chosen(context, held, &args.paths)?;
+    let chosen = chosen(context, &picture, held, &args.paths)?;
     let is_asking = !args.ours && !args.theirs && !args.both && args.merge.is_none();
     if is_asking && (context.ui.answers != Answers::Asked || args.dry_run) {
         return Err(list(&session, &picture, &chosen)?);
@@ -101,14 +101,29 @@ pub fn run(context: &Context, args: &ResolveArgs) -> Outcome<()> {
 }
 
 /// Returns the held units a person means: those that were named, else all.
-fn chosen(context: &Context, held: Vec<Held>, paths: &[PathBuf]) -> Outcome<Vec<Held>> {
+fn chosen(
+    context: &Context,
+    picture: &Picture,
+    held: Vec<Held>,
+    paths: &[PathBuf],
+) -> Outcome<Vec<Held>> {
     if paths.is_empty() {
         return Ok(held);
     }
     let mut chosen = Vec::new();
     for path in paths {
         let unit = unit_path(context, path)?;
-        let found = held.iter().find(|held| held.path == unit);
+        // A renamed unit is known by both of its names.
+        let renames = &picture.observation.renames;
+        let is_meant = |held: &&Held| {
+            let names = |path: &RepoPath| {
+                renames.iter().any(|it| {
+                    (it.from == *path || it.to == *path) && (it.from == unit || it.to == unit)
+                })
+            };
+            held.path == unit || names(&held.path)
+        };
+        let found = held.iter().find(is_meant);
         chosen.push(found.cloned().ok_or_else(|| {
             Failure::error(format!("{} is not held", report::name(&unit)))
                 .hint("`cfgsync resolve` without a path shows what is.")

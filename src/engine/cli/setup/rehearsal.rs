@@ -1,7 +1,9 @@
 //! What setup would do, without doing it: a repository that does not exist yet is made on a desk, and
 //! planned from there.
 
-use super::{SetupArgs, named_branch};
+use cfgsync_core::policy::Choice;
+
+use super::{Differs, SetupArgs, named_branch};
 use crate::cli::sync::dry_run;
 use crate::context::{Context, Places};
 use crate::failure::{Code, Outcome};
@@ -11,7 +13,9 @@ use crate::git::remote::without_password;
 use crate::git::worktree::Worktree;
 use crate::marks;
 use crate::session::{Mode, Session};
+use crate::setup;
 use crate::sync::Wishes;
+use crate::sync::rehearsal::rehearse;
 use crate::ui::Ui;
 
 /// Shows what setup would do.
@@ -39,11 +43,27 @@ pub fn run(places: Places, ui: Ui, args: &SetupArgs) -> Outcome<()> {
     if args.zshrc {
         ui.say("  would add the lines that load the plugin to ~/.zshrc");
     }
-    match dry_run(&Context::at(places, ui)?, &Wishes::default()) {
+    let context = Context::at(places, ui)?;
+    let wishes = wishes(&context, args)?;
+    match dry_run(&context, &wishes) {
         // What setup would change is what was asked for.
         Err(failure) if failure.code == Code::OutOfSync => Ok(()),
         result => result,
     }
+}
+
+/// Returns what --differs asks for.
+fn wishes(context: &Context, args: &SetupArgs) -> Outcome<Wishes> {
+    let choice = match args.differs {
+        Some(Differs::Ours) => Choice::Ours,
+        Some(Differs::Theirs) => Choice::Theirs,
+        Some(Differs::Hold) | None => return Ok(Wishes::default()),
+    };
+    let session = Session::open(context, Mode::Rehearsal)?;
+    let held = rehearse(&session, &Wishes::default(), context.manners())?.plan.held;
+    let differing = held.into_iter().filter(setup::differs_here);
+    let choices = differing.map(|held| (held.path, choice)).collect();
+    Ok(Wishes { choices, ..Wishes::default() })
 }
 
 fn undo(context: &Context) -> Outcome<()> {
