@@ -174,8 +174,12 @@ conflict() {
   lights work-mac ✓ personal-mac ✗
   contains personal-mac .config/nvim/init.lua relativenumber
   lacks personal-mac .config/nvim/init.lua '<<<<'
-  say '' 'You decide when it suits you. The version that loses stays in the vault.'
-  on personal-mac 'cfgsync resolve ~/.config/nvim/init.lua --ours'
+  on personal-mac 'cfgsync diff --held ~/.config/nvim/init.lua'
+  say '' 'You decide when it suits you, and can change your mind: the version that loses is kept.'
+  on personal-mac 'cfgsync resolve ~/.config/nvim/init.lua --theirs'
+  lacks personal-mac .config/nvim/init.lua relativenumber
+  on personal-mac 'cfgsync undo'
+  contains personal-mac .config/nvim/init.lua relativenumber
   on work-mac 'cfgsync sync'
   on ec2 'cfgsync sync'
   same .zshrc .config/nvim/init.lua

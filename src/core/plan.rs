@@ -331,6 +331,12 @@ fn merged_opaque(observation: &Observation, agreed: &Tree) -> BTreeMap<Vec<u8>, 
         .collect()
 }
 
+/// Returns true when so many of the units go that a person should be asked: more than three, and
+/// more than a fifth.
+pub fn is_mass_removal(removed: usize, of: usize) -> bool {
+    removed > 3 && removed * 5 > of
+}
+
 /// The id of the empty blob.
 const EMPTY_BLOB: [u8; 20] = [
     0xe6, 0x9d, 0xe2, 0x9b, 0xb2, 0xd1, 0xd6, 0x43, 0x4b, 0x8b, 0x29, 0xae, 0x77, 0x5a, 0xd8, 0xc2,
@@ -356,6 +362,6 @@ fn refusal(
         return Some(Refusal::Emptied { of });
     }
     let removed = verdicts.values().filter(is_lost).count();
-    let is_mass = removed > 3 && removed * 5 > of;
+    let is_mass = is_mass_removal(removed, of);
     (is_mass && policy.removals == Removals::Few).then_some(Refusal::MassRemoval { removed, of })
 }

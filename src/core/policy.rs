@@ -36,7 +36,7 @@ pub struct Overruled {
     pub theirs: Option<Version>,
     /// The version agreed on then.
     pub base: Option<Version>,
-    /// What the choice made of it.
+    /// What the choice made of it; where upstream is something else by now, it is left alone.
     pub made: Option<Version>,
 }
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use crate::observed::{Observation, Rename, Side};
 use crate::path::RepoPath;
-use crate::plan::{Deed, Flow, Why};
+use crate::plan::Why;
 use crate::policy::{Choice, Policy};
 use crate::reconcile::{Decision, decide};
 use crate::tree::Tree;
 use crate::unit::{Kind, Sides, Version};
-use crate::verdict::{Verdict, deed, result_of};
+use crate::verdict::{Verdict, change_between, result_of};
 
 /// How much of a file must have stayed for its move to count as one, in percent: git's own
 /// threshold (`--find-renames`).
@@ -158,20 +158,9 @@ pub fn follow(
                 verdict.shown = (name == rename.name_here()).then_some(sides);
             } else {
                 verdict.result = result_of(decision, sides).filter(|_| *name == rename.to);
-                verdict.change = change(verdict);
+                verdict.change = change_between(verdict.sides, verdict.result);
             }
         }
-    }
-}
-
-/// What a unit's result changes, on whichever side it does.
-fn change(verdict: &Verdict) -> Option<(Flow, Deed)> {
-    let (ours, theirs) = (verdict.sides.ours, verdict.sides.theirs);
-    match (verdict.result == ours, verdict.result == theirs) {
-        (true, true) => None,
-        (true, false) => Some((Flow::Out, deed(theirs, verdict.result))),
-        (false, true) => Some((Flow::In, deed(ours, verdict.result))),
-        (false, false) => Some((Flow::Both, deed(ours.or(theirs), verdict.result))),
     }
 }
 

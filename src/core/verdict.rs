@@ -48,7 +48,8 @@ pub fn judge(
     if observation.upstream().opaque.contains_key(path.as_bytes()) {
         return verdict(None, None, Some(Why::UpstreamIsNoFile));
     }
-    if let Some(overruled) = policy.restored.get(path) {
+    let overruled = policy.restored.get(path);
+    if let Some(overruled) = overruled.filter(|then| seen.theirs == then.made) {
         let sides = Sides { base: overruled.base, ..seen };
         let change = Some((Flow::Out, deed(seen.theirs, overruled.theirs)));
         let held = Some(Why::Contest(Contest::Content));
@@ -63,7 +64,7 @@ pub fn judge(
     }
     if let Some(Choice::Merged(blob)) = choice {
         let result = pinned(path, Some(merged_by_hand(seen, blob)), ties);
-        return verdict(result, Some((Flow::Both, Deed::Edited)), None);
+        return verdict(result, change_between(seen, result), None);
     }
     let sides = repaired(path, chosen(seen, choice), ties, tie);
     let merged = observation.merged.get(path).copied();
@@ -141,6 +142,17 @@ fn change_of(decision: Decision, sides: Sides) -> Option<(Flow, Deed)> {
         Decision::Revive => Some((Flow::In, Deed::Kept)),
         Decision::Outlive => Some((Flow::Out, Deed::Kept)),
         Decision::Combine(_) => Some((Flow::Both, Deed::Edited)),
+    }
+}
+
+/// Returns what a result changes, on whichever side it does.
+pub fn change_between(sides: Sides, result: Option<Version>) -> Option<(Flow, Deed)> {
+    let Sides { ours, theirs, .. } = sides;
+    match (result == ours, result == theirs) {
+        (true, true) => None,
+        (true, false) => Some((Flow::Out, deed(theirs, result))),
+        (false, true) => Some((Flow::In, deed(ours, result))),
+        (false, false) => Some((Flow::Both, deed(ours.or(theirs), result))),
     }
 }
 

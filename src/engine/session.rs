@@ -164,7 +164,7 @@ impl<'a> Session<'a> {
         let remembered = last.map(|last| &last.agreed);
         let trees: Vec<&Tree> =
             [remembered, theirs.as_ref(), Some(&head_tree)].into_iter().flatten().collect();
-        let listed = listed(&head_tree, remembered);
+        let listed = listed(head.map(|_| &head_tree), remembered);
         let scope = Scope { instead: marks, ..Scope::of(&trees, Some(&listed)) };
         let mut local = observer.look(&scope)?;
         if head.is_none() && last.is_some() {
@@ -312,8 +312,10 @@ impl<'a> Session<'a> {
 
 /// Returns the marks for when the manifest is missing on disk: those of the branch. A pull by hand
 /// may have brought that nothing is marked any more; a list that was merely lost unmarks nothing.
-fn listed(head: &Tree, remembered: Option<&Tree>) -> Manifest {
-    let mut head = head.clone();
+fn listed(head: Option<&Tree>, remembered: Option<&Tree>) -> Manifest {
+    let Some(mut head) = head.cloned() else {
+        return remembered.map(|tree| tree.manifest.clone()).unwrap_or_default();
+    };
     if let Some(remembered) = remembered {
         head.keep_lost_manifest(remembered);
     }

@@ -12,6 +12,7 @@ fn the_command_line_says_what_the_cases_say() {
             "cfgsync",
             Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cmd/at-home.sh")),
         )
+        .register_bin("on", Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cmd/on.sh")))
         .env("CFGSYNC", env!("CARGO_BIN_EXE_cfgsync"))
         .env("COLUMNS", "80")
         .case("tests/cmd/*.trycmd");

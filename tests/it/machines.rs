@@ -7,41 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use cfgsync_core::status::wire;
 
-use crate::sandbox::{Machine, Sandbox, assert_clean, assert_converged};
+use crate::sandbox::{Dice, Machine, Sandbox, assert_clean, assert_converged};
 
 const ROUNDS: u32 = 20;
 const MARKED: usize = 40;
 const FROM_ETC: usize = 400;
 const LARGEST: u64 = 128 * 1024;
 const SYNCS: u32 = 500;
-
-/// Pseudo-random numbers (xorshift), the same for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    /// Takes the seed from the time, and prints it: a failed test shows what it printed.
-    fn new() -> Self {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let seed = std::env::var("CFGSYNC_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = seed.unwrap_or(u64::from(now.subsec_nanos()) | 1);
-        #[expect(clippy::print_stdout, reason = "shown when the test fails")]
-        {
-            println!("CFGSYNC_TEST_SEED={seed}");
-        }
-        Self(seed)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 11).unwrap() % limit
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
-    }
-}
 
 /// Copies what this user can read of a folder, with modes and links, up to a number of files.
 fn copy_some(from: &Path, to: &Path, left: &mut usize) {
@@ -112,7 +84,7 @@ fn fill(mac: &Machine) -> Vec<String> {
 /// edits merge; new files, deletions, modes and replaced links among them.
 fn disturb(machine: &Machine, own: usize, marked: &[String], round: u32, dice: &mut Dice) {
     for _ in 0..4 {
-        let name = dice.pick(marked);
+        let name = dice.pick(marked).unwrap();
         let text = machine.read(name);
         let wanted = format!("line {} of ", own * 7 + dice.below(5));
         let lines: Vec<String> = text
@@ -141,7 +113,7 @@ fn disturb(machine: &Machine, own: usize, marked: &[String], round: u32, dice: &
         let _ = fs::remove_file(machine.path(format!("@fresh/{own}/{}", round - 3)));
     }
     if dice.below(3) == 0 {
-        let mode = *dice.pick(&[0o600, 0o644, 0o755]);
+        let mode = *dice.pick(&[0o600, 0o644, 0o755]).unwrap();
         machine.chmod(&format!("@fresh/{own}/shared"), mode);
     }
 }

@@ -25,6 +25,7 @@ mod replay;
 mod resolve;
 mod resolve_by_key;
 mod sandbox;
+mod simulation;
 mod surprises;
 mod symlinks;
 mod terminal;

@@ -4,6 +4,7 @@
 
 mod bytes;
 mod checks;
+mod dice;
 
 use std::ffi::OsStr;
 use std::fmt::Debug;
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use bytes::assert_same;
 pub use checks::{assert_clean, assert_converged};
+pub use dice::Dice;
 
 /// A remote, and room for machines. Removed at the end.
 pub struct Sandbox {

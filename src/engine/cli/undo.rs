@@ -3,6 +3,7 @@
 use cfgsync_core::merge::{Rule, TextMerge, merge};
 use cfgsync_core::operation::{Operation, Undo};
 use cfgsync_core::path::RepoPath;
+use cfgsync_core::plan::is_mass_removal;
 use cfgsync_core::policy::{Overruled, Removals};
 use cfgsync_core::unit::{Sides, Version};
 
@@ -12,9 +13,10 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::lock::Patience;
 use crate::marks;
 use crate::record;
-use crate::session::{Mode, Session};
-use crate::sync::{Command, Wishes, sync};
-use crate::ui::{Tone, report};
+use crate::session::{Mode, Picture, Session};
+use crate::sync::rehearsal::rehearse;
+use crate::sync::{Command, Wishes, fetch, sync};
+use crate::ui::{Confirmed, Tone, report};
 use cfgsync_core::time::UnixTime;
 
 /// Take an operation back: a sync, a mark, a choice, a force
@@ -43,7 +45,7 @@ pub fn run(context: &Context, args: &UndoArgs) -> Outcome<()> {
     let mode = if args.dry_run { Mode::Rehearsal } else { Mode::Real };
     let session = Session::open(context, mode)?;
     let (number, operation) = find(&session, args.id)?;
-    let picture = marks::picture(&session)?;
+    let picture = picture(&session, args, &operation)?;
     let Undo { mut edit, edited_here, edited_there } = operation.undo(&picture.observation);
     let mut left = Vec::new();
     for (path, sides) in edited_here {
@@ -57,7 +59,8 @@ pub fn run(context: &Context, args: &UndoArgs) -> Outcome<()> {
     for (path, sides) in edited_there {
         match (merged(&session, sides)?, operation.overruled.get(&path)) {
             (Some(version), Some(then)) => {
-                edit.overruled.insert(path, Overruled { theirs: Some(version), ..*then });
+                let overruled = Overruled { theirs: Some(version), made: sides.ours, ..*then };
+                edit.overruled.insert(path, overruled);
             }
             _ => left.push(path),
         }
@@ -69,6 +72,9 @@ pub fn run(context: &Context, args: &UndoArgs) -> Outcome<()> {
             .hint("`cfgsync history` lists what can be."));
     }
     context.ui.say(&format!("Taking back {name}."));
+    if !args.dry_run {
+        refuse_mass_removal(context, &edit, &picture)?;
+    }
     let wishes =
         Wishes { command: Command::Undo, removals: Removals::Any, edit, ..Wishes::default() };
     if args.dry_run {
@@ -79,6 +85,23 @@ pub fn run(context: &Context, args: &UndoArgs) -> Outcome<()> {
     report::synced(&context.ui, &done);
     context.ui.say("  `cfgsync undo` again brings it back.");
     done.failure().map_or(Ok(()), Err)
+}
+
+/// Looks at everything. What a choice overruled is taken back upstream, so that has to be known as it
+/// is now.
+fn picture(session: &Session<'_>, args: &UndoArgs, operation: &Operation) -> Outcome<Picture> {
+    let manners = session.context.manners();
+    if operation.overruled.is_empty() {
+        return marks::picture(session);
+    }
+    if args.dry_run {
+        return Ok(rehearse(session, &Wishes::default(), manners)?.picture);
+    }
+    let fetched = fetch(session, manners).transpose();
+    fetched.map_err(|failure| {
+        failure.hint("What was overruled is at the remote; it has to answer.")
+    })?;
+    marks::picture(session)
 }
 
 /// Returns an operation and its number.
@@ -122,6 +145,24 @@ fn merged(session: &Session<'_>, sides: Sides) -> Outcome<Option<Version>> {
         }
         TextMerge::Overlapping | TextMerge::Binary => None,
     })
+}
+
+/// To take back what brought most of the files, as the first sync of a machine did, would remove them
+/// everywhere: that is asked about.
+fn refuse_mass_removal(context: &Context, edit: &Operation, picture: &Picture) -> Outcome<()> {
+    let of = picture.observation.upstream().units.len();
+    let removed = edit.units.values().filter(|(_, to)| to.is_none()).count();
+    let is_everything = removed > 0 && removed >= of;
+    if !is_mass_removal(removed, of) && !is_everything {
+        return Ok(());
+    }
+    let question = format!("This removes {removed} of {of} files, here and upstream. Go on?");
+    if context.ui.confirm(&question, Confirmed::No) == Confirmed::Yes {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Refused, format!("{removed} of {of} files would be removed everywhere"))
+        .hint("`cfgsync undo --dry-run` shows them; with --yes it is done all the same.")
+        .hint("To take only this machine off, run `cfgsync setup --undo`."))
 }
 
 fn say_left(context: &Context, left: &[RepoPath]) {

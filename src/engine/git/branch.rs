@@ -18,6 +18,9 @@ use crate::fs::dir::os;
 /// Where tips are kept that the branch left behind when its commits were replayed or overruled.
 const REPLACED: &str = "refs/cfgsync/replaced";
 
+/// How many of them.
+const MOST_REPLACED: usize = 100;
+
 /// What the branch is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Ancestry {
@@ -286,8 +289,20 @@ pub fn show_upstream(
 /// Keeps a tip that the branch leaves behind under a ref of cfgsync's own.
 pub fn keep_replaced(worktree: &Worktree, tip: CommitId) -> Outcome<()> {
     let name = format!("{REPLACED}/{tip}");
-    let kept = worktree.store().reference(&name, tip.0, true, "cfgsync: replaced");
-    Ok(kept.map(drop).map_err(GitError::on(format!("write {name}")))?)
+    let failed = || GitError::on(format!("write {name}"));
+    let store = worktree.store();
+    store.reference(&name, tip.0, true, "cfgsync: replaced").map_err(failed())?;
+    let refs = store.references_glob(&format!("{REPLACED}/*")).map_err(failed())?;
+    let dated = |found: git2::Reference<'_>| {
+        Some((found.peel_to_commit().ok()?.time().seconds(), found.name().ok()?.to_owned()))
+    };
+    let mut kept: Vec<(i64, String)> = refs.flatten().filter_map(dated).collect();
+    kept.sort();
+    let surplus = kept.len().saturating_sub(MOST_REPLACED);
+    for (_, old) in kept.into_iter().filter(|(_, old)| *old != name).take(surplus) {
+        store.find_reference(&old).and_then(|mut old| old.delete()).map_err(failed())?;
+    }
+    Ok(())
 }
 
 impl Worktree {

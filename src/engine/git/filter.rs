@@ -99,9 +99,10 @@ impl Filters {
             return Ok(Some(*clean));
         }
         let Some((name, true)) = Self::filter(stores.worktree, path) else { return Ok(None) };
+        let Some(place) = place(path) else { return Ok(None) };
         let desk = Desk::set_up(&self.scratch)?;
         let file = desk.put("raw", &stores.vault.bytes(raw)?)?;
-        let (place, file) = (place(path), file.to_string_lossy().into_owned());
+        let file = file.to_string_lossy().into_owned();
         let arguments = ["hash-object", "-w", &place, "--", &file];
         let answer = call(stores, &desk, &name, &arguments)?;
         let id = CommitId::parse(&answer.text()).filter(|_| answer.code == Some(0));
@@ -133,9 +134,10 @@ impl Filters {
             return Ok(Some(raw));
         }
         let Some((name, true)) = Self::filter(stores.worktree, path) else { return Ok(None) };
+        let Some(place) = place(path) else { return Ok(None) };
         let desk = Desk::set_up(&self.scratch)?;
         let id = clean.to_string();
-        let answer = call(stores, &desk, &name, &["cat-file", "--filters", &place(path), &id])?;
+        let answer = call(stores, &desk, &name, &["cat-file", "--filters", &place, &id])?;
         if answer.code != Some(0) {
             return Ok(None);
         }
@@ -168,6 +170,7 @@ fn note(state: &Path) -> PathBuf {
     state.join("filtered")
 }
 
-fn place(path: &RepoPath) -> String {
-    format!("--path={}", String::from_utf8_lossy(path.as_bytes()))
+/// Returns the option that tells git which attributes count; none for a name that is no text.
+fn place(path: &RepoPath) -> Option<String> {
+    std::str::from_utf8(path.as_bytes()).ok().map(|path| format!("--path={path}"))
 }

@@ -1,5 +1,6 @@
 //! Choices and forces taken back: what they overruled is upstream again.
 
+use super::last;
 use crate::sandbox::{Machine, Sandbox, assert_clean, assert_converged, assert_same};
 
 const LINES: &str = "1\n2\n3\n4\n5\n6\n7\n8\n9\n";
@@ -174,13 +175,14 @@ fn what_another_machine_did_since_is_kept() {
     for is_known_here in [false, true] {
         let (sandbox, mac, ec2) = contested();
         ec2.run(&["resolve", ".conf", "--ours"]).done();
+        let choice = last(&ec2);
         mac.sync();
         mac.edit(".conf", "9\n", "since\n");
         mac.sync();
         if is_known_here {
             ec2.sync();
         }
-        let _ = ec2.run(&["undo"]);
+        let _ = ec2.run(&["undo", &choice]).code(4);
         mac.sync();
         let upstream = sandbox.git(&["show", "main:external/.conf"]);
         assert!(upstream.contains("since\n"), "the edit made since is reversed: {upstream:?}");

@@ -112,3 +112,16 @@ fn looking_at_the_history_changes_nothing() {
     let _ = ec2.run(&["history", "-n", "-1"]).code(2);
     assert_same("looking", &before, &sandbox.bytes());
 }
+
+#[test]
+fn joining_is_not_taken_back_for_everybody_unasked() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("x\n");
+    let before = sandbox.git(&["rev-parse", "main"]);
+    let _ = ec2.run(&["undo", "1"]).code(9).says(&["everywhere", "--yes", "setup --undo"]);
+    assert_eq!(sandbox.git(&["rev-parse", "main"]), before);
+    ec2.run(&["--yes", "undo", "1"]).done();
+    mac.run(&["--yes", "sync"]).done();
+    mac.assert_plain(".conf", "x\n");
+    ec2.assert_plain(".conf", "x\n");
+}

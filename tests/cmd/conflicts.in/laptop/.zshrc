@@ -1,0 +1,3 @@
+# zsh
+export EDITOR=vi
+bindkey -v

@@ -1,0 +1,3 @@
+# zsh
+export EDITOR=emacs
+bindkey -v

@@ -1,0 +1,4 @@
+# zsh
+export EDITOR=emacs
+bindkey -v
+setopt autocd
