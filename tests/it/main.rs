@@ -6,6 +6,7 @@ mod cases;
 mod diff;
 mod dry_run;
 mod errors;
+mod filters;
 mod force;
 mod foreign;
 mod held;

@@ -104,7 +104,10 @@ pub fn assert_clean(sandbox: &Sandbox, machines: &[&Machine]) {
                 fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
             assert!(left.is_empty(), "displaced files stay: {left:?}");
         }
-        assert_only(&state, &["displaced", "lock", "quiet", "running", "seen", "vault"]);
+        assert_only(
+            &state,
+            &["displaced", "filtered", "lock", "quiet", "running", "seen", "vault"],
+        );
         walk(&machine.home, &mut |path| {
             let name = path.file_name().unwrap().as_bytes();
             // A user may well own a file of that name; Git's folders and ours may not.

@@ -1,0 +1,115 @@
+//! Files that a Git filter covers: what lies on disk is one thing, what is shared is another, and
+//! nothing travels as it must not.
+
+use crate::sandbox::{Machine, Sandbox, assert_clean, assert_converged};
+
+/// Swaps the halves of the alphabet, both ways.
+const ROT: &str = "tr a-z n-za-m";
+
+/// Adds bytes of its own, other ones each time, as encryption does, and takes them away again.
+const SALTED: [&str; 2] = ["sh -c 'echo salt-$$-$(date +%N); cat'", "tail -n +2"];
+
+fn set_up(machine: &Machine, [clean, smudge]: [&str; 2]) {
+    let _ = machine.git(&["config", "--global", "filter.rot.clean", clean]);
+    let _ = machine.git(&["config", "--global", "filter.rot.smudge", smudge]);
+}
+
+/// Two machines with the filter, and `~/.secret` shared under it.
+fn sharing(filter: [&str; 2]) -> (Sandbox, Machine, Machine) {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = (sandbox.joined("mac"), sandbox.joined("ec2"));
+    set_up(&mac, filter);
+    set_up(&ec2, filter);
+    mac.write("@.gitattributes", "external/.secret filter=rot\n*.rot filter=rot\n");
+    mac.write(".secret", "one\ntwo\nthree\nfour\nfive\n");
+    mac.run(&["mark", ".secret"]).done();
+    mac.sync();
+    ec2.sync();
+    (sandbox, mac, ec2)
+}
+
+fn shared(sandbox: &Sandbox) -> String {
+    sandbox.git(&["show", "main:external/.secret"])
+}
+
+#[test]
+fn the_clean_side_is_shared_and_the_smudged_one_lies_on_disk() {
+    let (sandbox, mac, ec2) = sharing([ROT, ROT]);
+    assert_eq!(shared(&sandbox), "bar\ngjb\nguerr\nsbhe\nsvir\n");
+    assert_eq!(ec2.read(".secret"), mac.read(".secret"));
+    ec2.assert_linked(".secret");
+    for machine in [&mac, &ec2] {
+        assert_eq!(machine.git(&["status", "--porcelain"]), "", "git sees the same");
+    }
+    let before = ec2.commits();
+    ec2.sync();
+    assert_eq!(ec2.commits(), before);
+    assert_converged(&[&mac, &ec2]);
+}
+
+#[test]
+fn edits_of_both_sides_merge_below_a_filter() {
+    let (sandbox, mac, ec2) = sharing([ROT, ROT]);
+    mac.edit(".secret", "one", "uno");
+    ec2.edit(".secret", "five", "cinque");
+    mac.sync();
+    ec2.sync();
+    mac.sync();
+    assert_eq!(mac.read(".secret"), "uno\ntwo\nthree\nfour\ncinque\n");
+    assert_eq!(ec2.read(".secret"), mac.read(".secret"));
+    assert!(ec2.vault_has("one\ntwo\nthree\nfour\ncinque\n"), "what lay on disk is kept");
+    assert!(shared(&sandbox).starts_with("hab\n"));
+    ec2.run(&["unmark", ".secret"]).done();
+    ec2.assert_plain(".secret", "uno\ntwo\nthree\nfour\ncinque\n");
+    ec2.run(&["undo"]).done();
+    ec2.assert_linked(".secret");
+    assert_eq!(ec2.read(".secret"), "uno\ntwo\nthree\nfour\ncinque\n");
+}
+
+#[test]
+fn a_filter_that_gives_other_bytes_each_time_makes_no_commits() {
+    let (sandbox, mac, ec2) = sharing(SALTED);
+    assert!(shared(&sandbox).starts_with("salt-"));
+    let tip = sandbox.git(&["rev-parse", "main"]);
+    for machine in [&mac, &ec2, &mac] {
+        machine.sync();
+    }
+    assert_eq!(sandbox.git(&["rev-parse", "main"]), tip);
+    mac.edit(".secret", "one", "uno");
+    mac.sync();
+    ec2.sync();
+    assert_eq!(ec2.read(".secret"), "uno\ntwo\nthree\nfour\nfive\n");
+    assert_converged(&[&mac, &ec2]);
+    // Salted differently, the two do not merge, and wait.
+    mac.edit(".secret", "two", "due");
+    ec2.edit(".secret", "two", "deux");
+    mac.sync();
+    let _ = ec2.run(&["sync"]).code(4);
+    assert_eq!(ec2.read(".secret"), "uno\ndeux\nthree\nfour\nfive\n");
+    ec2.run(&["resolve", ".secret", "--theirs"]).done();
+    assert_eq!(ec2.read(".secret"), "uno\ndue\nthree\nfour\nfive\n");
+    assert!(ec2.vault_has("uno\ndeux\nthree\nfour\nfive\n"));
+}
+
+#[test]
+fn without_its_filter_a_file_waits_on_either_way() {
+    let (sandbox, mac, _ec2) = sharing([ROT, ROT]);
+    let linux = sandbox.machine("linux");
+    let folder = linux.path("configs");
+    let arguments = ["setup", "--dir", folder.to_str().unwrap(), linux.url()];
+    let _ = linux.run(&arguments).code(4).says(&["~/.secret"]);
+    assert!(!linux.exists(".secret") && !linux.exists("@external/.secret"));
+    linux.write("@new.rot", "plain words\n");
+    let _ = linux.run(&["sync"]).code(4).says(&["new.rot", "filter"]);
+    set_up(&linux, ["false", "false"]);
+    // That the filter fails on what comes in is only known when it is run.
+    let _ = linux.run(&["sync"]).code(10).says(&["new.rot", ".secret", "filter"]);
+    assert!(!linux.exists(".secret") && !linux.exists("@external/.secret"));
+    assert!(!sandbox.git(&["ls-tree", "-r", "--name-only", "main"]).contains("new.rot"));
+    set_up(&linux, [ROT, ROT]);
+    linux.sync();
+    linux.assert_linked(".secret");
+    assert_eq!(linux.read(".secret"), mac.read(".secret"));
+    assert_eq!(sandbox.git(&["show", "main:new.rot"]), "cynva jbeqf\n");
+    assert_clean(&sandbox, &[&mac]);
+}
