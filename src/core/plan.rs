@@ -226,8 +226,9 @@ fn note(
     if verdict.held.is_none() && ours != verdict.result {
         plan.operation.units.insert(path.clone(), (ours, verdict.result));
     }
-    let is_chosen = policy.choice(path).is_some() || policy.restored.contains_key(path);
-    if is_chosen && theirs != base && verdict.result != theirs {
+    let is_restored = policy.restored.contains_key(path);
+    let is_chosen = policy.choice(path).is_some();
+    if (is_restored || (is_chosen && theirs != base)) && verdict.result != theirs {
         plan.operation
             .overruled
             .insert(path.clone(), Overruled { theirs, base, made: verdict.result });

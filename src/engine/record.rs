@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
 use cfgsync_core::operation::Operation;
+use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Change, Deed, Flow};
 use cfgsync_core::status::{StatusRecord, SyncState, wire};
 use cfgsync_core::time::UnixTime;
@@ -155,7 +156,8 @@ pub fn history(context: &Context, done: &Done<'_>, changes: &[Change], held: usi
     let marks = done.operation.marks.iter().map(|(path, (_, after))| {
         format!("{} {path}", if after.is_some() { "marked" } else { "unmarked" })
     });
-    let units = changes.iter().map(|change| format!("{} {}", word(change.deed), change.path));
+    let units =
+        changes.iter().map(|change| format!("{} {}", word(change.deed), name(&change.path)));
     let line = Line {
         version: 1,
         id: Some(done.number),
@@ -173,6 +175,11 @@ pub fn history(context: &Context, done: &Done<'_>, changes: &[Change], held: usi
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
     Ok(written.map_err(FsError::on("write", &path))?)
+}
+
+/// Returns the name people know a unit by: its home path, or its place in the repository.
+pub fn name(path: &RepoPath) -> String {
+    path.home().map_or_else(|| path.to_string(), |home| home.to_string())
 }
 
 /// Reads the history, the oldest first; a line that is not understood is passed over.

@@ -113,3 +113,13 @@ fn without_its_filter_a_file_waits_on_either_way() {
     assert_eq!(sandbox.git(&["show", "main:new.rot"]), "cynva jbeqf\n");
     assert_clean(&sandbox, &[&mac]);
 }
+
+#[test]
+fn a_filter_may_leave_bytes_as_they_are() {
+    let (sandbox, mac, ec2) = sharing(["cat", "cat"]);
+    mac.append(".secret", "six\n");
+    mac.sync();
+    ec2.sync();
+    assert_eq!(ec2.read(".secret"), shared(&sandbox));
+    assert_converged(&[&mac, &ec2]);
+}

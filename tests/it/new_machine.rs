@@ -336,3 +336,14 @@ fn path_with_cfgsync() -> std::ffi::OsString {
     std::env::join_paths(std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path)))
         .unwrap()
 }
+
+#[test]
+fn the_remote_may_be_named_by_a_path_that_is_not_absolute() {
+    let sandbox = Sandbox::new();
+    let mac = sandbox.machine("mac");
+    mac.write(".conf", "x\n");
+    mac.run(&["setup", "../remote.git"]).done();
+    mac.run(&["mark", ".conf"]).done();
+    mac.sync();
+    assert!(sandbox.git(&["ls-tree", "-r", "main"]).contains("external/.conf"));
+}

@@ -36,13 +36,15 @@ pub fn run(context: &Context, winner: Winner, is_dry: bool) -> Outcome<()> {
     }
     let session = Session::open(context, Mode::Real)?;
     let wishes = Wishes { expecting: seen, ..wishes };
-    let done = match sync(&session, &wishes, context.manners(), Patience::Wait) {
+    let mut done = match sync(&session, &wishes, context.manners(), Patience::Wait) {
         Err(failure) if Tip::Exactly(session.worktree.upstream()?) != seen => {
             preview(context, &wishes, winner)?;
             return Err(failure);
         }
         done => done?,
     };
+    // The preview has named every change.
+    done.changes.clear();
     report::synced(&context.ui, &done);
     context.ui.say("  `cfgsync undo` takes this back.");
     done.failure().map_or(Ok(()), Err)

@@ -107,13 +107,16 @@ impl Filters {
         let answer = call(stores, &desk, &name, &arguments)?;
         let id = CommitId::parse(&answer.text()).filter(|_| answer.code == Some(0));
         let Some(id) = id else { return Ok(None) };
-        let failed = || GitError::on(format!("read what the filter made of {path}"));
-        let store = Odb::new().map_err(failed())?;
-        store.add_disk_alternate(&desk.folder().to_string_lossy()).map_err(failed())?;
-        // Bytes that are in the repository already are not written again.
-        let known = stores.worktree.git_folder().join("objects");
-        store.add_disk_alternate(&known.to_string_lossy()).map_err(failed())?;
-        let clean = stores.vault.put(store.read(id.0).map_err(failed())?.data())?;
+        let clean = trees::blob_id(id.0);
+        // Git writes no bytes again that it knows already.
+        if stores.vault.size(clean).is_none() {
+            let failed = || GitError::on(format!("read what the filter made of {path}"));
+            let store = Odb::new().map_err(failed())?;
+            for folder in [desk.folder().to_owned(), stores.worktree.git_folder().join("objects")] {
+                store.add_disk_alternate(&folder.to_string_lossy()).map_err(failed())?;
+            }
+            stores.vault.put(store.read(id.0).map_err(failed())?.data())?;
+        }
         self.pair(path, raw, clean);
         Ok(Some(clean))
     }

@@ -25,8 +25,7 @@ pub enum History {
 }
 
 /// Both ways out of a history that is not the one that was synced.
-const KEEP_OURS: &str =
-    "`cfgsync sync --force-push` keeps what is here: one commit on top of their history.";
+const KEEP_OURS: &str = "`cfgsync sync --force-push` keeps what is here, on top of their history.";
 const TAKE_THEIRS: &str = "`cfgsync sync --force-pull` takes what is there; what is here is kept, and `undo` brings it back.";
 
 /// Says that upstream's history is not the one that was synced.
@@ -111,7 +110,7 @@ fn verb(deed: Deed) -> &'static str {
 pub fn next_steps(held: &[Held]) -> Vec<String> {
     let step = |held: &Held| match held.why {
         Why::Contest(_) | Why::FileAgainstFolder | Why::Finding(Finding::EditedTwice) => {
-            "`cfgsync resolve PATH --ours` keeps this machine's version, `--theirs` takes upstream's."
+            "`cfgsync resolve` asks about each; or name one: `cfgsync resolve PATH --ours|--theirs|--both|--merge FILE`."
         }
         Why::InTheWay(_) => {
             "Move away what stands in the way, then run `cfgsync sync`; after the repository moved, `cfgsync doctor --fix`."

@@ -1,7 +1,6 @@
 //! The wording of everything that is reported: changes, what waits, states.
 
 use cfgsync_core::observed::{Finding, Live, Side};
-use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Change, Deed, Flow, Held, Plan, Why};
 use cfgsync_core::reconcile::Contest;
 use cfgsync_core::steps::Step;
@@ -9,10 +8,7 @@ use cfgsync_core::steps::Step;
 use super::{Tone, Ui};
 use crate::sync::Report;
 
-/// Returns the name people know a unit by: its home path, or its place in the repository.
-pub fn name(path: &RepoPath) -> String {
-    path.home().map_or_else(|| path.to_string(), |home| home.to_string())
-}
+pub use crate::record::name;
 
 /// Returns one line for a change.
 pub fn change(ui: &Ui, change: &Change) -> String {

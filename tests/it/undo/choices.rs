@@ -225,3 +225,22 @@ fn what_is_taken_back_and_meets_a_newer_edit_is_held_as_it_was() {
     ec2.run(&["resolve", ".conf", "--ours"]).done();
     assert_agreed(&sandbox, &mac, &ec2, LINES);
 }
+
+#[test]
+fn a_choice_that_was_taken_back_is_made_again_by_another_undo() {
+    for way in ["--ours", "--both"] {
+        let (sandbox, mac, ec2) = contested();
+        ec2.run(&["resolve", ".conf", way]).done();
+        let _ = ec2.run(&["undo"]).code(4);
+        assert_held_again(&sandbox, &mac, &ec2);
+        ec2.run(&["undo"]).done();
+        mac.sync();
+        assert_eq!(
+            (mac.read(".conf"), ec2.read(".conf")),
+            (EC2.to_owned(), EC2.to_owned()),
+            "{way}"
+        );
+        assert_converged(&[&mac, &ec2]);
+        assert_clean(&sandbox, &[&mac, &ec2]);
+    }
+}

@@ -33,7 +33,7 @@ use crate::{identity, record};
 ///   cfgsync setup git@github.com:me/configs.git
 ///   cfgsync setup                                  no remote yet
 ///   cfgsync setup --differs theirs URL             take the shared version of files that differ
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct SetupArgs {
     /// The remote to share with
@@ -70,9 +70,7 @@ pub fn run(dir: Option<&Path>, ui: Ui, args: &SetupArgs) -> Outcome<()> {
     if args.undo && !args.dry_run {
         return undo(&Context::open(dir, ui)?);
     }
-    if let Some(url) = &args.url {
-        check_url(url)?;
-    }
+    let args = &SetupArgs { url: args.url.as_deref().map(address).transpose()?, ..args.clone() };
     if let Some(branch) = &args.branch {
         check_branch(branch)?;
     }
@@ -101,6 +99,17 @@ pub fn run(dir: Option<&Path>, ui: Ui, args: &SetupArgs) -> Outcome<()> {
     }
     say_done(&context, &report);
     report.failure().map_or(Ok(()), Err)
+}
+
+/// Returns the address as any folder can use it: a path is made absolute, as `git clone` does.
+fn address(url: &str) -> Outcome<String> {
+    check_url(url)?;
+    let path = Path::new(url);
+    let is_folder = path.is_relative() && !url.contains("://") && path.is_dir();
+    match std::fs::canonicalize(path) {
+        Ok(absolute) if is_folder => Ok(absolute.display().to_string()),
+        _ => Ok(url.to_owned()),
+    }
 }
 
 fn check_url(url: &str) -> Outcome<()> {
