@@ -11,7 +11,10 @@ use crate::verdict::Verdict;
 pub fn hold_files_against_folders(verdicts: &mut BTreeMap<RepoPath, Verdict>) {
     let standing: BTreeSet<RepoPath> = verdicts
         .iter()
-        .filter(|(_, verdict)| verdict.result.is_some() || verdict.held.is_some())
+        .filter(|(_, verdict)| {
+            let is_held = verdict.held.is_some() && verdict.shown.is_some();
+            verdict.result.is_some() || is_held
+        })
         .map(|(path, _)| path.clone())
         .collect();
     let mut clashing = BTreeSet::new();

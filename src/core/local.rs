@@ -54,7 +54,12 @@ fn visible(
 ) -> Option<Version> {
     match live {
         Live::File(version) => Some(version),
-        Live::Absent if remembered.is_some() && scope(path, marks) == Some(Scope::Folder) => None,
+        // A folder in a file's place is the person's doing too.
+        Live::Absent | Live::Folder
+            if remembered.is_some() && scope(path, marks) == Some(Scope::Folder) =>
+        {
+            None
+        }
         Live::Absent
         | Live::FolderGone
         | Live::Linked

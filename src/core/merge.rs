@@ -213,7 +213,7 @@ fn settle<'a>(Place { base, ours, theirs }: &Place<'a>, rule: Rule) -> Option<Li
         return Some(ours.clone());
     }
     match rule {
-        Rule::Additions if base.is_empty() => Some(added(ours, theirs)),
+        Rule::Additions if base.is_empty() => added(ours, theirs),
         Rule::Strict | Rule::Additions => None,
         Rule::Union => Some(union(ours, theirs)),
     }

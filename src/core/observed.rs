@@ -47,6 +47,8 @@ pub enum Finding {
     Filtered,
     /// Its live file and its stored copy were both edited, differently.
     EditedTwice,
+    /// Its link and that of another file were swapped.
+    Swapped,
 }
 
 /// What lies on disk of a unit that a Git filter covers; everything else speaks of what Git stores.

@@ -17,7 +17,7 @@ use crate::reconcile::{Contest, folder_mode, pick};
 use crate::renames;
 use crate::steps::{Hold, Step, Target, relinked, sort, steps};
 use crate::tree::{Opaque, Tree};
-use crate::unit::{Mode, Sides, Version};
+use crate::unit::{BlobId, Mode, Sides, Version};
 use crate::verdict::{Verdict, judge};
 
 /// Why a unit waits, or was left alone.
@@ -338,24 +338,22 @@ pub fn is_mass_removal(removed: usize, of: usize) -> bool {
     removed > 3 && removed * 5 > of
 }
 
-/// The id of the empty blob.
-const EMPTY_BLOB: [u8; 20] = [
-    0xe6, 0x9d, 0xe2, 0x9b, 0xb2, 0xd1, 0xd6, 0x43, 0x4b, 0x8b, 0x29, 0xae, 0x77, 0x5a, 0xd8, 0xc2,
-    0xe4, 0x8c, 0x53, 0x91,
-];
-
 fn refusal(
     verdicts: &BTreeMap<RepoPath, Verdict>,
     observation: &Observation,
     policy: &Policy,
 ) -> Option<Refusal> {
     let of = observation.agreed.units.len();
+    let there: BTreeSet<BlobId> =
+        observation.upstream().units.values().map(|version| version.blob).collect();
     let has_bytes =
-        |version: Option<Version>| version.is_some_and(|version| version.blob.0 != EMPTY_BLOB);
+        |version: Option<Version>| version.is_some_and(|version| version.blob != BlobId::EMPTY);
     let is_lost = |verdict: &&Verdict| {
         let is_incoming = matches!(verdict.change, Some((Flow::In, _)));
         let is_emptied = has_bytes(verdict.sides.ours) && !has_bytes(verdict.result);
-        is_incoming && verdict.tie != Tie::Unmarked && is_emptied
+        // What upstream has under another name was renamed.
+        let is_elsewhere = verdict.sides.ours.is_some_and(|ours| there.contains(&ours.blob));
+        !is_elsewhere && is_incoming && verdict.tie != Tie::Unmarked && is_emptied
     };
     let is_emptied =
         of > 0 && observation.theirs.as_ref().is_some_and(|tree| tree.units.is_empty());

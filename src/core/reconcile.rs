@@ -11,6 +11,8 @@ pub enum Merged {
     Overlapping,
     /// At least one version is not text.
     Binary,
+    /// The user's attributes say that it is not to be merged.
+    Forbidden,
     /// Both changes fit, but what comes out no longer parses in the file's format.
     Broken,
 }
@@ -22,6 +24,8 @@ pub enum Contest {
     Content,
     /// Both sides changed a file that is not text.
     Binary,
+    /// Both sides changed a file that is not to be merged.
+    Forbidden,
     /// Both changes together would not parse in the file's format.
     Format,
     /// Both sides brought a file of this name, and the two differ.
@@ -91,7 +95,7 @@ fn added(ours: Version, theirs: Version, merged: Option<Merged>) -> Decision {
     let blob = match merged {
         _ if ours.blob == theirs.blob => theirs.blob,
         Some(Merged::Clean(blob)) => blob,
-        Some(Merged::Overlapping | Merged::Binary | Merged::Broken) | None => {
+        Some(Merged::Overlapping | Merged::Binary | Merged::Forbidden | Merged::Broken) | None => {
             return Decision::Hold(Contest::BothAdded);
         }
     };
@@ -110,6 +114,7 @@ fn contested(base: Version, ours: Version, theirs: Version, merged: Option<Merge
         None => match merged {
             Some(Merged::Clean(blob)) => blob,
             Some(Merged::Binary) => return Decision::Hold(Contest::Binary),
+            Some(Merged::Forbidden) => return Decision::Hold(Contest::Forbidden),
             Some(Merged::Broken) => return Decision::Hold(Contest::Format),
             Some(Merged::Overlapping) | None => return Decision::Hold(Contest::Content),
         },

@@ -9,7 +9,7 @@ use crate::plan::Why;
 use crate::policy::{Choice, Policy};
 use crate::reconcile::{Decision, decide};
 use crate::tree::Tree;
-use crate::unit::{Kind, Sides, Version};
+use crate::unit::{BlobId, Kind, Sides, Version};
 use crate::verdict::{Verdict, change_between, result_of};
 
 /// How much of a file must have stayed for its move to count as one, in percent: git's own
@@ -38,7 +38,12 @@ pub fn candidates(observation: &Observation) -> Vec<Candidate> {
     for (by, mover, other) in [(Side::Ours, ours, theirs), (Side::Theirs, theirs, ours)] {
         for (path, base) in &observation.agreed.units {
             let changed = other.units.get(path).is_some_and(|version| version != base);
-            if base.kind != Kind::File || mover.units.contains_key(path) || !changed {
+            // Files that hold nothing are all alike.
+            if base.kind != Kind::File
+                || base.blob == BlobId::EMPTY
+                || mover.units.contains_key(path)
+                || !changed
+            {
                 continue;
             }
             let mut to = fresh(observation, path, mover, other);

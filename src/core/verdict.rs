@@ -84,6 +84,8 @@ pub fn judge(
 fn unmarked_change(sides: Sides) -> Option<(Flow, Deed)> {
     match (sides.ours, sides.theirs) {
         (None, Some(_)) => Some((Flow::Out, Deed::Unmarked)),
+        // Upstream never had it.
+        (Some(_), None) if sides.base.is_none() => Some((Flow::Out, Deed::Unmarked)),
         (Some(_), None) => Some((Flow::In, Deed::Unmarked)),
         (Some(_), Some(_)) => Some((Flow::Out, Deed::Unmarked)),
         (None, None) => None,

@@ -1,6 +1,7 @@
 //! Acts: takes the steps of a plan, one by one. Decides nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use cfgsync_core::observed::{Local, OnDisk};
 use cfgsync_core::path::{HomePath, RepoPath};
@@ -224,6 +225,9 @@ impl Executor<'_> {
         if let (Applied::Done, Place::Repo(path)) = (applied, place) {
             self.remove_empty_folders(path)?;
         }
+        if let (Applied::Done, Place::Home(home)) = (applied, place) {
+            self.remove_empty_home_folders(home)?;
+        }
         Ok(applied)
     }
 
@@ -240,11 +244,30 @@ impl Executor<'_> {
         Ok(())
     }
 
+    /// Folders of a marked folder that hold nothing any more go, the marked one itself excepted.
+    fn remove_empty_home_folders(&self, home: &HomePath) -> Outcome<()> {
+        let Some((top, _)) = self.tree.manifest.covering(home) else { return Ok(()) };
+        let is_inside = |folder: &HomePath| folder != top && folder.is_within(top);
+        for folder in home.ancestors().filter(is_inside) {
+            let root = Dir::open(&self.session.context.places.home)?;
+            let above: Vec<HomePath> = folder.parent().into_iter().collect();
+            if let Some(dir) = root.descend(above.iter().flat_map(HomePath::components))? {
+                dir.remove_empty(folder.name());
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps what stood at a path before cfgsync first linked it.
     fn keep_original(&self, home: &HomePath, version: Version) -> Outcome<Applied> {
         let kept =
             self.session.context.places.meta.join("external-files").join(os(home.as_bytes()));
         if kept.symlink_metadata().is_ok() {
+            return Ok(Applied::Done);
+        }
+        // Where another original has the name of this one's folder, the vault alone keeps this one.
+        let is_taken = |folder: &Path| folder.symlink_metadata().is_ok() && !folder.is_dir();
+        if kept.ancestors().skip(1).any(is_taken) {
             return Ok(Applied::Done);
         }
         if let Some(folder) = kept.parent() {

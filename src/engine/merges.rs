@@ -81,7 +81,7 @@ fn merge_by(
     let texts = [base.map(bytes).transpose()?.unwrap_or_default(), bytes(ours)?, bytes(theirs)?];
     let (repo, scratch) = (&session.context.places.repo, &session.scratch);
     match means {
-        Means::Choice => Ok(Merged::Binary),
+        Means::Choice => Ok(Merged::Forbidden),
         Means::Driver(command) => {
             keep(session, driver::run(repo, scratch, &command, path, &texts)?)
         }

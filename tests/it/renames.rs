@@ -223,3 +223,64 @@ fn a_new_file_that_is_not_alike_is_no_rename() {
     }
     assert_converged(&[mac, ec2]);
 }
+
+#[test]
+fn names_that_a_person_swaps_wait_and_lose_nothing() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = (sandbox.joined("mac"), sandbox.joined("ec2"));
+    mac.write("app/a", "a1\na2\na3\n");
+    mac.write("app/b", "b1\nb2\nb3\n");
+    mac.run(&["--yes", "mark", "app"]).done();
+    mac.sync();
+    ec2.sync();
+    mac.append("app/b", "unsynced\n");
+    for (from, to) in [("app/a", "app/t"), ("app/b", "app/a"), ("app/t", "app/b")] {
+        std::fs::rename(mac.path(from), mac.path(to)).unwrap();
+    }
+    ec2.edit("app/a", "a2", "a2 edit");
+    ec2.sync();
+    for _ in 0..2 {
+        let _ = mac.run(&["sync"]).code(4).says(&["~/app/a", "~/app/b", "swapped"]);
+        assert_eq!(mac.read("app/a"), "b1\nb2\nb3\nunsynced\n");
+        assert_eq!(mac.read("app/b"), "a1\na2\na3\n");
+    }
+    ec2.sync();
+    assert_eq!(ec2.read("app/b"), "b1\nb2\nb3\n");
+    for (from, to) in [("app/a", "app/t"), ("app/b", "app/a"), ("app/t", "app/b")] {
+        std::fs::rename(mac.path(from), mac.path(to)).unwrap();
+    }
+    mac.sync();
+    ec2.sync();
+    assert_eq!(ec2.read("app/b"), "b1\nb2\nb3\nunsynced\n");
+    assert_eq!(mac.read("app/a"), "a1\na2 edit\na3\n");
+}
+
+#[test]
+fn empty_files_are_no_renames_of_one_another() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = (sandbox.joined("mac"), sandbox.joined("ec2"));
+    mac.write("@empty", "");
+    mac.sync();
+    ec2.sync();
+    mac.remove("@empty");
+    mac.write("@other", "");
+    mac.sync();
+    ec2.write("@empty", "important\n");
+    ec2.sync();
+    mac.sync();
+    assert_eq!((mac.read("@empty"), mac.read("@other")), ("important\n".to_owned(), String::new()));
+}
+
+#[test]
+fn a_folder_that_is_renamed_is_no_mass_removal() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = (sandbox.joined("mac"), sandbox.joined("ec2"));
+    (0..6).for_each(|at| mac.write(format!("@old/{at}"), format!("content {at}\n")));
+    mac.sync();
+    ec2.sync();
+    std::fs::rename(mac.path("@old"), mac.path("@new")).unwrap();
+    mac.sync();
+    ec2.sync();
+    assert_eq!(ec2.read("@new/3"), "content 3\n");
+    assert!(!ec2.exists("@old/3"));
+}

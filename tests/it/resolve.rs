@@ -294,3 +294,38 @@ fn a_held_link_survives_a_new_clone() {
     assert_eq!(mac.read(".conf"), EC2);
     assert_converged(&[&mac, &ec2]);
 }
+
+#[test]
+fn a_choice_counts_only_for_what_was_seen() {
+    let (_sandbox, mac, ec2) = held();
+    mac.append(".conf", "later\n");
+    mac.sync();
+    let _ = ec2.run(&["resolve", ".conf", "--ours"]).code(4).says(&["held     ~/.conf"]);
+    mac.sync();
+    assert!(mac.read(".conf").ends_with("later\n"), "nobody chose to drop it");
+    ec2.run(&["resolve", ".conf", "--ours"]).done();
+    mac.sync();
+    assert_eq!(mac.read(".conf"), EC2);
+}
+
+#[test]
+fn a_file_that_became_a_folder_is_decided_in_one_step() {
+    for (way, is_folder) in [("--ours", false), ("--theirs", true)] {
+        let sandbox = Sandbox::new();
+        let (mac, ec2) = (sandbox.joined("mac"), sandbox.joined("ec2"));
+        mac.write("app/x", BASE);
+        mac.run(&["--yes", "mark", "app"]).done();
+        mac.sync();
+        ec2.sync();
+        mac.remove("app/x");
+        mac.write("app/x/f", "inside\n");
+        mac.sync();
+        ec2.write("app/x", EC2);
+        let _ = ec2.run(&["sync"]).code(4).says(&["~/app/x"]);
+        ec2.run(&["resolve", "app/x", way]).done();
+        assert_eq!(ec2.path("app/x").is_dir(), is_folder, "{way}");
+        mac.sync();
+        assert_converged(&[&mac, &ec2]);
+        assert!(ec2.vault_has(EC2));
+    }
+}

@@ -46,7 +46,7 @@ pub fn run(context: &Context, winner: Winner, is_dry: bool) -> Outcome<()> {
     // The preview has named every change.
     done.changes.clear();
     report::synced(&context.ui, &done);
-    context.ui.say("  `cfgsync undo` takes this back.");
+    report::undo_line(&context.ui, &done);
     done.failure().map_or(Ok(()), Err)
 }
 

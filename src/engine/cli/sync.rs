@@ -77,7 +77,10 @@ pub fn run(context: &Context, args: &SyncArgs) -> Outcome<()> {
 /// Shows the very plan a sync would execute, with the remote as it is now, and writes nothing.
 pub fn dry_run(context: &Context, wishes: &Wishes) -> Outcome<()> {
     let session = Session::open(context, Mode::Rehearsal)?;
-    let rehearsal = rehearse(&session, wishes, context.manners())?;
+    let mut rehearsal = rehearse(&session, wishes, context.manners())?;
+    if let Some(offline) = rehearsal.offline.take_if(|_| wishes.winner.is_some()) {
+        return Err(offline);
+    }
     let plan = &rehearsal.plan;
     report::preview(&context.ui, plan);
     if let Some(offline) = &rehearsal.offline {

@@ -75,6 +75,11 @@ pub fn run(context: &Context, args: &UndoArgs) -> Outcome<()> {
     if !args.dry_run {
         refuse_mass_removal(context, &edit, &picture)?;
     }
+    if !edit.overruled.is_empty() {
+        context.ui.say(
+            "What was overruled goes back upstream, where it meets this machine's version again.",
+        );
+    }
     let wishes =
         Wishes { command: Command::Undo, removals: Removals::Any, edit, ..Wishes::default() };
     if args.dry_run {
@@ -83,7 +88,9 @@ pub fn run(context: &Context, args: &UndoArgs) -> Outcome<()> {
     }
     let done = sync(&session, &wishes, context.manners(), Patience::Wait)?;
     report::synced(&context.ui, &done);
-    context.ui.say("  `cfgsync undo` again brings it back.");
+    if done.is_undoable {
+        context.ui.say("  `cfgsync undo` again brings it back.");
+    }
     done.failure().map_or(Ok(()), Err)
 }
 
@@ -156,13 +163,17 @@ fn refuse_mass_removal(context: &Context, edit: &Operation, picture: &Picture) -
     if !is_mass_removal(removed, of) && !is_everything {
         return Ok(());
     }
-    let question = format!("This removes {removed} of {of} files, here and upstream. Go on?");
+    let question =
+        format!("This removes or unmarks {removed} of {of} files, on every machine. Go on?");
     if context.ui.confirm(&question, Confirmed::No) == Confirmed::Yes {
         return Ok(());
     }
-    Err(Failure::new(Code::Refused, format!("{removed} of {of} files would be removed everywhere"))
-        .hint("`cfgsync undo --dry-run` shows them; with --yes it is done all the same.")
-        .hint("To take only this machine off, run `cfgsync setup --undo`."))
+    Err(Failure::new(
+        Code::Refused,
+        format!("{removed} of {of} files would be removed or unmarked everywhere"),
+    )
+    .hint("`cfgsync undo --dry-run` shows them; with --yes it is done all the same.")
+    .hint("To take only this machine off, run `cfgsync setup --undo`."))
 }
 
 fn say_left(context: &Context, left: &[RepoPath]) {

@@ -6,6 +6,7 @@ use super::program::{Answer, Aside, Limits, Manners, Running, run, run_aside, st
 use super::worktree::{UPSTREAM, Worktree};
 use super::{CommitId, GitError};
 use crate::failure::{Code, Failure, Outcome};
+use crate::fs::plain;
 use std::path::Path;
 
 /// How long one connection may take.
@@ -83,9 +84,13 @@ impl<'a> Remote<'a> {
     pub fn finish_fetch(&self, fetch: Running) -> Outcome<Fetched> {
         let mut answer = fetch.finish()?;
         // The fetch of a run that was killed may still be about to end.
-        for _ in 0..ORPHAN_TRIES {
+        for number in 1..=ORPHAN_TRIES {
             if answer.code == Some(0) || !answer.stderr.contains("cannot lock ref 'refs/cfgsync/") {
                 break;
+            }
+            if number == ORPHAN_TRIES {
+                // Nobody but cfgsync writes this ref, and no fetch takes that long to end.
+                plain::remove(&self.worktree.git_folder().join(format!("{UPSTREAM}.lock")))?;
             }
             answer = self.start_fetch()?.finish()?;
         }
@@ -282,10 +287,16 @@ fn failure(what: &str, url: &str, answer: &Answer) -> Failure {
     if let Some((_, code, hint)) = MEANINGS.iter().find(|(words, _, _)| says(words)) {
         return Failure::new(*code, cause).hint(hint);
     }
-    if says(&NO_REPOSITORY) && !says(&NO_HOST) && !is_folder(url) {
-        return Failure::error(cause).hint(
-            "Check the address (`git remote -v` in the repository). Nothing was deleted here.",
-        );
+    if says(&NO_REPOSITORY) && !says(&NO_HOST) {
+        // A remote that is a folder may only not be mounted.
+        let failure = if is_folder(url) {
+            Failure::new(Code::Offline, cause).hint(queued)
+        } else {
+            Failure::error(cause)
+        };
+        return failure
+            .hint("If it moved, tell git in the repository: `git remote set-url <name> <URL>`.")
+            .hint("If it is gone, make an empty one there, then `cfgsync sync --force-push`. Nothing was deleted here.");
     }
     Failure::new(Code::Offline, cause).hint(queued)
 }

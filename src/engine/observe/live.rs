@@ -81,7 +81,9 @@ fn walk(
                 let unit = home.stored();
                 let is_known = scope.knows(&unit) || local.stored.units.contains_key(&unit);
                 let is_link = stat.kind == StatKind::Link;
-                if is_link && look_moved(observer, &dir.read_link(&name)?, &home, top, local) {
+                if is_link
+                    && look_moved(observer, scope, &dir.read_link(&name)?, [&home, top], local)
+                {
                     continue;
                 }
                 if is_known || (!is_link && is_wanted(observer, &unit)?) {
@@ -98,9 +100,9 @@ fn walk(
 /// copy of the old name: that is what the file is now.
 fn look_moved(
     observer: &Observer<'_>,
+    scope: &Scope<'_>,
     target: &[u8],
-    home: &HomePath,
-    top: &HomePath,
+    [home, top]: [&HomePath; 2],
     local: &mut Local,
 ) -> bool {
     let stored = std::path::Path::new(os(target)).strip_prefix(&observer.places.repo).ok();
@@ -109,6 +111,14 @@ fn look_moved(
     let is_below = from.home().is_some_and(|home| home.is_within(top));
     if !is_below || !local.stored.units.contains_key(&from) {
         return false;
+    }
+    // A name that is taken already was swapped with another one. Both files stay exactly as they
+    // are: writing either stored copy would show in the other's live file.
+    if scope.knows(&home.stored()) {
+        local.live.insert(home.stored(), Live::LinkedElsewhere);
+        local.findings.insert(home.stored(), Finding::Swapped);
+        local.findings.insert(from, Finding::Swapped);
+        return true;
     }
     let link = Version::link(blob_id(target));
     local.live.insert(home.stored(), Live::Moved(link));

@@ -69,6 +69,7 @@ impl Sync<'_> {
         if let Some((number, operation)) = &*self.operation.borrow() {
             let done = Done { number: *number, command: self.wishes.command.word(), operation };
             record::history(context, &done, &report.changes, report.held.len())?;
+            report.is_undoable = !operation.is_empty();
         }
         report.ahead = ahead;
         report.remote = failure;

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use cfgsync_core::operation::Operation;
 use cfgsync_core::path::HomePath;
-use cfgsync_core::plan::{Plan, plan};
+use cfgsync_core::plan::{Plan, Why, plan};
 use cfgsync_core::policy::{Policy, Winner};
 use cfgsync_core::status::SyncState;
 
@@ -246,7 +246,7 @@ impl<'a> Sync<'a> {
 
     fn plan(&self, picture: &Picture, copies: BTreeSet<HomePath>) -> Plan {
         let policy = Policy {
-            choices: self.wishes.choices.clone(),
+            choices: self.wishes.choices(&picture.observation),
             removals: self.wishes.removals,
             winner: self.wishes.winner,
             restored: if self.is_returned.get() {
@@ -276,8 +276,12 @@ impl<'a> Sync<'a> {
             report.changes.extend(done.plan.changes.iter().cloned());
             report.notes.extend(done.notes.iter().cloned());
             report.held.clone_from(&done.plan.held);
+            report.steps += done.plan.steps.len();
             report.failed.clone_from(&done.failed);
-            if done.is_stale && round < ROUNDS {
+            // What stood in the way may be gone by what was just done.
+            let is_freed = !done.plan.steps.is_empty()
+                && done.plan.held.iter().any(|held| matches!(held.why, Why::InTheWay(_)));
+            if (done.is_stale || is_freed) && round < ROUNDS {
                 continue;
             }
             let (Some(remote), Some(tip), None) = (self.remote(), done.tip, &failure) else {

@@ -3,7 +3,7 @@
 
 use cfgsync_core::plan::Plan;
 
-use super::words::refused;
+use super::words::{paused, refused};
 use super::{Sync, Wishes, remote};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::desk::Desk;
@@ -27,6 +27,9 @@ pub struct Rehearsal {
 
 /// Plans a sync. The session must be a rehearsal too, so that nothing it stores stays.
 pub fn rehearse(session: &Session<'_>, wishes: &Wishes, manners: Manners) -> Outcome<Rehearsal> {
+    if let Some(foreign) = session.worktree.foreign(&session.branch)? {
+        return Err(paused(&foreign));
+    }
     let desk = Desk::set_up(&session.scratch)?;
     let sync = Sync::new(session, wishes, manners);
     let fetched = remote(session, manners, desk.folder()).map(|remote| remote.peek(desk.folder()));

@@ -22,6 +22,10 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Commits that wait for the remote.
     pub ahead: u32,
+    /// Whether something of it can be taken back.
+    pub is_undoable: bool,
+    /// How many steps were taken on disk.
+    pub steps: usize,
     /// Why the remote did not take part.
     pub remote: Option<Failure>,
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use cfgsync_core::observed::Observation;
 use cfgsync_core::operation::Operation;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::policy::{Choice, Removals, Winner};
+use cfgsync_core::unit::Sides;
 
 use crate::git::CommitId;
 
@@ -15,6 +17,8 @@ pub struct Wishes {
     pub command: Command,
     /// Choices for units that do not merge.
     pub choices: BTreeMap<RepoPath, Choice>,
+    /// The versions a person saw when choosing; a choice counts for no others.
+    pub seen: BTreeMap<RepoPath, Sides>,
     /// Whether many removals are fine.
     pub removals: Removals,
     /// The side that wins everywhere.
@@ -65,6 +69,22 @@ pub enum Tip {
 }
 
 impl Wishes {
+    /// Returns the choices that still count: neither side changed since the person looked.
+    pub fn choices(&self, observation: &Observation) -> BTreeMap<RepoPath, Choice> {
+        let now = |path: &RepoPath| {
+            let rename = observation.renames.iter().find(|it| it.from == *path || it.to == *path);
+            rename.map_or_else(|| observation.sides(path), |rename| rename.sides(observation))
+        };
+        let counts = |path: &RepoPath| {
+            self.seen.get(path).is_none_or(|seen| {
+                let now = now(path);
+                (seen.ours, seen.theirs) == (now.ours, now.theirs)
+            })
+        };
+        let choices = self.choices.iter().filter(|(path, _)| counts(path));
+        choices.map(|(path, choice)| (path.clone(), *choice)).collect()
+    }
+
     /// Returns true when nothing is asked but to sync.
     pub fn are_plain(&self) -> bool {
         self.command == Command::Sync && self.choices.is_empty()

@@ -8,9 +8,9 @@ use crate::git::worktree::Foreign;
 
 /// Says that the repository is not ours to touch just now.
 pub fn paused(foreign: &Foreign) -> Failure {
-    Failure::new(Code::Foreign, format!("paused: {}", foreign.what))
-        .hint(foreign.hint)
-        .hint("Your files are safe: their present state is in the vault.")
+    Failure::new(Code::Foreign, format!("paused: {}", foreign.what)).hint(foreign.hint).hint(
+        "Nothing is synced until then; a sync still keeps the state of your files in the vault.",
+    )
 }
 
 /// What is wrong with upstream's history.
@@ -117,6 +117,9 @@ pub fn next_steps(held: &[Held]) -> Vec<String> {
         }
         Why::SameName => "Rename one of the two on a machine that tells them apart.",
         Why::UpstreamIsNoFile => "Put a file in its place upstream, or unmark the path.",
+        Why::Finding(Finding::Swapped) => {
+            "Rename them back; then exchange what is in the files, or `cfgsync unmark` the folder, rename, and mark it again."
+        }
         Why::Finding(Finding::Filtered) => {
             "Set the filter up as git wants it (`git config --global filter.<name>.clean …` and `.smudge`), then run `cfgsync sync`."
         }
@@ -134,10 +137,16 @@ pub fn vanished(branch: &str, others: &[String]) -> Failure {
         [] => "it has no branch at all".to_owned(),
         names => format!("it has {}", names.join(", ")),
     };
-    let other = others.first().map_or("<branch>", String::as_str);
+    let other_way = others.first().map_or_else(
+        || {
+            "If it is meant to be gone, `git remote remove <name>` goes on without a remote."
+                .to_owned()
+        },
+        |other| format!("If it was renamed, `cfgsync setup --branch {other}` follows it."),
+    );
     Failure::new(Code::Refused, format!("the remote no longer has the branch {branch}; {there}"))
         .hint("If it was deleted by mistake, `cfgsync sync --force-push` puts it back.")
-        .hint(format!("If it was renamed, `cfgsync setup --branch {other}` follows it."))
+        .hint(other_way)
         .hint("Nothing was deleted here.")
 }
 

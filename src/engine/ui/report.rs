@@ -35,6 +35,9 @@ pub fn why(why: Why) -> String {
     match why {
         Why::Contest(Contest::Content) => "both sides changed the same lines".to_owned(),
         Why::Contest(Contest::Binary) => "both sides changed it, and it is not text".to_owned(),
+        Why::Contest(Contest::Forbidden) => {
+            "both sides changed it, and its attributes forbid merging".to_owned()
+        }
         Why::Contest(Contest::Format) => {
             "both sides changed it, and together it would no longer parse".to_owned()
         }
@@ -69,6 +72,7 @@ fn found(finding: Finding) -> String {
             "a git filter covers it, and is not set up here or fails; it must not travel unfiltered"
                 .to_owned()
         }
+        Finding::Swapped => "its link and that of another file were swapped".to_owned(),
         Finding::EditedTwice => "the live file and its stored copy were both edited".to_owned(),
     }
 }
@@ -122,7 +126,8 @@ pub fn synced(ui: &Ui, report: &Report) {
     waiting(ui, &report.held);
     report.notes.iter().for_each(|note| ui.say(&format!("  {note}")));
     if report.failed.is_empty() && report.held.is_empty() && report.remote.is_none() {
-        let what = if report.changes.is_empty() { "In sync; nothing to do." } else { "In sync." };
+        let is_idle = report.changes.is_empty() && report.steps == 0;
+        let what = if is_idle { "In sync; nothing to do." } else { "In sync." };
         ui.say(&format!("{} {what}", ui.paint(Tone::Good, "✓")));
     } else if report.ahead > 0 {
         let commits = if report.ahead == 1 { "commit waits" } else { "commits wait" };
@@ -131,6 +136,13 @@ pub fn synced(ui: &Ui, report: &Report) {
             ui.paint(Tone::Notice, "↑"),
             report.ahead
         ));
+    }
+}
+
+/// Says how what was just done is taken back, where it can be.
+pub fn undo_line(ui: &Ui, report: &Report) {
+    if report.is_undoable {
+        ui.say("  `cfgsync undo` takes this back.");
     }
 }
 

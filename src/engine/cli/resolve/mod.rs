@@ -85,8 +85,7 @@ pub fn run(context: &Context, args: &ResolveArgs) -> Outcome<()> {
         decided(&session, args, chosen)?
     };
     if decided.is_empty() {
-        context.ui.say("Nothing was decided.");
-        return Ok(());
+        return Err(Failure::new(Code::Held, "nothing was decided; the files wait as before"));
     }
     if args.dry_run {
         return dry_run(context, &wishes(&session, &picture, &decided)?);
@@ -96,7 +95,7 @@ pub fn run(context: &Context, args: &ResolveArgs) -> Outcome<()> {
     drop(session);
     let done = sync(&real, &wishes, context.manners(), Patience::Wait)?;
     report::synced(&context.ui, &done);
-    context.ui.say("  `cfgsync undo` takes this back.");
+    report::undo_line(&context.ui, &done);
     done.failure().map_or(Ok(()), Err)
 }
 
@@ -225,6 +224,7 @@ fn wishes(session: &Session<'_>, picture: &Picture, decided: &[(Held, Way)]) -> 
             Way::Merged(bytes) => Choice::Merged(session.vault.put(bytes)?),
         };
         wishes.choices.insert(held.path.clone(), choice);
+        wishes.seen.insert(held.path.clone(), held.sides);
         if let (Way::Both, Some(theirs)) = (way, held.sides.theirs) {
             let beside = side_copy(session, picture, held)?;
             session.context.ui.say(&format!("  upstream's version goes to {beside}"));

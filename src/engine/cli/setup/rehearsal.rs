@@ -27,7 +27,17 @@ pub fn run(places: Places, ui: Ui, args: &SetupArgs) -> Outcome<()> {
     let repo = places.repo.display().to_string();
     let is_there = places.repo.join(".git").exists();
     let places = if is_there {
-        ui.say(&format!("  would complete the repository {repo}"));
+        let current = Worktree::open(&places.repo)?.branch()?;
+        if let Some(branch) =
+            args.branch.as_ref().filter(|branch| current.as_ref() != Some(*branch))
+        {
+            let current = current.unwrap_or_else(|| "HEAD".to_owned());
+            ui.answer(&format!(
+                "  would rename the branch {current} to {branch}, follow it, and sync\n"
+            ));
+            return Ok(());
+        }
+        ui.say(&format!("  the repository {repo} is there already, and stays"));
         places
     } else {
         let branch = named_branch(&places, args, ui, desk.folder())?;
@@ -39,7 +49,9 @@ pub fn run(places: Places, ui: Ui, args: &SetupArgs) -> Outcome<()> {
         let state = desk.folder().join("state");
         Places { meta: draft.join(".sync"), repo: draft, state, ..places }
     };
-    ui.say(&format!("  would write {}", places.user_config.display()));
+    if !places.user_config.exists() {
+        ui.say(&format!("  would write {}", places.user_config.display()));
+    }
     if args.zshrc {
         ui.say("  would add the lines that load the plugin to ~/.zshrc");
     }
