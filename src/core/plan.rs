@@ -344,14 +344,15 @@ fn refusal(
     policy: &Policy,
 ) -> Option<Refusal> {
     let of = observation.agreed.units.len();
-    let there: BTreeSet<BlobId> =
-        observation.upstream().units.values().map(|version| version.blob).collect();
+    let is_new = |(path, _): &(&RepoPath, &Version)| !observation.agreed.units.contains_key(*path);
+    let fresh = observation.upstream().units.iter().filter(is_new);
+    let there: BTreeSet<BlobId> = fresh.map(|(_, version)| version.blob).collect();
     let has_bytes =
         |version: Option<Version>| version.is_some_and(|version| version.blob != BlobId::EMPTY);
     let is_lost = |verdict: &&Verdict| {
         let is_incoming = matches!(verdict.change, Some((Flow::In, _)));
         let is_emptied = has_bytes(verdict.sides.ours) && !has_bytes(verdict.result);
-        // What upstream has under another name was renamed.
+        // What upstream has under a new name was renamed.
         let is_elsewhere = verdict.sides.ours.is_some_and(|ours| there.contains(&ours.blob));
         !is_elsewhere && is_incoming && verdict.tie != Tie::Unmarked && is_emptied
     };

@@ -114,7 +114,7 @@ fn quitting_does_what_was_decided_before() {
     let (_sandbox, mac, ec2) = held();
     let before = ec2.everything();
     let screen = Asked::start(&ec2).end("q");
-    assert!(screen.contains("Nothing was decided"), "{screen}");
+    assert!(screen.contains("nothing was decided"), "{screen}");
     assert!(ec2.everything() == before);
     let mut asked = Asked::start(&ec2);
     let _ = asked.press("t");
