@@ -44,6 +44,11 @@ pub struct UndoArgs {
 pub fn run(context: &Context, args: &UndoArgs) -> Outcome<()> {
     let mode = if args.dry_run { Mode::Rehearsal } else { Mode::Real };
     let session = Session::open(context, mode)?;
+    if !args.dry_run {
+        // Whatever becomes of the undo, what is on disk now is kept.
+        let _lock = session.lock()?;
+        session.snapshot(&marks::picture(&session)?, "before an undo")?;
+    }
     let (number, operation) = find(&session, args.id)?;
     let picture = picture(&session, args, &operation)?;
     let Undo { mut edit, edited_here, edited_there } = operation.undo(&picture.observation);
