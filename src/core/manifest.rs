@@ -68,8 +68,8 @@ impl Mark {
 
     /// Returns the `mode=` attribute: the mode every machine must give the file.
     pub fn pinned_mode(&self) -> Option<Mode> {
-        let mode = u16::from_str_radix(self.attributes.get("mode")?, 8).ok()?;
-        (mode <= 0o777 && mode & 0o400 != 0).then_some(Mode(mode))
+        let mode = Mode::parse(self.attributes.get("mode")?)?;
+        (mode.0 <= 0o777 && mode.0 & 0o400 != 0).then_some(mode)
     }
 
     /// Returns true when a file over the size limit was asked for (`large=yes`).

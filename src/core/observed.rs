@@ -47,6 +47,8 @@ pub enum Finding {
     Filtered,
     /// Its live file and its stored copy were both edited, differently.
     EditedTwice,
+    /// It was restored for this machine only.
+    OnlyHere,
     /// Its link and that of another file were swapped.
     Swapped,
 }

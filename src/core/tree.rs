@@ -103,7 +103,7 @@ impl Tree {
     pub fn apply_modes(&mut self, text: &str) {
         for line in text.lines() {
             let [mode, path] = words(line)[..] else { continue };
-            let Some((path, mode)) = unescape(path).zip(parse_mode(mode)) else { continue };
+            let Some((path, mode)) = unescape(path).zip(Mode::parse(mode)) else { continue };
             match path.strip_suffix(b"/") {
                 Some(_) if mode.0 & 0o700 != 0o700 => {}
                 Some(folder) => {
@@ -127,11 +127,6 @@ impl Tree {
             version.mode = mode;
         }
     }
-}
-
-fn parse_mode(word: &str) -> Option<Mode> {
-    let mode = u16::from_str_radix(word, 8).ok()?;
-    (mode <= 0o7777).then_some(Mode(mode))
 }
 
 #[cfg(test)]

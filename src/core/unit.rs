@@ -12,6 +12,13 @@ impl Mode {
     /// A file that can be run, and an ordinary folder.
     pub const EXECUTABLE: Self = Self(0o755);
 
+    /// Reads octal digits; no bits beyond those `chmod` takes.
+    pub fn parse(word: &str) -> Option<Self> {
+        let is_octal = !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+        let mode = u16::from_str_radix(word, 8).ok().filter(|mode| is_octal && *mode <= 0o7777)?;
+        Some(Self(mode))
+    }
+
     /// Returns true when git's one bit of mode is set.
     pub fn is_executable(self) -> bool {
         self.0 & 0o100 != 0
@@ -50,6 +57,18 @@ impl BlobId {
         0xe6, 0x9d, 0xe2, 0x9b, 0xb2, 0xd1, 0xd6, 0x43, 0x4b, 0x8b, 0x29, 0xae, 0x77, 0x5a, 0xd8,
         0xc2, 0xe4, 0x8c, 0x53, 0x91,
     ]);
+
+    /// Reads forty hex digits.
+    pub fn parse(word: &str) -> Option<Self> {
+        let mut id = [0; 20];
+        if word.len() != 40 || !word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (at, byte) in id.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(word.get(2 * at..2 * at + 2)?, 16).ok()?;
+        }
+        Some(Self(id))
+    }
 }
 
 impl fmt::Display for BlobId {

@@ -57,7 +57,9 @@ pub fn judge(
     }
     let choice = policy.choice(path);
     // Of a live file and a stored copy that were both edited, the live file is this machine's side.
-    let is_settled = |finding: &&Finding| choice.is_some() && **finding == Finding::EditedTwice;
+    let is_settled = |finding: &&Finding| {
+        choice.is_some() && matches!(finding, Finding::EditedTwice | Finding::OnlyHere)
+    };
     let finding = observation.local.findings.get(path);
     if let Some(finding) = finding.filter(|finding| !is_settled(finding)) {
         return verdict(seen.theirs, None, Some(Why::Finding(*finding)));

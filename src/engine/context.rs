@@ -52,6 +52,11 @@ impl Places {
         self.state.join("running")
     }
 
+    /// Archives.
+    pub fn backups(&self) -> PathBuf {
+        self.meta.join("backups")
+    }
+
     /// Displaced files, and where new ones are prepared.
     pub fn displaced(&self) -> PathBuf {
         self.state.join("displaced")

@@ -1,6 +1,8 @@
 //! `cfgsync`: looks at one person's config files, and acts on what `cfgsync_core` decides.
 
+mod archive;
 mod background;
+mod backups;
 mod cli;
 mod context;
 mod execute;
@@ -13,10 +15,12 @@ mod identity;
 mod lock;
 mod marks;
 mod merges;
+mod moments;
 mod observe;
 mod quiet;
 mod record;
 mod recover;
+mod restore;
 mod session;
 mod settings;
 mod setup;

@@ -8,6 +8,7 @@ use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::{Held, Plan, plan};
 use cfgsync_core::steps::{Expected, Place, Step};
 
+use crate::backups;
 use crate::execute::{execute, partly};
 use crate::failure::Outcome;
 use crate::fs::plain;
@@ -96,6 +97,7 @@ pub fn change(
     let concerns = |unit: &RepoPath| concerns(paths, unit);
     session.snapshot(&picture, "before the marks change")?;
     let steps: Vec<Step> = plan.steps.into_iter().filter(|step| concerns(&step.unit())).collect();
+    backups::before(session, &steps, &plan.tree, "before the marks change")?;
     let mut operation = plan.operation;
     operation.units.retain(|path, _| concerns(path));
     operation.marks.clear();

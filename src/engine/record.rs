@@ -38,6 +38,19 @@ pub struct Standing {
     pub contact: Option<UnixTime>,
 }
 
+impl Standing {
+    /// Returns what a record said.
+    pub fn of(record: Option<&StatusRecord>) -> Self {
+        record.map_or_else(Self::default, |record| Self {
+            ahead: record.ahead,
+            behind: record.behind,
+            pending: record.pending,
+            held: record.held,
+            contact: None,
+        })
+    }
+}
+
 /// Returns the record that stands.
 pub fn read(places: &Places) -> Outcome<Option<StatusRecord>> {
     let bytes = plain::read(&places.record())?;

@@ -54,6 +54,7 @@ pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> 
         plain::remove(&places.vault().join("refs/cfgsync").join(name))?;
     }
     clear_desks(&places.state)?;
+    plain::remove(&crate::backups::draft(places))?;
     let Some(text) = plain::read_text(&path(places))? else { return Ok(()) };
     index::recover(git_folder, &index_draft(places))?;
     // Nobody else writes the vault or this ref.

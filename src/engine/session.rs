@@ -4,7 +4,7 @@ use cfgsync_core::agree::{Memories, agreed};
 use cfgsync_core::linking::Ties;
 use cfgsync_core::local::{self, Known, Memory, overlay, settle_modes};
 use cfgsync_core::manifest::Manifest;
-use cfgsync_core::observed::{Live, Local, Observation, OnDisk};
+use cfgsync_core::observed::{Finding, Live, Local, Observation, OnDisk};
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::policy::{Names, Policy};
 use cfgsync_core::tree::Tree;
@@ -16,16 +16,16 @@ use crate::context::{Context, now};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::displaced;
 use crate::fs::writer::Writer;
-use crate::git::filter::Filters;
+use crate::git::filter::{Filters, Stores};
 use crate::git::vault::{self, Vault};
 use crate::git::worktree::Worktree;
 use crate::git::{CommitId, TreeId, trees};
 use crate::host;
 use crate::lock::{Lock, Patience};
 use crate::merges;
-use crate::observe::{Observer, Scope};
+use crate::observe::{Observer, Purpose, Scope};
 use crate::recover::recover;
-use crate::settings::ReplacedLinks;
+use crate::settings::{OnlyHere, ReplacedLinks};
 
 /// One repository at work.
 pub struct Session<'a> {
@@ -111,6 +111,11 @@ impl<'a> Session<'a> {
         Ok(lock)
     }
 
+    /// Returns where the two sides of filters are.
+    pub fn stores(&self) -> Stores<'_> {
+        Stores { worktree: &self.worktree, vault: &self.vault }
+    }
+
     /// Returns the writer of this repository's files.
     pub fn writer(&self) -> Writer {
         let places = &self.context.places;
@@ -120,8 +125,13 @@ impl<'a> Session<'a> {
 
     /// Returns an observer of this repository's files.
     pub fn observer(&self) -> Outcome<Observer<'_>> {
-        let places = &self.context.places;
-        Observer::new(places, &self.worktree, &self.vault, &self.filters, self.context.now)
+        self.observer_for(Purpose::Plan)
+    }
+
+    /// Returns an observer that looks for this purpose.
+    pub fn observer_for(&self, purpose: Purpose) -> Outcome<Observer<'_>> {
+        let Self { worktree, vault, filters, context, .. } = self;
+        Observer::new(&context.places, worktree, vault, filters, context.now, purpose)
     }
 
     /// Returns what may happen, before any choice of a person.
@@ -197,6 +207,7 @@ impl<'a> Session<'a> {
         let kind = last.map_or(Memory::None, |_| Memory::OfLastRun);
         settle_modes(&mut ours, &agreed, &local.replaced, kind);
         ours.opaque.clone_from(&head_tree.opaque);
+        self.find_only_here(&mut local, &ours, theirs.as_ref().unwrap_or(&agreed))?;
         let mut observation = Observation {
             last: last.cloned(),
             agreed: Tree::default(),
@@ -211,6 +222,16 @@ impl<'a> Session<'a> {
         observation.agreed = agreed;
         merges::rehearse(self, &mut observation)?;
         Ok(Picture { observation, seen, head, head_tree, upstream, staged })
+    }
+
+    /// Finds what was restored for this machine only, unless upstream has it too by now.
+    fn find_only_here(&self, local: &mut Local, ours: &Tree, theirs: &Tree) -> Outcome<()> {
+        for path in OnlyHere::read(&self.context.places)?.paths() {
+            if ours.units.get(path) != theirs.units.get(path) {
+                local.findings.insert(path.clone(), Finding::OnlyHere);
+            }
+        }
+        Ok(())
     }
 
     /// Returns the tree where the branch and upstream part.

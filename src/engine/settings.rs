@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use cfgsync_core::escape::{escape, unescape};
-use cfgsync_core::path::HomePath;
+use cfgsync_core::path::{HomePath, RepoPath};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Places;
@@ -13,6 +13,9 @@ use crate::fs::plain::{self, Durability};
 
 /// Seconds between two background runs.
 const INTERVAL: u64 = 300;
+
+/// Archives that are kept.
+const BACKUPS: usize = 10;
 
 /// Largest file that is shared without being asked for by name.
 pub const LARGEST: u64 = 10 * 1024 * 1024;
@@ -38,13 +41,23 @@ pub struct Settings {
     pub branch: Option<String>,
     /// Seconds between two background runs.
     pub interval: u64,
+    /// How many archives are kept.
+    pub backups: usize,
+    /// Whether archives hold `*.local` files too.
+    pub backup_local: bool,
     /// False once `setup --undo` took cfgsync off this machine.
     pub enabled: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { branch: None, interval: INTERVAL, enabled: true }
+        Self {
+            branch: None,
+            interval: INTERVAL,
+            backups: BACKUPS,
+            backup_local: false,
+            enabled: true,
+        }
     }
 }
 
@@ -88,6 +101,49 @@ fn publish<T: Serialize>(path: &Path, settings: &T) -> Outcome<()> {
     let text = toml::to_string(settings)
         .map_err(|error| Failure::error(format!("could not write {}: {error}", path.display())))?;
     Ok(plain::publish(path, text.as_bytes(), Durability::Synced)?)
+}
+
+/// Units that were restored for this machine only, and wait until a person decides.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct OnlyHere(BTreeSet<RepoPath>);
+
+impl OnlyHere {
+    /// Reads the list.
+    pub fn read(places: &Places) -> Outcome<Self> {
+        let text = plain::read_text(&places.meta.join("only-here"))?.unwrap_or_default();
+        let path = |line: &str| RepoPath::new(unescape(line)?).ok();
+        Ok(Self(text.lines().filter_map(path).collect()))
+    }
+
+    /// Writes the list; none where nothing is left.
+    pub fn write(&self, places: &Places) -> Outcome<()> {
+        let path = places.meta.join("only-here");
+        let line = |path: &RepoPath| escape(path.as_bytes()) + "\n";
+        let text: String = self.0.iter().map(line).collect();
+        if text.is_empty() {
+            return Ok(plain::remove(&path)?);
+        }
+        Ok(plain::publish(&path, text.as_bytes(), Durability::Synced)?)
+    }
+
+    /// Returns the units.
+    pub fn paths(&self) -> impl Iterator<Item = &RepoPath> {
+        self.0.iter()
+    }
+
+    /// Returns the list with more units.
+    #[must_use]
+    pub fn with(mut self, paths: impl IntoIterator<Item = RepoPath>) -> Self {
+        self.0.extend(paths);
+        self
+    }
+
+    /// Forgets every unit that no longer waits, and returns whether there was one.
+    pub fn keep_only(&mut self, waits: impl Fn(&RepoPath) -> bool) -> bool {
+        let known = self.0.len();
+        self.0.retain(waits);
+        self.0.len() < known
+    }
 }
 
 /// How often an app replaced our link, path by path, on this machine.

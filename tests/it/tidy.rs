@@ -11,19 +11,26 @@ const BANNED: [&str; 9] =
     ["manager", "handler", "helper", "util", "utils", "common", "misc", "service", "processor"];
 
 /// A foreign crate, and the places that may name it.
-const HOMES: [(&str, &[&str]); 12] = [
+const HOMES: [(&str, &[&str]); 16] = [
     ("git2", &["src/engine/git/", "src/engine/fs/look.rs"]),
     ("libgit2_sys", &["src/engine/git/mod.rs"]),
     ("bincode", &["src/core/status/wire.rs"]),
     ("memmap2", &["src/prompt/"]),
     ("clap", &["src/engine/cli/", "src/engine/ui/mod.rs", "src/engine/main.rs"]),
     ("xattr", &["src/engine/fs/writer.rs"]),
+    ("tar", &["src/engine/archive/"]),
+    ("flate2", &["src/engine/archive/"]),
+    ("sha1", &["src/engine/fs/hash.rs"]),
+    ("indicatif", &["src/engine/ui/progress.rs"]),
     ("similar", &["src/core/diff.rs", "src/core/merge.rs"]),
     ("jsonc_parser", &["src/core/format/json.rs"]),
     ("saphyr_parser", &["src/core/format/yaml.rs"]),
     ("toml", &["src/engine/settings.rs", "src/core/format/mod.rs"]),
     ("crc32fast", &["src/core/status/wire.rs"]),
-    ("chrono", &["src/engine/ui/report.rs", "src/engine/record.rs"]),
+    (
+        "chrono",
+        &["src/engine/ui/report.rs", "src/engine/record.rs", "src/engine/cli/restore/when.rs"],
+    ),
 ];
 
 fn root() -> &'static Path {
@@ -146,7 +153,7 @@ const CORE_FLOORS: [&[&str]; 7] = [
     &["diff", "format", "additions", "lines", "merge"],
     &["linking", "manifest"],
     &["agree", "tree"],
-    &["local", "observed"],
+    &["inventory", "local", "observed"],
     &["clash", "operation", "plan", "policy", "renames", "steps", "verdict"],
 ];
 

@@ -49,7 +49,7 @@ pub fn parse(text: &str) -> Option<Operation> {
                 operation.units.insert(RepoPath::new(path).ok()?, turn);
             }
             "folder" => {
-                let turn = (parse_mode(before)?, parse_mode(after)?);
+                let turn = (Mode::parse(before)?, Mode::parse(after)?);
                 operation.folders.insert(RepoPath::new(path).ok()?, turn);
             }
             "mark" => {
@@ -92,27 +92,12 @@ fn parse_version(word: &str) -> Option<Stands<Version>> {
     }
     let mut parts = word.splitn(3, ':');
     let (kind, mode, blob) =
-        (parts.next()?, parse_mode(parts.next()?)?, parse_blob(parts.next()?)?);
+        (parts.next()?, Mode::parse(parts.next()?)?, BlobId::parse(parts.next()?)?);
     match kind {
         "file" => Some(Stands(Some(Version::file(mode, blob)))),
         "link" => Some(Stands(Some(Version::link(blob)))),
         _ => None,
     }
-}
-
-fn parse_mode(word: &str) -> Option<Mode> {
-    u16::from_str_radix(word, 8).ok().map(Mode)
-}
-
-fn parse_blob(word: &str) -> Option<BlobId> {
-    let mut id = [0; 20];
-    if word.len() != 2 * id.len() || !word.is_ascii() {
-        return None;
-    }
-    for (at, byte) in id.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&word[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(BlobId(id))
 }
 
 fn mark(path: &HomePath, mark: Option<&Mark>) -> String {

@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and which command it means.
 
+pub mod backup;
 pub mod diff;
 pub mod doctor;
 pub mod flags;
@@ -8,6 +9,7 @@ pub mod history;
 pub mod list;
 pub mod mark;
 pub mod resolve;
+pub mod restore;
 pub mod setup;
 pub mod status;
 pub mod sync;
@@ -82,6 +84,8 @@ enum Command {
     Resolve(resolve::ResolveArgs),
     History(history::HistoryArgs),
     Undo(undo::UndoArgs),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
     Doctor(doctor::DoctorArgs),
     #[command(flatten)]
     Later(Later),
@@ -90,12 +94,6 @@ enum Command {
 /// Commands whose capability is not there yet. They say so, and do nothing.
 #[derive(Debug, Subcommand)]
 enum Later {
-    /// Keep a backup of everything now (not available yet)
-    #[command(hide = true)]
-    Backup(Anything),
-    /// Bring back what a backup holds (not available yet)
-    #[command(hide = true)]
-    Restore(Anything),
     /// Stop background runs for a while (not available yet)
     #[command(hide = true)]
     Pause(Anything),
@@ -145,6 +143,8 @@ impl Cli {
             Some(Command::Resolve(args)) => resolve::run(&open()?, &args),
             Some(Command::History(args)) => history::run(&open()?, &args),
             Some(Command::Undo(args)) => undo::run(&open()?, &args),
+            Some(Command::Backup(args)) => backup::run(&open()?, &args),
+            Some(Command::Restore(args)) => restore::run(&open()?, &args),
             Some(Command::Doctor(args)) => doctor::run(&open()?, &args),
             Some(Command::Later(later)) => Err(not_yet(later.name())),
         }
@@ -154,8 +154,6 @@ impl Cli {
 impl Later {
     fn name(&self) -> &'static str {
         match self {
-            Self::Backup(_) => "backup",
-            Self::Restore(_) => "restore",
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
             Self::Completions(_) => "completions",

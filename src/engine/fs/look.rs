@@ -8,9 +8,7 @@ use git2::{ObjectType, Oid};
 
 use super::FsError;
 use super::dir::{Dir, Stat, StatKind};
-
-/// How often a file that changes while it is read is read again.
-const TRIES: u32 = 5;
+use super::hash::{self, TRIES};
 
 /// What stands at a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,14 +56,14 @@ pub fn look(dir: &Dir, name: &[u8]) -> Result<Found, FsError> {
 fn read(dir: &Dir, name: &[u8]) -> Result<Found, FsError> {
     for _ in 0..TRIES {
         let mut file = dir.open_file(name)?;
-        let on = |error: nix::Error| FsError::on("stat", &dir.join(name))(error);
-        let before = Stat::from(nix::sys::stat::fstat(&file).map_err(on)?);
+        let path = dir.join(name);
+        let before = hash::stat(&file, &path)?;
         if before.kind != StatKind::File {
             return Ok(Found::Special);
         }
         let mut bytes = Vec::with_capacity(usize::try_from(before.size).unwrap_or(0));
-        file.read_to_end(&mut bytes).map_err(FsError::on("read", &dir.join(name)))?;
-        let after = Stat::from(nix::sys::stat::fstat(&file).map_err(on)?);
+        file.read_to_end(&mut bytes).map_err(FsError::on("read", &path))?;
+        let after = hash::stat(&file, &path)?;
         if before == after && u64::try_from(bytes.len()) == Ok(after.size) {
             let version = Version::file(after.mode, blob_id(&bytes));
             return Ok(Found::File(Whole { version, bytes, stat: after }));

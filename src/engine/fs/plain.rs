@@ -103,6 +103,13 @@ pub fn publish_with_mode(
     }
 }
 
+/// Makes an empty private file in place of whatever a killed run left there.
+pub fn create_private(path: &Path) -> Result<File, FsError> {
+    remove(path)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path).map_err(FsError::on("create", path))
+}
+
 /// Removes a file of cfgsync's own; one that is missing is fine.
 #[expect(clippy::disallowed_methods, reason = "cfgsync's own files hold nothing of the user's")]
 pub fn remove(path: &Path) -> Result<(), FsError> {

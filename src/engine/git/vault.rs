@@ -24,6 +24,7 @@ const AGREED: &str = "refs/cfgsync/agreed";
 const LATEST: &str = "refs/cfgsync/latest";
 const SNAPSHOTS: &str = "refs/cfgsync/snapshots";
 const HELD: &str = "refs/cfgsync/held";
+const ARCHIVED: &str = "refs/cfgsync/archived";
 const LATE: &str = "refs/cfgsync/late-writes";
 
 /// Objects kept in memory are preferred to those on disk.
@@ -46,6 +47,19 @@ pub struct Vault {
     repository: Repository,
     trees: RefCell<HashMap<Oid, Tree>>,
     at: UnixTime,
+}
+
+/// A state of this machine's files that was kept before a command changed it.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Its number.
+    pub number: u64,
+    /// When it was kept.
+    pub at: UnixTime,
+    /// What it was kept for.
+    pub reason: String,
+    /// What people saw of the files.
+    pub tree: Oid,
 }
 
 /// What the last run left behind, with the commit of upstream it saw.
@@ -151,6 +165,31 @@ impl Vault {
         let commit = self.commit(seen, &message, &parents)?;
         self.set(&format!("{SNAPSHOTS}/{number:09}"), commit)?;
         self.set(LATEST, commit)
+    }
+
+    /// Returns every snapshot, the oldest first.
+    pub fn snapshots(&self) -> Outcome<Vec<Snapshot>> {
+        let mut snapshots = Vec::new();
+        for name in self.refs_below(SNAPSHOTS)? {
+            let Some(number) = name.rsplit('/').next().and_then(|it| it.parse().ok()) else {
+                continue;
+            };
+            let Some(commit) = self.target(&name)? else { continue };
+            let commit = self.repository.find_commit(commit.0).map_err(GitError::on(&*name))?;
+            let seconds = u64::try_from(commit.time().seconds()).unwrap_or(0);
+            let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
+            let reason = message.lines().next().unwrap_or_default().to_owned();
+            let at = UnixTime(0).after_seconds(seconds);
+            snapshots.push(Snapshot { number, at, reason, tree: commit.tree_id() });
+        }
+        snapshots.sort_by_key(|snapshot| snapshot.number);
+        Ok(snapshots)
+    }
+
+    /// Keeps what an archive alone held that is about to be forgotten.
+    pub fn keep_archived(&self, number: u64, alone: &Tree) -> Outcome<()> {
+        let commit = self.commit(self.write(alone)?, "from a backup\n", &[])?;
+        self.set(&format!("{ARCHIVED}/{number:09}-{commit}"), commit)
     }
 
     fn next_number(&self) -> Outcome<u64> {

@@ -127,7 +127,7 @@ fn look_moved(
 }
 
 fn is_wanted(observer: &Observer<'_>, unit: &RepoPath) -> Outcome<bool> {
-    let is_excluded = unit.is_local_only() || is_dropping(unit.name());
+    let is_excluded = observer.leaves_out(unit) || is_dropping(unit.name());
     Ok(!is_excluded && !observer.worktree.is_ignored(unit)?)
 }
 

@@ -7,6 +7,7 @@ pub mod stored;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use cfgsync_core::manifest::{MANIFEST, Manifest};
 use cfgsync_core::observed::{Finding, Local};
@@ -19,7 +20,7 @@ use crate::context::Places;
 use crate::failure::Outcome;
 use crate::fs::dir::{Dir, Stat};
 use crate::fs::look::{Found, blob_id, look};
-use crate::fs::plain;
+use crate::fs::{hash, plain};
 use crate::git::filter::{Filters, Stores};
 use crate::git::trees::parse_manifest;
 use crate::git::vault::Vault;
@@ -27,7 +28,29 @@ use crate::git::worktree::Worktree;
 use crate::settings::LARGEST;
 use seen::{Recall, Seen};
 
-/// Looks at files for one run. Whatever is read goes to the vault.
+/// What a look at the files is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A plan: whatever is read goes to the vault, and is compared as Git stores it.
+    Plan,
+    /// An archive: files are only named, as they lie on disk, whatever their size.
+    Archive {
+        /// Whether `*.local` files are looked at too.
+        with_local: bool,
+    },
+}
+
+impl Purpose {
+    /// Returns where it is remembered what was read: each purpose trusts what it kept itself.
+    fn memory(self, places: &Places) -> PathBuf {
+        places.state.join(match self {
+            Self::Plan => "seen",
+            Self::Archive { .. } => "archived",
+        })
+    }
+}
+
+/// Looks at files for one run.
 pub struct Observer<'a> {
     /// Where everything lies.
     pub places: &'a Places,
@@ -39,6 +62,7 @@ pub struct Observer<'a> {
     pub now: UnixTime,
     /// The filters of the repository.
     pub filters: &'a Filters,
+    purpose: Purpose,
     before: Seen,
     after: RefCell<Seen>,
 }
@@ -121,13 +145,14 @@ impl<'a> Observer<'a> {
         vault: &'a Vault,
         filters: &'a Filters,
         now: UnixTime,
+        purpose: Purpose,
     ) -> Outcome<Self> {
         // Without a snapshot the vault may not hold what the cache speaks of.
-        let before = match vault.latest()? {
-            Some(_) => Seen::read(&places.state.join("seen"), now)?,
-            None => Seen::default(),
-        };
-        Ok(Self { places, worktree, vault, now, filters, before, after: RefCell::default() })
+        let is_kept = matches!(purpose, Purpose::Archive { .. }) || vault.latest()?.is_some();
+        let before =
+            if is_kept { Seen::read(&purpose.memory(places), now)? } else { Seen::default() };
+        let after = RefCell::default();
+        Ok(Self { places, worktree, vault, now, filters, purpose, before, after })
     }
 
     /// Returns where the sides of filters are.
@@ -143,15 +168,27 @@ impl<'a> Observer<'a> {
         local.stored.manifest = manifest;
         stored::look(self, scope, &mut local)?;
         live::look(self, scope, &mut local)?;
-        filtered::look(self, scope, &mut local)?;
+        if self.purpose == Purpose::Plan {
+            filtered::look(self, scope, &mut local)?;
+        }
         Ok(local)
+    }
+
+    /// Returns size and time of the last change of a file that was just looked at.
+    pub fn stamp(&self, path: &Path) -> Option<(u64, i64)> {
+        self.after.borrow().stamp(path)
+    }
+
+    /// Returns true for a file that stays on this machine and is not looked at.
+    fn leaves_out(&self, path: &RepoPath) -> bool {
+        path.is_local_only() && self.purpose != Purpose::Archive { with_local: true }
     }
 
     /// Writes down what was seen, for the next run.
     pub fn remember(&self) -> Outcome<()> {
         self.filters.remember()?;
         let after = self.after.borrow();
-        if *after == self.before { Ok(()) } else { after.write(&self.places.state.join("seen")) }
+        if *after == self.before { Ok(()) } else { after.write(&self.purpose.memory(self.places)) }
     }
 
     fn manifest(&self, scope: &Scope<'_>) -> Outcome<Manifest> {
@@ -171,6 +208,9 @@ impl<'a> Observer<'a> {
         if let Recall::Same(version) = recall {
             self.after.borrow_mut().remember(path, stat, version, self.now);
             return Ok(Reading::Version(version, Inode::Same));
+        }
+        if matches!(self.purpose, Purpose::Archive { .. }) {
+            return self.name(dir, name, path);
         }
         if stat.size > LARGEST && size == Size::Limited {
             return Ok(Reading::Finding(Finding::TooLarge(stat.size)));
@@ -196,6 +236,23 @@ impl<'a> Observer<'a> {
         Ok(Reading::Version(whole.version, inode))
     }
 
+    /// Names one regular file without keeping it.
+    fn name(&self, dir: &Dir, name: &[u8], path: Vec<u8>) -> Outcome<Reading> {
+        let mut file = match dir.open_file(name) {
+            Ok(file) => file,
+            Err(error) if error.is(std::io::ErrorKind::PermissionDenied) => {
+                return Ok(Reading::Finding(Finding::Unreadable));
+            }
+            Err(error) if error.is(std::io::ErrorKind::NotFound) => return Ok(Reading::Nothing),
+            Err(error) => return Err(error.into()),
+        };
+        let Some((version, stat)) = hash::name(&mut file, &dir.join(name))? else {
+            return Ok(Reading::Finding(Finding::Busy));
+        };
+        self.after.borrow_mut().remember(path, stat, version, self.now);
+        Ok(Reading::Version(version, Inode::Same))
+    }
+
     /// Reads one link, from memory where it has not changed.
     fn read_link(&self, dir: &Dir, name: &[u8], stat: Stat) -> Outcome<Version> {
         let path = dir.join(name).into_os_string().into_encoded_bytes();
@@ -212,7 +269,7 @@ impl<'a> Observer<'a> {
     }
 
     fn keep(&self, bytes: &[u8]) -> Outcome<()> {
-        if self.vault.size(blob_id(bytes)).is_none() {
+        if self.purpose == Purpose::Plan && self.vault.size(blob_id(bytes)).is_none() {
             self.vault.put(bytes)?;
         }
         Ok(())

@@ -83,6 +83,12 @@ impl Seen {
         Ok(plain::publish(path, text.as_bytes(), Durability::Relaxed)?)
     }
 
+    /// Returns size and time of the last change of a file as it was read.
+    pub fn stamp(&self, path: &Path) -> Option<(u64, i64)> {
+        let [_, _, size, mtime, _] = self.entries.get(path.as_os_str().as_encoded_bytes())?.state;
+        Some((size, mtime.cast_signed()))
+    }
+
     /// Returns what is known about a file in this state.
     pub fn recall(&self, path: &[u8], stat: Stat) -> Recall {
         match self.entries.get(path) {
@@ -134,24 +140,13 @@ fn parse(line: &str) -> Option<(Vec<u8>, Entry)> {
     }
     let is_quiet = words.next()? == "1";
     let mode = words.next()?;
-    let blob = parse_blob(words.next()?)?;
+    let blob = BlobId::parse(words.next()?)?;
     let name = unescape(words.next()?)?;
     let version = match mode {
         LINK => Version::link(blob),
-        mode => Version::file(Mode(u16::from_str_radix(mode, 8).ok()?), blob),
+        mode => Version::file(Mode::parse(mode)?, blob),
     };
     Some((name, Entry { state, version, is_quiet }))
-}
-
-fn parse_blob(word: &str) -> Option<BlobId> {
-    let mut id = [0; 20];
-    if word.len() != 40 || !word.is_ascii() {
-        return None;
-    }
-    for (at, byte) in id.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(word.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(BlobId(id))
 }
 
 #[cfg(test)]

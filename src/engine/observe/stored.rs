@@ -107,7 +107,7 @@ fn is_wanted(
     local: &Local,
     path: &RepoPath,
 ) -> Outcome<bool> {
-    if path.is_local_only() {
+    if observer.leaves_out(path) {
         return Ok(false);
     }
     let is_marked = path.home().is_some_and(|home| local.stored.manifest.covering(&home).is_some());

@@ -96,7 +96,7 @@ impl<'a> Sync<'a> {
         let lock = self.session.lock()?;
         session.settle_displaced()?;
         drop(lock);
-        let standing = self.standing_before()?;
+        let standing = Standing::of(record::read(&session.context.places)?.as_ref());
         let fetch = self.remote().map(|remote| remote.start_fetch()).transpose()?;
         let published = record::publish(session.context, SyncState::Syncing, standing);
         let observer = session.observer();
@@ -121,17 +121,6 @@ impl<'a> Sync<'a> {
         }
         self.check_history(upstream)?;
         self.rounds(&observer, upstream, failure)
-    }
-
-    fn standing_before(&self) -> Outcome<Standing> {
-        let record = record::read(&self.session.context.places)?;
-        Ok(record.map_or_else(Standing::default, |record| Standing {
-            ahead: record.ahead,
-            behind: record.behind,
-            pending: record.pending,
-            held: record.held,
-            contact: None,
-        }))
     }
 
     fn remote(&self) -> Option<Remote<'_>> {

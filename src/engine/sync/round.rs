@@ -11,6 +11,7 @@ use cfgsync_core::tree::{MODES, Tree};
 
 use super::Sync;
 use super::words::{message, paused, refused, unsigned};
+use crate::backups;
 use crate::execute::execute;
 use crate::failure::Outcome;
 use crate::fs::plain;
@@ -22,7 +23,7 @@ use crate::marks;
 use crate::observe::Observer;
 use crate::recover::{Note, index_draft};
 use crate::session::Picture;
-use crate::settings::ReplacedLinks;
+use crate::settings::{OnlyHere, ReplacedLinks};
 
 /// Where one round left things.
 pub struct Round {
@@ -66,6 +67,7 @@ impl Sync<'_> {
             return Err(refused(refusal));
         }
         session.snapshot(&picture, "before a change")?;
+        backups::before(session, &plan.steps, &plan.tree, self.wishes.command.occasion())?;
         session.vault.keep_held(&plan.held)?;
         let tree = session.vault.write(&plan.tree)?;
         let edited = self.wishes.edit.units.keys();
@@ -86,6 +88,7 @@ impl Sync<'_> {
         let made = self.advance(&picture, &plan, tree, &note)?;
         notes.extend(made.map(|made| made.unsigned).filter(|count| *count > 0).map(unsigned));
         let tip = made.map(|made| made.tip);
+        self.forget_decided(&plan)?;
         session.settle_displaced()?;
         note.withdraw()?;
         Ok(Round { plan, failed, notes, tip, tree, shared, is_stale })
@@ -258,6 +261,14 @@ impl Sync<'_> {
         self.session.vault.agree(round.shared, round.tree, Some(tip))?;
         self.show(tip)?;
         note.withdraw()
+    }
+
+    /// What was restored for this machine only is forgotten once it waits no longer.
+    fn forget_decided(&self, plan: &Plan) -> Outcome<()> {
+        let places = &self.session.context.places;
+        let mut only_here = OnlyHere::read(places)?;
+        let waits = |path: &RepoPath| plan.held.iter().any(|held| held.path == *path);
+        if only_here.keep_only(waits) { only_here.write(places) } else { Ok(()) }
     }
 
     /// Plans. A path whose link an app keeps replacing becomes a copy on this machine.

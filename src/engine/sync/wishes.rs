@@ -56,6 +56,17 @@ impl Command {
             Self::Undo => "undo",
         }
     }
+
+    /// Returns what an archive made for it says.
+    pub fn occasion(self) -> &'static str {
+        match self {
+            Self::Sync => "before a sync",
+            Self::ForcePush => "before a force push",
+            Self::ForcePull => "before a force pull",
+            Self::Resolve => "before a choice",
+            Self::Undo => "before an undo",
+        }
+    }
 }
 
 /// Where upstream may be.

@@ -2,6 +2,7 @@
 
 pub mod diff;
 mod pager;
+pub mod progress;
 pub mod report;
 
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -158,6 +159,17 @@ impl Ui {
                 }
             },
         }
+    }
+
+    /// Asks for a word; none where nobody answers.
+    pub fn line(&self, question: &str) -> Option<String> {
+        if self.answers != Answers::Asked {
+            return None;
+        }
+        let _ = write!(io::stderr().lock(), "{question} ");
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).ok()?;
+        Some(line.trim().to_owned()).filter(|line| !line.is_empty())
     }
 
     /// Asks yes or no; `otherwise` is the answer of those who only press Enter, and of nobody.

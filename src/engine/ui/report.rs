@@ -72,6 +72,7 @@ fn found(finding: Finding) -> String {
             "a git filter covers it, and is not set up here or fails; it must not travel unfiltered"
                 .to_owned()
         }
+        Finding::OnlyHere => "it was restored for this machine only".to_owned(),
         Finding::Swapped => "its link and that of another file were swapped".to_owned(),
         Finding::EditedTwice => "the live file and its stored copy were both edited".to_owned(),
     }
@@ -104,6 +105,16 @@ pub fn size(bytes: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", names[unit])
+}
+
+/// Returns a number of files, as people read it.
+pub fn files(count: usize) -> String {
+    format!("{count} file{}", if count == 1 { "" } else { "s" })
+}
+
+/// Returns a number of backups, as people read it.
+pub fn backups(count: usize) -> String {
+    format!("{count} backup{}", if count == 1 { "" } else { "s" })
 }
 
 /// Returns a moment, in Unix seconds, as people read it: this machine's own time.

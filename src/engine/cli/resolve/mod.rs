@@ -189,7 +189,9 @@ fn decided(
 fn can_choose(held: &Held) -> bool {
     matches!(
         held.why,
-        Why::Contest(_) | Why::FileAgainstFolder | Why::Finding(Finding::EditedTwice)
+        Why::Contest(_)
+            | Why::FileAgainstFolder
+            | Why::Finding(Finding::EditedTwice | Finding::OnlyHere)
     )
 }
 

@@ -1,0 +1,181 @@
+//! Reading an archive, which anybody may have made: nothing of it counts before all of it was checked.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use cfgsync_core::inventory::{Inventory, Item};
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::unit::{Kind, Mode};
+use flate2::bufread::MultiGzDecoder;
+use tar::{Archive, Entry, EntryType};
+
+use super::{LIST, unsound};
+use crate::failure::Outcome;
+use crate::fs::FsError;
+use crate::fs::dir::{StatKind, os};
+use crate::fs::hash::{self, BlobHasher};
+
+/// Largest list of contents in bytes: half a million files.
+const LARGEST_LIST: u64 = 64 * 1024 * 1024;
+
+/// Bytes in which the head of a list ends.
+const HEAD: u64 = 4096;
+
+/// Largest file in bytes that is held in memory to be given back.
+const LARGEST_FILE: u64 = 1024 * 1024 * 1024;
+
+/// Deflate packs no more than this many bytes into one.
+const DENSEST: u64 = 1032;
+
+/// Zeros that may follow the last entry, in bytes: tar fills up to a block of 10 KiB.
+const LONGEST_END: u64 = 64 * 1024;
+
+/// Takes one file as it passes by.
+pub type Taken<'a> = dyn FnMut(&RepoPath, &Item, Vec<u8>) -> Outcome<()> + 'a;
+
+type Gzip = MultiGzDecoder<BufReader<File>>;
+
+/// Returns when an archive was made, where, and why; not what is in it.
+pub fn head(path: &Path) -> Outcome<Inventory> {
+    let mut archive = open(path)?.0;
+    let text = list(path, &mut archive, HEAD)?;
+    Inventory::parse_head(&text).map_err(|reason| unsound(path, reason))
+}
+
+/// Returns what an archive says it holds.
+pub fn inventory(path: &Path) -> Outcome<Inventory> {
+    let (mut archive, packed) = open(path)?;
+    let inventory = Inventory::parse(&list(path, &mut archive, LARGEST_LIST)?)
+        .map_err(|reason| unsound(path, reason))?;
+    let most = packed.saturating_mul(DENSEST);
+    if inventory
+        .units
+        .values()
+        .try_fold(0u64, |sum, item| sum.checked_add(item.size))
+        .is_none_or(|sum| sum > most)
+    {
+        return Err(unsound(path, "it claims to hold more than its bytes can"));
+    }
+    Ok(inventory)
+}
+
+/// Reads an archive to its end and checks every byte. Files that are `wanted` are handed to `taken`
+/// as they pass by, before the rest was checked.
+pub fn read(
+    path: &Path,
+    wanted: &dyn Fn(&RepoPath) -> bool,
+    taken: &mut Taken<'_>,
+) -> Outcome<Inventory> {
+    let inventory = inventory(path)?;
+    let (mut archive, _) = open(path)?;
+    let damaged = |error: io::Error| unsound(path, error);
+    let mut entries = archive.entries().map_err(damaged)?.skip(1);
+    let mut next = || -> Outcome<Entry<'_, Gzip>> {
+        let entry = entries.next().ok_or_else(|| unsound(path, "it ends too early"))?;
+        entry.map_err(damaged)
+    };
+    for (folder, mode) in &inventory.folders {
+        check(path, &next()?, (folder, EntryType::Directory, 0, *mode))?;
+    }
+    for (unit, item) in &inventory.units {
+        let mode = if item.version.kind == Kind::Link { Mode::FILE } else { item.version.mode };
+        let mut entry = next()?;
+        check(path, &entry, (unit, EntryType::Regular, item.size, mode))?;
+        let is_wanted = wanted(unit);
+        if is_wanted && item.size > LARGEST_FILE {
+            return Err(unsound(path, format!("{unit} is too large to be given back")));
+        }
+        let mut bytes = Vec::new();
+        let mut hasher = BlobHasher::new(item.size);
+        let count = hash::copy(&mut entry, |chunk| {
+            hasher.update(chunk);
+            if is_wanted {
+                bytes.extend_from_slice(chunk);
+            }
+            Ok(())
+        });
+        if count.map_err(damaged)? != item.size || hasher.finish() != item.version.blob {
+            return Err(unsound(path, format!("the bytes of {unit} are not those it lists")));
+        }
+        if is_wanted {
+            taken(unit, item, bytes)?;
+        }
+    }
+    if entries.next().is_some() {
+        return Err(unsound(path, "it holds more than it lists"));
+    }
+    check_end(path, archive.into_inner())?;
+    Ok(inventory)
+}
+
+/// Reads an archive to its end, for nothing but to know that it is whole.
+pub fn verify(path: &Path) -> Outcome<Inventory> {
+    read(path, &|_| false, &mut |_, _, _| Ok(()))
+}
+
+/// Opens a file of ours, and returns how many bytes it has.
+fn open(path: &Path) -> Outcome<(Archive<Gzip>, u64)> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags.bits()).open(path);
+    let file = file.map_err(FsError::on("open", path))?;
+    let stat = hash::stat(&file, path)?;
+    if stat.kind != StatKind::File {
+        return Err(unsound(path, "it is no file"));
+    }
+    Ok((Archive::new(MultiGzDecoder::new(BufReader::new(file))), stat.size))
+}
+
+/// Reads the list of contents, or so many bytes of it.
+fn list(path: &Path, archive: &mut Archive<Gzip>, most: u64) -> Outcome<String> {
+    let damaged = |error: io::Error| unsound(path, error);
+    let foreign = || unsound(path, "cfgsync did not make it");
+    let mut entries = archive.entries().map_err(damaged)?;
+    let entry = entries.next().ok_or_else(foreign)?.map_err(damaged)?;
+    let size = entry.size();
+    let is_list = entry.path_bytes().as_ref() == LIST.as_bytes()
+        && entry.header().entry_type() == EntryType::Regular;
+    if !is_list || size > LARGEST_LIST {
+        return Err(foreign());
+    }
+    let mut bytes = Vec::new();
+    let read = entry.take(most).read_to_end(&mut bytes).map_err(damaged)?;
+    if read as u64 != size.min(most) {
+        return Err(unsound(path, "it ends too early"));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Checks that an entry is the one that the list names.
+fn check(
+    path: &Path,
+    entry: &Entry<'_, Gzip>,
+    (unit, kind, size, mode): (&RepoPath, EntryType, u64, Mode),
+) -> Outcome<()> {
+    let header = entry.header();
+    let name = entry.path_bytes();
+    let name = name.strip_suffix(b"/").filter(|_| kind == EntryType::Directory).unwrap_or(&name);
+    if os(name) != os(unit.as_bytes()) {
+        return Err(unsound(path, format!("it does not hold {unit} where it says")));
+    }
+    let is_mode = header.mode().is_ok_and(|bits| bits == u32::from(mode.0));
+    if header.entry_type() != kind || entry.size() != size || !is_mode {
+        return Err(unsound(path, format!("{unit} is not what it lists")));
+    }
+    Ok(())
+}
+
+/// After the last entry come zeros, a few, and the sums of gzip.
+fn check_end(path: &Path, gzip: Gzip) -> Outcome<()> {
+    let mut is_zero = true;
+    let count = hash::copy(&mut gzip.take(LONGEST_END + 1), |chunk| {
+        is_zero &= chunk.iter().all(|byte| *byte == 0);
+        Ok(())
+    });
+    let count = count.map_err(|error| unsound(path, error))?;
+    if !is_zero || count > LONGEST_END {
+        return Err(unsound(path, "something follows its end"));
+    }
+    Ok(())
+}

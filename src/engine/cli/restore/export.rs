@@ -1,0 +1,51 @@
+//! `cfgsync restore --to FOLDER`: files as they were, beside everything else.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::unit::{Kind, Version};
+
+use crate::context::absolute;
+use crate::failure::{Code, Failure, Outcome};
+use crate::fs::FsError;
+use crate::fs::dir::os;
+use crate::fs::plain::{self, Durability};
+use crate::moments::Moment;
+use crate::session::Session;
+use crate::ui::{Tone, report};
+
+/// Writes files below a folder that is new or empty.
+pub fn export(
+    session: &Session<'_>,
+    moment: &Moment,
+    wanted: &BTreeMap<RepoPath, Version>,
+    folder: &Path,
+) -> Outcome<()> {
+    let folder = absolute(folder);
+    let is_taken = match folder.symlink_metadata() {
+        Ok(there) => !there.is_dir() || !plain::names(&folder)?.is_empty(),
+        Err(_) => false,
+    };
+    if is_taken {
+        return Err(Failure::new(Code::Refused, format!("{} is not empty", folder.display()))
+            .hint("Name a folder that does not exist yet."));
+    }
+    moment.export(session, wanted, &mut |path, version, bytes| {
+        let place = folder.join(os(path.as_bytes()));
+        plain::make_private(place.parent().unwrap_or(&folder))?;
+        match version.kind {
+            Kind::File => {
+                let mode = version.mode.0.into();
+                plain::publish_with_mode(&place, &bytes, Durability::Relaxed, mode)?;
+            }
+            Kind::Link => std::os::unix::fs::symlink(os(&bytes), &place)
+                .map_err(FsError::on("create the link", &place))?,
+        }
+        Ok(())
+    })?;
+    let ui = &session.context.ui;
+    let count = report::files(wanted.len());
+    ui.say(&format!("{} {count} written to {}", ui.paint(Tone::Good, "✓"), folder.display()));
+    Ok(())
+}

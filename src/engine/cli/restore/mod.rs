@@ -1,0 +1,299 @@
+//! `cfgsync restore`.
+
+mod export;
+mod show;
+mod when;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::unit::Version;
+use serde::Serialize;
+
+use super::unit_path;
+use crate::context::Context;
+use crate::failure::{Code, Failure, Outcome};
+use crate::marks;
+use crate::moments::{self, Moment};
+use crate::restore::{Reach, restore};
+use crate::session::{Mode, Picture, Session};
+use crate::ui::{Answers, Confirmed, Tone, report};
+
+/// Bring back files as they were
+///
+/// From the archives of `cfgsync backup`, and from the snapshots that every
+/// command takes before it changes anything. What is here now is kept first,
+/// files that came since stay, and `cfgsync undo` takes it back. The next sync
+/// shares the result, as any edit.
+///
+///   cfgsync restore                           ask which state, and which files
+///   cfgsync restore yesterday -- ~/.zshrc     one file, as it was last then
+///   cfgsync restore 12 --dry-run              what that would change
+///   cfgsync restore --list -- ~/.zshrc        every version of a file
+///   cfgsync restore 12 --to ~/old             into a folder of its own
+///
+/// DATE is a number of the list, a day (2026-11-20, today, yesterday, tuesday),
+/// a time (2026-11-20 14:30, "3 hours ago"), or how the name of an archive begins.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct RestoreArgs {
+    /// Which state
+    #[arg(value_name = "DATE")]
+    date: Option<String>,
+    /// Only these files and folders, of the home or of the repository
+    #[arg(value_name = "PATH", last = true)]
+    paths: Vec<PathBuf>,
+    /// Show what can be brought back
+    #[arg(long, conflicts_with_all = ["here", "to", "dry_run"])]
+    list: bool,
+    /// With --list: all snapshots, not the newest twenty states
+    #[arg(long, requires = "list")]
+    all: bool,
+    /// With --list: print JSON
+    #[arg(long, requires = "list")]
+    json: bool,
+    /// Do not share the result: the files wait until `cfgsync resolve` decides
+    #[arg(long, conflicts_with = "to")]
+    here: bool,
+    /// Write the files into this new folder, and change nothing else
+    #[arg(long, value_name = "FOLDER")]
+    to: Option<PathBuf>,
+    /// Show what would happen, and change nothing (exit code 3 when something would)
+    #[arg(long, conflicts_with = "to")]
+    dry_run: bool,
+}
+
+/// States that are listed, unless all are asked for.
+const LISTED: usize = 20;
+
+/// Digits by which a name may begin: a year at least.
+const SHORTEST_PREFIX: usize = 4;
+
+#[derive(Serialize)]
+struct Document {
+    schema: u32,
+    moments: Vec<show::Row>,
+}
+
+/// The files of this machine, as Git stores them and as they lie on disk.
+pub struct Now {
+    stored: BTreeMap<RepoPath, Version>,
+    on_disk: BTreeMap<RepoPath, Version>,
+}
+
+impl Now {
+    fn of(picture: &Picture) -> Self {
+        let stored = picture.seen.units.clone();
+        let mut on_disk = stored.clone();
+        for (path, at) in &picture.observation.local.filtered {
+            on_disk.extend(at.live.or(at.stored).map(|version| (path.clone(), version)));
+        }
+        Self { stored, on_disk }
+    }
+
+    /// Returns true when a file is here as a state of this kind has it.
+    fn has(&self, kind: &str, path: &RepoPath, version: Version) -> bool {
+        let side = if kind == "backup" { &self.on_disk } else { &self.stored };
+        side.get(path) == Some(&version)
+    }
+}
+
+/// Runs it.
+pub fn run(context: &Context, args: &RestoreArgs) -> Outcome<()> {
+    let session = Session::open(context, Mode::Rehearsal)?;
+    let meant: Vec<RepoPath> =
+        args.paths.iter().map(|path| unit_path(context, path)).collect::<Outcome<_>>()?;
+    let is_meant = |path: &RepoPath| {
+        meant.is_empty() || meant.iter().any(|it| it == path || path.is_within(it))
+    };
+    let picture = marks::picture(&session)?;
+    let now = Now::of(&picture);
+    let moments = moments(&session, &is_meant)?;
+    if args.list {
+        return list(&session, &moments, &now, args, &is_meant);
+    }
+    let moment = match &args.date {
+        Some(word) => choose(context, &moments, word)?,
+        None => ask(&session, &moments, &now, args, &is_meant)?,
+    };
+    let state = moment.state(&session)?;
+    let mut wanted = state.units;
+    wanted.retain(|path, _| is_meant(path));
+    if let Some(folder) = &args.to {
+        return export::export(&session, moment, &wanted, folder);
+    }
+    let mut wanted = moment.fetch(&session, &wanted)?;
+    wanted.retain(|path, version| now.stored.get(path) != Some(version));
+    if wanted.is_empty() {
+        context.ui.say("Everything is as it was then; nothing to bring back.");
+        return Ok(());
+    }
+    context.ui.say(&format!("As of {} ({}):", report::moment(moment.at.seconds()), moment.reason));
+    context.ui.answer(&show::changes(&context.ui, &session, &now.stored, &wanted)?);
+    if args.dry_run {
+        return Err(Failure::new(
+            Code::OutOfSync,
+            "this would be brought back; nothing was changed",
+        )
+        .hint("Run the command again without --dry-run."));
+    }
+    confirm(&session, &now, &mut wanted)?;
+    let real = Session::open(context, Mode::Real)?;
+    let chosen = moment.fetch(&real, &wanted)?;
+    drop(session);
+    let reach = if args.here { Reach::OnlyHere } else { Reach::Everywhere };
+    let restored = restore(&real, &chosen, &state.folders, reach)?;
+    told(context, &restored, reach);
+    Ok(())
+}
+
+/// Says what was done, and what follows.
+fn told(context: &Context, restored: &crate::restore::Restored, reach: Reach) {
+    let ui = &context.ui;
+    let count = report::files(restored.units.len());
+    let next = match reach {
+        Reach::Everywhere => "The next sync shares it.",
+        Reach::OnlyHere => "It stays on this machine; `cfgsync resolve` decides.",
+    };
+    ui.say(&format!("{} {count} brought back. {next}", ui.paint(Tone::Good, "✓")));
+    for path in &restored.beside {
+        ui.say(&format!("  {} is not shared; it is a plain file here.", report::name(path)));
+    }
+    if restored.units.len() > restored.beside.len() {
+        ui.say("  `cfgsync undo` takes this back.");
+    }
+}
+
+/// Returns the states that hold what is meant.
+fn moments(session: &Session<'_>, is_meant: &dyn Fn(&RepoPath) -> bool) -> Outcome<Vec<Moment>> {
+    let (moments, backups) = moments::all(session)?;
+    for (_, failure) in &backups.unsound {
+        session.context.ui.say(&format!("  {}", failure.cause));
+    }
+    let mut holding = Vec::new();
+    for moment in moments {
+        // One that cannot be read is told of where it is asked for.
+        let holds = moment.state(session).is_ok_and(|it| it.units.keys().any(is_meant));
+        if holds {
+            holding.push(moment);
+        }
+    }
+    Ok(holding)
+}
+
+/// Shows what can be brought back. Of a file that is asked for, each version is shown once.
+fn list(
+    session: &Session<'_>,
+    moments: &[Moment],
+    now: &Now,
+    args: &RestoreArgs,
+    is_meant: &dyn Fn(&RepoPath) -> bool,
+) -> Outcome<()> {
+    let ui = &session.context.ui;
+    let mut rows = Vec::new();
+    let mut before = None;
+    for moment in moments {
+        let mut units = moment.state(session)?.units;
+        units.retain(|path, _| is_meant(path));
+        if args.paths.is_empty() || before.as_ref() != Some(&units) {
+            rows.push(show::row(session, moment, now, is_meant)?);
+        }
+        before = Some(units);
+        if !args.all && rows.len() == LISTED {
+            break;
+        }
+    }
+    if args.json {
+        let document = Document { schema: 1, moments: rows };
+        ui.answer(&(serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"));
+        return Ok(());
+    }
+    if rows.is_empty() {
+        ui.answer("Nothing was kept yet. `cfgsync backup` keeps everything now.\n");
+    }
+    let lines: Vec<String> = rows.iter().map(|row| show::line(ui, row)).collect();
+    ui.page(&lines.concat());
+    Ok(())
+}
+
+/// Finds the state that a person means.
+fn choose<'a>(context: &Context, moments: &'a [Moment], word: &str) -> Outcome<&'a Moment> {
+    if let Some(moment) = moments.iter().find(|moment| moment.id == word) {
+        return Ok(moment);
+    }
+    let begins = |moment: &&Moment| {
+        moment.file_name().is_some_and(|name| name.starts_with(word.trim_end_matches(".tar.gz")))
+    };
+    if word.len() >= SHORTEST_PREFIX
+        && let Some(moment) = moments.iter().find(begins)
+    {
+        return Ok(moment);
+    }
+    let Some(end) = when::parse(word, context.now) else {
+        let mut failure =
+            Failure::new(Code::Usage, format!("`{word}` names no state that is kept"))
+                .hint("`cfgsync restore --list` shows what there is; a day is written 2026-11-20.");
+        if context.places.home.join(word).exists() || word.contains('/') {
+            failure = failure.hint(format!("A file comes after --: `cfgsync restore -- {word}`"));
+        }
+        return Err(failure);
+    };
+    moments.iter().find(|moment| moment.at <= end).ok_or_else(|| {
+        let oldest = moments.last().map(|moment| report::moment(moment.at.seconds()));
+        let hint = oldest.map_or_else(
+            || "Nothing was kept yet.".to_owned(),
+            |oldest| format!("The oldest state is of {oldest}."),
+        );
+        Failure::error(format!("nothing that was asked for was kept by {word}")).hint(hint)
+    })
+}
+
+/// Asks which state; where nobody can be asked, says how to name one.
+fn ask<'a>(
+    session: &Session<'_>,
+    moments: &'a [Moment],
+    now: &Now,
+    args: &RestoreArgs,
+    is_meant: &dyn Fn(&RepoPath) -> bool,
+) -> Outcome<&'a Moment> {
+    let ui = &session.context.ui;
+    list(session, moments, now, args, is_meant)?;
+    let unnamed = || {
+        Failure::new(Code::Usage, "no state was named")
+            .hint("Name one: `cfgsync restore ID`, or a day as `cfgsync restore yesterday`.")
+    };
+    if ui.answers != Answers::Asked || moments.is_empty() {
+        return Err(unnamed());
+    }
+    let word = ui.line("Which one?").ok_or_else(unnamed)?;
+    choose(session.context, moments, &word)
+}
+
+/// Asks whether it shall be, and for which files; shows the difference where that is asked for.
+fn confirm(
+    session: &Session<'_>,
+    now: &Now,
+    wanted: &mut BTreeMap<RepoPath, Version>,
+) -> Outcome<()> {
+    let ui = &session.context.ui;
+    let nothing = || Failure::new(Code::Refused, "nothing was brought back");
+    if ui.answers == Answers::None {
+        return Err(nothing().hint("Without a terminal, --yes says that you mean it."));
+    }
+    loop {
+        let question = format!("Bring {} back? (yes, no, diff, some)", report::files(wanted.len()));
+        match if ui.answers == Answers::Yes { Some('y') } else { ui.choose(&question, "nyds") } {
+            Some('y') => return Ok(()),
+            Some('d') => ui.page(&show::difference(ui, session, &now.stored, wanted)?),
+            Some('s') => wanted.retain(|path, _| {
+                ui.confirm(&format!("  {}?", report::name(path)), Confirmed::No) == Confirmed::Yes
+            }),
+            _ => return Err(nothing()),
+        }
+        if wanted.is_empty() {
+            return Err(nothing());
+        }
+    }
+}
