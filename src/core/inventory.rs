@@ -16,7 +16,7 @@
 //! sorted and escaped as in the manifest. An archive may have been made by anybody: whatever cannot be
 //! a state of this machine's files is an error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::escape::{escape, unescape};
@@ -79,8 +79,8 @@ pub enum InventoryError {
     #[error("it names {0} twice, or out of order")]
     Twice(RepoPath),
     /// A file where another one needs a folder.
-    #[error("it has {0} below something that is no folder")]
-    BelowFile(RepoPath),
+    #[error("it has {0} as a file and as a folder")]
+    FileAndFolder(RepoPath),
     /// A link below `external/`, or one of cfgsync's own files.
     #[error("it has {0}, which no archive of cfgsync has")]
     Foreign(RepoPath),
@@ -165,17 +165,33 @@ impl Inventory {
         for (at, line) in text.lines().enumerate().skip(6) {
             inventory.add(at + 1, line)?;
         }
-        let is_file = |path: &RepoPath| inventory.units.contains_key(path);
-        let paths = inventory.units.keys().chain(inventory.folders.keys());
-        for path in paths.clone() {
-            if path.ancestors().any(|folder| is_file(&folder)) {
-                return Err(InventoryError::BelowFile(path.clone()));
+        match inventory.files_and_folders().into_iter().next() {
+            Some(path) => Err(InventoryError::FileAndFolder(path)),
+            None => Ok(inventory),
+        }
+    }
+
+    /// Returns every path that is a file and a folder at once, which no disk has.
+    fn files_and_folders(&self) -> BTreeSet<RepoPath> {
+        let mut folders: BTreeSet<RepoPath> = self.folders.keys().cloned().collect();
+        for path in self.units.keys().chain(self.folders.keys()) {
+            // Above a folder that a file led to, all are known.
+            for folder in path.ancestors() {
+                if !folders.insert(folder) && self.units.contains_key(path) {
+                    break;
+                }
             }
         }
-        if let Some(path) = inventory.folders.keys().find(|path| is_file(path)) {
-            return Err(InventoryError::BelowFile(path.clone()));
-        }
-        Ok(inventory)
+        folders.retain(|folder| self.units.contains_key(folder));
+        folders
+    }
+
+    /// Leaves out what a look at a changing disk saw of a path as a file and as a folder.
+    pub fn leave_out_torn(&mut self) {
+        let torn = self.files_and_folders();
+        let is_torn = |path: &RepoPath| torn.iter().any(|folder| path.is_within(folder));
+        self.units.retain(|path, _| !is_torn(path));
+        self.folders.retain(|path, _| !is_torn(path));
     }
 
     fn add(&mut self, line: usize, text: &str) -> Result<(), InventoryError> {
@@ -289,6 +305,19 @@ mod tests {
         for text in ["", "cfgsync archive 2\n", "cfgsync archive 1\nnumber x\n"] {
             assert_eq!(Inventory::parse(text), Err(InventoryError::Heading), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_seen_as_file_and_folder_is_left_out() {
+        let mut torn = inventory();
+        let path = |path: &str| RepoPath::new(path).unwrap();
+        torn.units.insert(path("latest/x"), torn.units[&path("latest")]);
+        torn.units.insert(path("external/.ssh/config"), torn.units[&path("latest")]);
+        torn.leave_out_torn();
+        assert_eq!(torn.units.len(), 2);
+        torn.folders.insert(path("external/.ssh/config/x"), Mode(0o700));
+        torn.leave_out_torn();
+        assert_eq!((torn.units.len(), torn.folders.len()), (1, 1));
     }
 
     #[test]

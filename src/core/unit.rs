@@ -60,12 +60,16 @@ impl BlobId {
 
     /// Reads forty hex digits.
     pub fn parse(word: &str) -> Option<Self> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            b'A'..=b'F' => Some(byte - b'A' + 10),
+            _ => None,
+        };
+        let digits: &[u8; 40] = word.as_bytes().try_into().ok()?;
         let mut id = [0; 20];
-        if word.len() != 40 || !word.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
-        for (at, byte) in id.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(word.get(2 * at..2 * at + 2)?, 16).ok()?;
+        for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
         }
         Some(Self(id))
     }

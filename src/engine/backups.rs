@@ -202,9 +202,10 @@ fn look<'a>(
 ) -> Outcome<(Inventory, impl Fn(&RepoPath) -> PathBuf + use<'a>)> {
     let places = &session.context.places;
     let mut known: BTreeSet<RepoPath> = session.worktree.staged()?.into_keys().collect();
-    known.extend(newest.into_iter().flat_map(|it| it.units.keys().cloned()));
-    let is_listed = places.repo.join(MANIFEST).exists();
-    let memory = if is_listed { None } else { session.vault.memory()? };
+    // Both are sorted, so this is one walk over the two.
+    known.append(&mut newest.into_iter().flat_map(|it| it.units.keys().cloned()).collect());
+    let is_lost = !places.repo.join(MANIFEST).exists() && places.repo.join("external").exists();
+    let memory = if is_lost { session.vault.memory()? } else { None };
     let fallback = memory.as_ref().map(|memory| &memory.run.agreed.manifest);
     let local = observer.look(&Scope { known, fallback, ..Scope::default() })?;
     let at_home = at_home(&local);
@@ -222,14 +223,8 @@ fn look<'a>(
             inventory.units.insert(path.clone(), Item { version: *version, size, mtime });
         }
     }
-    // A file that became a folder between two looks is neither now.
-    let units = &inventory.units;
-    let above = |path: &RepoPath| path.ancestors().any(|folder| units.contains_key(&folder));
-    let torn: Vec<RepoPath> = units.keys().filter(|path| above(path)).cloned().collect();
-    inventory.units.retain(|path, _| !torn.contains(path));
-    inventory
-        .folders
-        .retain(|path, mode| mode.0 & 0o700 == 0o700 && !inventory.units.contains_key(path));
+    inventory.folders.retain(|_, mode| mode.0 & 0o700 == 0o700);
+    inventory.leave_out_torn();
     Ok((inventory, place_of))
 }
 

@@ -7,6 +7,8 @@ use cfgsync_core::path::HomePath;
 use cfgsync_core::steps::Expected;
 use cfgsync_core::unit::Version;
 
+use crate::archive::read;
+use crate::backups::Backups;
 use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::{Dir, os};
@@ -14,6 +16,7 @@ use crate::fs::exchange::Entry;
 use crate::fs::look::blob_id;
 use crate::fs::writer::{Applied, Fresh};
 use crate::marks;
+use crate::observe::Purpose;
 use crate::session::{Mode, Session};
 use crate::ui::{Tone, report};
 
@@ -69,6 +72,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
     if std::process::Command::new("git").arg("--version").output().is_err() {
         problems.push("the `git` program is missing; install it".to_owned());
     }
+    problems.extend(backup_problems(context)?);
     let vault = context.places.vault();
     context.ui.answer(&format!(
         "  vault      {} ({})\n",
@@ -85,6 +89,30 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
         context.ui.answer(&format!("  {} {line}\n", context.ui.paint(Tone::Bad, "✗")));
     });
     Err(Failure::new(Code::Error, "something needs mending"))
+}
+
+/// Finds archives that cannot be read, and notices where all of them are gone. The newest one is read
+/// to its end.
+fn backup_problems(context: &Context) -> Outcome<Vec<String>> {
+    let backups = Backups::list(&context.places)?;
+    let mut problems: Vec<String> =
+        backups.unsound.iter().map(|(_, failure)| failure.cause.clone()).collect();
+    if let Some((newest, older)) = backups.sound.split_last() {
+        let damaged = older.iter().filter_map(|it| read::inventory(&it.path).err());
+        problems.extend(damaged.map(|failure| failure.cause));
+        problems.extend(read::verify(&newest.path).err().map(|failure| failure.cause));
+    } else if (Purpose::Archive { with_local: false }).memory(&context.places).exists() {
+        let folder = context.places.backups();
+        problems.push(format!(
+            "the backups in {} are gone; `cfgsync backup` makes a new one, and `cfgsync restore` \
+             still offers the snapshots of the vault",
+            folder.display()
+        ));
+    }
+    let size: u64 = backups.sound.iter().map(|backup| backup.packed).sum();
+    let count = report::backups(backups.sound.len());
+    context.ui.answer(&format!("  backups    {count} ({})\n", report::size(size)));
+    Ok(problems)
 }
 
 /// Finds links whose target ends as ours does, below a folder that no longer holds the stored copy.

@@ -42,7 +42,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// Returns where it is remembered what was read: each purpose trusts what it kept itself.
-    fn memory(self, places: &Places) -> PathBuf {
+    pub fn memory(self, places: &Places) -> PathBuf {
         places.state.join(match self {
             Self::Plan => "seen",
             Self::Archive { .. } => "archived",
