@@ -159,7 +159,7 @@ pub fn keep(session: &Session<'_>, reason: &str, with_local: bool) -> Outcome<Ke
         };
         let draft = draft(places);
         let progress = session.context.ui.progress("Backing up", now.size());
-        let written = write::write(&draft, &now, &place_of, &progress);
+        let written = write::write(&draft, &now, &place_of, &|bytes| progress.advance(bytes));
         match written.inspect_err(|_| drop(plain::remove(&draft)))? {
             Written::Whole => {}
             Written::Changed(_) => continue,

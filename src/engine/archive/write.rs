@@ -18,7 +18,6 @@ use crate::fs::FsError;
 use crate::fs::dir::os;
 use crate::fs::hash::BlobHasher;
 use crate::fs::plain;
-use crate::ui::progress::Progress;
 
 /// What became of writing.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,12 +33,13 @@ const BUFFER: usize = 256 * 1024;
 
 type Tar = Builder<GzEncoder<BufWriter<File>>>;
 
-/// Writes what the inventory lists to a private file. `place_of` knows where a unit lies on disk.
+/// Writes what the inventory lists to a private file. `place_of` knows where a unit lies on disk;
+/// `advance` hears how many bytes more are done.
 pub fn write(
     draft: &Path,
     inventory: &Inventory,
     place_of: &dyn Fn(&RepoPath) -> PathBuf,
-    progress: &Progress,
+    advance: &dyn Fn(u64),
 ) -> Outcome<Written> {
     let file = plain::create_private(draft)?;
     let on = || FsError::on("write", draft);
@@ -57,7 +57,7 @@ pub fn write(
         if !add(&mut tar, draft, (path, item), &place_of(path))? {
             return Ok(Written::Changed(path.clone()));
         }
-        progress.advance(item.size);
+        advance(item.size);
     }
     let written = tar.into_inner().and_then(GzEncoder::finish);
     let flushed =
