@@ -21,6 +21,7 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::os;
 use crate::fs::plain;
 use crate::observe::{Observer, Purpose, Scope};
+use crate::sabotage::{self, Break};
 use crate::session::Session;
 use crate::ui::report::stamp;
 
@@ -178,8 +179,7 @@ pub fn keep(session: &Session<'_>, reason: &str, with_local: bool) -> Outcome<Ke
 
 /// Gives a draft its name, once every byte was read back.
 fn publish(places: &Places, draft: &Path, inventory: &Inventory) -> Outcome<PathBuf> {
-    let read = read::verify(draft)?;
-    if read != *inventory {
+    if !sabotage::is(Break::Unverified) && read::verify(draft)? != *inventory {
         return Err(Failure::error(format!("{} was not written as it should be", draft.display()))
             .hint("The disk may be failing; nothing was replaced."));
     }

@@ -17,6 +17,7 @@ use crate::fs::writer::{Applied, Fresh, Writer};
 use crate::fs::{FsError, plain};
 use crate::git::filter::Stores;
 use crate::observe::live::is_ours;
+use crate::sabotage::{self, Break};
 use crate::session::Session;
 
 /// What became of the steps.
@@ -43,7 +44,7 @@ impl Execution {
 pub fn execute(session: &Session<'_>, steps: &[Step], tree: &Tree, local: &Local) -> Execution {
     let executor = Executor { session, writer: session.writer(), tree, local };
     let mut execution = Execution::default();
-    for step in steps {
+    for step in in_order(steps) {
         let unit = step.unit();
         if execution.stale.contains(&unit) || execution.failed.contains_key(&unit) {
             continue;
@@ -63,6 +64,15 @@ pub fn execute(session: &Session<'_>, steps: &[Step], tree: &Tree, local: &Local
     }
     execution.warnings.extend(executor.writer.take_warnings());
     execution
+}
+
+/// Returns the steps in the order of the plan.
+fn in_order(steps: &[Step]) -> Vec<&Step> {
+    let mut steps: Vec<&Step> = steps.iter().collect();
+    if sabotage::is(Break::RemovalsFirst) {
+        steps.sort_by_key(|step| !matches!(step, Step::Remove { place: Place::Repo(_), .. }));
+    }
+    steps
 }
 
 struct Executor<'a> {

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::FsError;
+use crate::sabotage::{self, Break};
 
 /// The lock, while it is held.
 #[derive(Debug)]
@@ -36,6 +37,9 @@ impl Lock {
             .mode(0o600)
             .open(path)
             .map_err(FsError::on("open", path))?;
+        if sabotage::is(Break::NoLock) {
+            return Ok(Self { _file: file });
+        }
         match (file.try_lock(), patience) {
             (Ok(()), _) => {}
             (Err(TryLockError::WouldBlock), Patience::Wait) => {

@@ -21,6 +21,7 @@ mod quiet;
 mod record;
 mod recover;
 mod restore;
+mod sabotage;
 mod session;
 mod settings;
 mod setup;
@@ -34,7 +35,9 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse_from(cli::flags::modern(std::env::args_os().collect()));
     let ui = cli.ui();
-    git::make_durable();
+    if !sabotage::is(sabotage::Break::NoSync) {
+        git::make_durable();
+    }
     match cli.run(ui) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -14,6 +14,7 @@ use nix::sys::stat::{FchmodatFlags, FileStat, Mode as Bits, fchmodat, fstat, fst
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
 use super::FsError;
+use crate::sabotage::{self, Break};
 
 /// A folder held open.
 #[derive(Debug)]
@@ -159,7 +160,11 @@ impl Dir {
     pub fn create_file(&self, name: &[u8]) -> Result<File, FsError> {
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(&self.fd, os(name), flags, Bits::S_IRUSR | Bits::S_IWUSR)
+        let mut mode = Bits::S_IRUSR | Bits::S_IWUSR;
+        if sabotage::is(Break::WideMode) {
+            mode |= Bits::S_IRGRP | Bits::S_IROTH;
+        }
+        let fd = openat(&self.fd, os(name), flags, mode)
             .map_err(FsError::on("create", &self.join(name)))?;
         Ok(File::from(fd))
     }
@@ -198,6 +203,9 @@ impl Dir {
 
     /// Makes the names in this folder durable.
     pub fn sync(&self) -> Result<(), FsError> {
+        if sabotage::is(Break::NoSync) {
+            return Ok(());
+        }
         nix::unistd::fsync(&self.fd).map_err(FsError::on("sync", &self.path))
     }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::dir::{Dir, Stat};
 use super::look::{Found, look};
+use crate::sabotage::{self, Break};
 use cfgsync_core::time::UnixTime;
 
 /// How long a displaced file stays where the system cannot say whether it is open.
@@ -34,7 +35,9 @@ pub fn settle(
     for name in names {
         match look(&dir, &name)? {
             Found::File(whole) if may_go(whole.stat, open.as_ref(), now) => {
-                keeper.keep(&whole.bytes)?;
+                if !sabotage::is(Break::NoLateWrites) {
+                    keeper.keep(&whole.bytes)?;
+                }
                 dir.unlink(&name)?;
             }
             Found::Link(_) => dir.unlink(&name)?,

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::FsError;
+use crate::sabotage::{self, Break};
 
 /// Makes a private folder, and those above it.
 pub fn make_private(path: &Path) -> Result<(), FsError> {
@@ -93,7 +94,7 @@ pub fn publish_with_mode(
     file.write_all(bytes).map_err(FsError::on("write", &draft))?;
     // The umask cut the mode at creation, and a draft that was there kept its own.
     file.set_permissions(Permissions::from_mode(mode)).map_err(FsError::on("chmod", &draft))?;
-    if durability == Durability::Synced {
+    if durability == Durability::Synced && !sabotage::is(Break::NoSync) {
         file.sync_all().map_err(FsError::on("sync", &draft))?;
     }
     fs::rename(&draft, path).map_err(FsError::on("replace", path))?;
@@ -144,6 +145,9 @@ pub fn install_draft(draft: &Path, path: &Path) -> Result<(), FsError> {
 
 /// Makes the names in a folder durable.
 pub fn sync_folder(folder: &Path) -> Result<(), FsError> {
+    if sabotage::is(Break::NoSync) {
+        return Ok(());
+    }
     File::open(folder).and_then(|file| file.sync_all()).map_err(FsError::on("sync", folder))
 }
 

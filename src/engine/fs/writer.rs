@@ -19,6 +19,7 @@ use super::FsError;
 use super::dir::{Dir, bits, os};
 use super::exchange::{Entry, exchange, rename_new};
 use super::look::{look, matches};
+use crate::sabotage::{self, Break};
 
 /// What a name will hold.
 #[derive(Debug, Clone, Copy)]
@@ -102,10 +103,19 @@ impl Writer {
         if !matches(&look(at.dir, at.name)?, expecting, is_ours) {
             return Ok(Applied::Stale);
         }
+        if let (true, Fresh::File(bytes, _)) = (sabotage::is(Break::InPlace), fresh) {
+            return in_place(at, bytes);
+        }
         let staging = self.staging(at.dir)?;
         let name = self.stage(&staging, at, fresh)?;
         let staged = Entry { dir: &staging, name: &name };
         let path = at.dir.join(at.name);
+        let is_link = matches!(fresh, Fresh::Link(_));
+        if is_link && sabotage::is(Break::UnlinkFirst) {
+            at.dir.unlink(at.name)?;
+            rename_new(staged, at).map_err(FsError::on("replace", &path))?;
+            return Ok(Applied::Done);
+        }
         let moved = match expecting {
             Expected::Nothing => rename_new(staged, at),
             Expected::Version(_) | Expected::Link => exchange(staged, at),
@@ -122,7 +132,8 @@ impl Writer {
             }
         }
         if expecting != Expected::Nothing {
-            if !matches(&look(&staging, &name)?, expecting, is_ours) {
+            let is_trusted = sabotage::is(Break::NoRecheck);
+            if !is_trusted && !matches(&look(&staging, &name)?, expecting, is_ours) {
                 exchange(staged, at).map_err(FsError::on("put back", &path))?;
                 return Ok(Applied::Stale);
             }
@@ -203,8 +214,13 @@ impl Writer {
                 let written = file.write_all(bytes).map_err(FsError::on("write", &path));
                 let kept = written.and_then(|()| {
                     self.keep_attributes(at, &file);
-                    nix::sys::stat::fchmod(&file, bits(mode))
-                        .map_err(FsError::on("chmod", &path))?;
+                    if !sabotage::is(Break::WideMode) {
+                        nix::sys::stat::fchmod(&file, bits(mode))
+                            .map_err(FsError::on("chmod", &path))?;
+                    }
+                    if sabotage::is(Break::NoSync) {
+                        return Ok(());
+                    }
                     file.sync_all().map_err(FsError::on("sync", &path))
                 });
                 if let Err(error) = kept {
@@ -233,4 +249,12 @@ impl Writer {
             }
         }
     }
+}
+
+/// What nobody may do: see [`Break::InPlace`].
+#[expect(clippy::disallowed_methods, reason = "broken on purpose, to see that it is noticed")]
+fn in_place(at: Entry<'_>, bytes: &[u8]) -> Result<Applied, FsError> {
+    let path = at.dir.join(at.name);
+    std::fs::write(&path, bytes).map_err(FsError::on("write", &path))?;
+    Ok(Applied::Done)
 }

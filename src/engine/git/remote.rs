@@ -7,6 +7,7 @@ use super::worktree::{UPSTREAM, Worktree};
 use super::{CommitId, GitError};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::plain;
+use crate::sabotage::{self, Break};
 use std::path::Path;
 
 /// How long one connection may take.
@@ -147,8 +148,12 @@ impl<'a> Remote<'a> {
     /// Pushes a commit, if the remote's branch still is what we saw last.
     pub fn push(&self, commit: CommitId, expecting: Option<CommitId>) -> Outcome<Pushed> {
         let expected = expecting.map(|tip| tip.to_string()).unwrap_or_default();
-        let lease = format!("--force-with-lease=refs/heads/{}:{expected}", self.branch);
-        let refspec = format!("{commit}:refs/heads/{}", self.branch);
+        let mut lease = format!("--force-with-lease=refs/heads/{}:{expected}", self.branch);
+        let mut refspec = format!("{commit}:refs/heads/{}", self.branch);
+        if sabotage::is(Break::BlindPush) {
+            "--force".clone_into(&mut lease);
+            refspec.insert(0, '+');
+        }
         let push = self.start(&[
             "push",
             "--porcelain",

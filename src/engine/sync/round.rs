@@ -22,6 +22,7 @@ use crate::git::{CommitId, TreeId, trees};
 use crate::marks;
 use crate::observe::Observer;
 use crate::recover::{Note, index_draft};
+use crate::sabotage::{self, Break};
 use crate::session::Picture;
 use crate::settings::{OnlyHere, ReplacedLinks};
 
@@ -74,6 +75,10 @@ impl Sync<'_> {
         let mut operation = Operation::between(&before, &picture.observation.ours, edited);
         operation.extend(plan.operation.clone());
         self.note_operation(operation, &plan.changes)?;
+        let mut made = None;
+        if sabotage::is(Break::BranchFirst) {
+            made = Some(self.advance(&picture, &plan, tree, &note)?);
+        }
         let executed = execute(session, &plan.steps, &plan.tree, &picture.observation.local);
         let failed = executed.undone();
         let mut notes = executed.warnings;
@@ -84,8 +89,14 @@ impl Sync<'_> {
         }
         // What the disk carries is remembered before the branch says so: a crash in between leaves
         // a branch that is behind the files, never one that is ahead of them.
+        if sabotage::is(Break::AgreementLast) {
+            made = Some(self.advance(&picture, &plan, tree, &note)?);
+        }
         let shared = self.agree(&picture, &plan, &failed)?;
-        let made = self.advance(&picture, &plan, tree, &note)?;
+        let made = match made {
+            Some(made) => made,
+            None => self.advance(&picture, &plan, tree, &note)?,
+        };
         notes.extend(made.map(|made| made.unsigned).filter(|count| *count > 0).map(unsigned));
         let tip = made.map(|made| made.tip);
         self.forget_decided(&plan)?;
