@@ -1,0 +1,139 @@
+//! One scenario at work: its fixture, what it comes to undisturbed, and one fault at a time.
+
+use super::calls::Call;
+use super::checks::{self, Before, End};
+use super::cut::Disk;
+use super::faults::{Census, Mode, Planned};
+use super::look::{self, Files};
+use super::place::Place;
+use super::scenarios::{Healing, Scenario};
+use super::trace::{Traced, trace};
+
+/// Under which name the state is kept that every fault starts from.
+const PRISTINE: &str = "pristine";
+
+/// Which looks are taken after a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The quick ones.
+    Quick,
+    /// The stores are checked too, and a second sync.
+    Deep,
+}
+
+/// What was wrong after one fault.
+#[derive(Debug, Default)]
+pub struct Finding {
+    /// The call that was struck; none when the run ended before.
+    pub struck: Option<String>,
+    /// Bytes that are nowhere.
+    pub lost: Vec<String>,
+    /// Live files that are neither old nor new.
+    pub bad: Vec<String>,
+    /// What one undisturbed sync did not mend.
+    pub unhealed: Vec<String>,
+    /// What lies around afterwards.
+    pub left: Vec<String>,
+    /// What the commands said, for a person.
+    pub said: String,
+}
+
+impl Finding {
+    /// Returns true when nothing was wrong.
+    pub fn is_clean(&self) -> bool {
+        [&self.lost, &self.bad, &self.unhealed, &self.left].iter().all(|list| list.is_empty())
+    }
+}
+
+/// A scenario with everything its faults are measured by.
+#[derive(Debug)]
+pub struct Bench<'a> {
+    place: &'a Place,
+    /// The command.
+    pub scenario: &'static Scenario,
+    /// The calls of a run that nothing disturbed.
+    pub calls: Vec<Call>,
+    before: Before,
+    after: Files,
+    ends: Vec<End>,
+}
+
+impl<'a> Bench<'a> {
+    /// Builds the fixture, and lets the command run undisturbed.
+    pub fn new(place: &'a Place, scenario: &'static Scenario) -> Self {
+        (scenario.prepare)(place);
+        place.keep(PRISTINE);
+        let before = Before::of(place);
+        let mut census = Census::default();
+        let command = place.ec2().cfgsync(&scenario.arguments(place));
+        let traced = trace(command, &mut census);
+        let is_known = traced.code.is_some_and(|code| scenario.codes.contains(&code));
+        assert!(is_known, "{} undisturbed: {traced:?}", scenario.name);
+        let after = look::files(&place.ec2());
+        let mut ends = vec![Self::undisturbed(place, scenario)];
+        if scenario.healing == Healing::DoneOrNot {
+            place.restore(PRISTINE);
+            ends.push(Self::undisturbed(place, scenario));
+        }
+        Self { place, scenario, calls: census.calls, before, after, ends }
+    }
+
+    fn undisturbed(place: &Place, scenario: &Scenario) -> End {
+        let (end, said) = End::reached(place, scenario);
+        let left = look::left_over(place);
+        let is_good = [0, 4].contains(&end.code()) && left.is_empty();
+        assert!(is_good, "{} undisturbed: {} {left:?}\n{said}", scenario.name, end.code());
+        end
+    }
+
+    /// Returns a disk for power cuts, or why there can be none.
+    pub fn disk(&self) -> Result<Disk, String> {
+        self.place.restore(PRISTINE);
+        Disk::new(self.place)
+    }
+
+    /// Hurts one run, lets the machine heal, and looks.
+    pub fn strike(&self, mode: Mode, point: usize, disk: Option<&Disk>, depth: Depth) -> Finding {
+        let place = self.place;
+        match disk {
+            Some(disk) => place.restore_around(PRISTINE, disk),
+            None => place.restore(PRISTINE),
+        }
+        let mut planned = Planned::new(mode, point, disk);
+        let command = place.ec2().cfgsync(&self.scenario.arguments(place));
+        let traced = trace(command, &mut planned);
+        let struck = planned.struck.take();
+        if struck.is_none() {
+            return Finding::default();
+        }
+        if let Some(disk) = disk {
+            disk.start_again();
+        }
+        let mut finding = self.look(depth);
+        finding.struck = struck;
+        finding.unhealed.extend(hangs(&traced));
+        finding
+    }
+
+    fn look(&self, depth: Depth) -> Finding {
+        let place = self.place;
+        let bad = self.before.bad(&self.after, &look::files(&place.ec2()));
+        let mut lost = self.before.lost(place);
+        let (end, said) = End::reached(place, self.scenario);
+        let known: Vec<&End> = self.ends.iter().collect();
+        let mut unhealed = end.differs(&known);
+        let mut left = look::left_over(place);
+        let after_healing = self.before.lost(place);
+        lost.extend(after_healing.iter().map(|it| format!("{it} after the next sync")));
+        if depth == Depth::Deep {
+            let (damaged, restless) = checks::deeper(place, &end);
+            left.extend(damaged);
+            unhealed.extend(restless);
+        }
+        Finding { struck: None, lost, bad, unhealed, left, said }
+    }
+}
+
+fn hangs(traced: &Traced) -> Option<String> {
+    traced.is_late.then(|| "the command hangs".to_owned())
+}
