@@ -315,23 +315,25 @@ impl Tracer<'_> {
     /// Lets no other process take a step, has the disk copied, and kills the tree.
     fn freeze(&mut self, pid: Pid, task: Task) {
         self.is_dying = true;
-        let others: Vec<(Pid, Task)> = self
-            .alive
-            .iter()
-            .filter(|(_, other)| !other.is_remote && other.process != task.process)
-            .map(|(pid, other)| (*pid, *other))
-            .collect();
-        for (_, other) in &others {
-            let _ = kill(other.process, Signal::SIGKILL);
+        let is_other = |other: &&Task| !other.is_remote && other.process != task.process;
+        let others: Vec<Pid> =
+            self.alive.iter().filter(|(_, other)| is_other(other)).map(|(pid, _)| *pid).collect();
+        for other in &others {
+            let _ = kill(self.alive[other].process, Signal::SIGKILL);
         }
-        for (other, _) in &others {
-            while !matches!(
-                waitpid(*other, Some(WaitPidFlag::__WALL)),
-                Err(_) | Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..))
-            ) {}
-            self.ended(*other, None);
+        while others.iter().any(|other| is_running(*other)) {
+            std::thread::yield_now();
         }
         self.fault.frozen();
         self.kill_tree(pid);
     }
+}
+
+/// Returns false once a task can do nothing any more, even when nobody took note of its end.
+fn is_running(pid: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("State:"))
+        .is_some_and(|state| !state.trim_start().starts_with(['Z', 'X']))
 }
