@@ -1,5 +1,7 @@
 //! One scenario at work: its fixture, what it comes to undisturbed, and one fault at a time.
 
+use std::fs;
+
 use super::calls::Call;
 use super::checks::{self, Before, End};
 use super::cut::Disk;
@@ -54,12 +56,13 @@ pub struct Bench<'a> {
     /// The calls of a run that nothing disturbed.
     pub calls: Vec<Call>,
     before: Before,
-    after: Files,
+    after: Vec<Files>,
     ends: Vec<End>,
 }
 
 impl<'a> Bench<'a> {
-    /// Builds the fixture, and lets the command run undisturbed.
+    /// Builds the fixture, and lets the command run undisturbed, with and without a remote: one
+    /// whose `git fetch` dies may go on as one that is offline does.
     pub fn new(place: &'a Place, scenario: &'static Scenario) -> Self {
         (scenario.prepare)(place);
         place.keep(PRISTINE);
@@ -69,9 +72,16 @@ impl<'a> Bench<'a> {
         let traced = trace(command, &mut census);
         let is_known = traced.code.is_some_and(|code| scenario.codes.contains(&code));
         assert!(is_known, "{} undisturbed: {traced:?}", scenario.name);
-        let after = look::files(&place.ec2());
+        let mut after = vec![look::files(&place.ec2())];
         let mut ends = vec![Self::undisturbed(place, scenario)];
+        place.restore(PRISTINE);
+        if place.unplug() {
+            place.ec2().run(&scenario.arguments(place));
+            after.push(look::files(&place.ec2()));
+            place.plug();
+        }
         if scenario.healing == Healing::DoneOrNot {
+            ends.push(Self::undisturbed(place, scenario));
             place.restore(PRISTINE);
             ends.push(Self::undisturbed(place, scenario));
         }
@@ -100,7 +110,10 @@ impl<'a> Bench<'a> {
             None => place.restore(PRISTINE),
         }
         let mut planned = Planned::new(mode, point, disk);
-        let command = place.ec2().cfgsync(&self.scenario.arguments(place));
+        let mut command = place.ec2().cfgsync(&self.scenario.arguments(place));
+        let said = place.folder().join("said");
+        let to = fs::File::create(&said).unwrap();
+        command.stdout(to.try_clone().unwrap()).stderr(to);
         let traced = trace(command, &mut planned);
         let struck = planned.struck.take();
         if struck.is_none() {
@@ -110,6 +123,8 @@ impl<'a> Bench<'a> {
             disk.start_again();
         }
         let mut finding = self.look(depth);
+        let first = fs::read_to_string(said).unwrap_or_default();
+        finding.said = format!("{first}(exit code {:?})\n{}", traced.code, finding.said);
         finding.struck = struck;
         finding.unhealed.extend(hangs(&traced));
         finding

@@ -40,7 +40,7 @@ pub struct Before {
 pub struct End {
     files: Files,
     upstream: BTreeMap<String, String>,
-    status: String,
+    status: BTreeMap<String, String>,
     code: i32,
     record: String,
 }
@@ -107,13 +107,15 @@ impl Before {
         (!is_there).then(|| format!("upstream {before} is no part of its history any more"))
     }
 
-    /// Returns the live files that are neither as they were nor as the command makes them.
-    pub fn bad(&self, after: &Files, now: &Files) -> Vec<String> {
-        let paths: BTreeSet<&PathBuf> = self.files.keys().chain(after.keys()).collect();
+    /// Returns the live files that are neither as they were nor as the command makes them, in one
+    /// of the ways it may end.
+    pub fn bad(&self, after: &[Files], now: &Files) -> Vec<String> {
+        let known = || [&self.files].into_iter().chain(after);
+        let paths: BTreeSet<&PathBuf> = known().flat_map(BTreeMap::keys).collect();
         let live = |path: &&PathBuf| !path.starts_with("configs/external");
         let mut found = Vec::new();
         for path in paths.into_iter().filter(live) {
-            let allowed = [self.files.get(path), after.get(path)];
+            let allowed: Vec<_> = known().map(|files| files.get(path)).collect();
             let Some(live) = now.get(path) else {
                 if allowed.iter().all(Option::is_some) {
                     found.push(format!("{} is missing", path.display()));
@@ -160,10 +162,11 @@ impl End {
         let listed = place.mac().try_git(&remote(place), &["ls-tree", "-r", "main"]);
         let line = |line: &str| line.split_once('\t').map(|(id, name)| (name.into(), id.into()));
         let status = ["status", "--porcelain", "--untracked-files=all"];
+        let status = machine.try_git(&machine.repo(), &status).unwrap_or_else(|said| said);
         Self {
             files: look::files(&machine),
             upstream: listed.unwrap_or_default().lines().filter_map(line).collect(),
-            status: machine.try_git(&machine.repo(), &status).unwrap_or_else(|said| said),
+            status: status.lines().map(two_letters).collect(),
             code,
             record: look::record(&machine),
         }
@@ -179,12 +182,15 @@ impl End {
         };
         let each = |show: &dyn Fn(&Self) -> String| from.iter().map(|end| show(end)).collect();
         check("exit code", self.code.to_string(), each(&|end| end.code.to_string()));
-        check("git status", self.status.clone(), each(&|end| end.status.clone()));
         check("record", self.record.clone(), each(&|end| end.record.clone()));
         let all = || from.iter().copied().chain([self]);
         for path in all().flat_map(|end| end.files.keys()).collect::<BTreeSet<_>>() {
             let show = |end: &Self| format!("{:?}", end.files.get(path).map(shown));
             check(&path.display().to_string(), show(self), each(&show));
+        }
+        for path in all().flat_map(|end| end.status.keys()).collect::<BTreeSet<_>>() {
+            let show = |end: &Self| format!("{:?}", end.status.get(path));
+            check(&format!("git status of {path}"), show(self), each(&show));
         }
         for path in all().flat_map(|end| end.upstream.keys()).collect::<BTreeSet<_>>() {
             let show = |end: &Self| format!("{:?}", end.upstream.get(path));
@@ -196,6 +202,14 @@ impl End {
     /// Returns the exit code of the sync.
     pub fn code(&self) -> i32 {
         self.code
+    }
+}
+
+/// Reads a line of `git status --porcelain`: what it says of a path, by path.
+fn two_letters(line: &str) -> (String, String) {
+    match line.split_at_checked(3) {
+        Some((letters, path)) => (path.to_owned(), letters.to_owned()),
+        None => (String::new(), line.to_owned()),
     }
 }
 

@@ -59,6 +59,18 @@ impl Place {
         self.live().join("unplugged.git")
     }
 
+    /// Takes the remote away, unless it is away already.
+    pub fn unplug(&self) -> bool {
+        fs::rename(self.remote(), self.unplugged()).is_ok()
+    }
+
+    /// Brings the remote back, if it is away.
+    pub fn plug(&self) {
+        if self.unplugged().exists() {
+            fs::rename(self.unplugged(), self.remote()).unwrap();
+        }
+    }
+
     /// Returns the machine that only edits and syncs.
     pub fn mac(&self) -> Machine {
         Machine { home: self.live().join("mac"), kind: "mac" }

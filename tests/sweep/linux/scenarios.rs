@@ -51,7 +51,10 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("sync-mark", &["sync"], &[0], Healing::Done, mark_arrives),
     scenario("sync-unmark", &["sync"], &[0], Healing::Done, unmark_arrives),
     scenario("sync-replaced", &["sync"], &[0], Healing::Done, replaced),
-    Scenario { settle: plug, ..scenario("sync-offline", &["sync"], &[5], Healing::Done, offline) },
+    Scenario {
+        settle: Place::plug,
+        ..scenario("sync-offline", &["sync"], &[5], Healing::Done, offline)
+    },
     scenario("sync-refused", &["sync"], &[0], Healing::Done, refused),
     scenario("force-pull", &["sync", "--force-pull", "--yes"], &[0], Healing::DoneOrNot, held),
     scenario("force-push", &["sync", "--force-push", "--yes"], &[0], Healing::DoneOrNot, held),
@@ -233,13 +236,7 @@ fn replaced(place: &Place) {
 
 fn offline(place: &Place) {
     merge(place);
-    fs::rename(place.remote(), place.unplugged()).unwrap();
-}
-
-fn plug(place: &Place) {
-    if place.unplugged().exists() {
-        fs::rename(place.unplugged(), place.remote()).unwrap();
-    }
+    assert!(place.unplug());
 }
 
 /// While the push is under way, somebody else's commit arrives first.

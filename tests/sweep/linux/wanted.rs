@@ -10,11 +10,11 @@ use super::scenarios::{SCENARIOS, Scenario};
 /// How often a mode is tried: in a sample of each scenario, and every how many points otherwise.
 const OFTEN: [(Mode, usize, usize); 6] = [
     (Mode::KillTree, 12, 1),
-    (Mode::KillOne, 5, 3),
-    (Mode::Torn, 5, 1),
-    (Mode::ErrnoOnce, 8, 1),
-    (Mode::ErrnoForever, 4, 5),
-    (Mode::PowerCut, 4, 5),
+    (Mode::KillOne, 5, 4),
+    (Mode::Torn, 5, 2),
+    (Mode::ErrnoOnce, 8, 3),
+    (Mode::ErrnoForever, 4, 9),
+    (Mode::PowerCut, 4, 7),
 ];
 
 /// What is asked.
