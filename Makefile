@@ -32,6 +32,9 @@ bench: all-tools build ## measure start-up, a quiet sync against a fetch, planni
 	@scripts/bench.sh "$(TARGET)/release"
 	@"$(CARGO)" bench --locked --quiet --bench planning
 
+sweep: all-tools ## kill every command at every call that changes a file, and see it heal
+	"$(CARGO)" test --locked --test sweep -- --all
+
 install: build ## put the programs and the zsh plugin in place (PREFIX=~/.local)
 	@PREFIX="$(PREFIX)" ZSH_CUSTOM="$(ZSH_CUSTOM)" scripts/install.sh "$(TARGET)/release"
 
@@ -47,4 +50,4 @@ tools:
 all-tools:
 	@CARGO="$(CARGO)" scripts/tools.sh all
 
-.PHONY: help demo test check bench install uninstall build tools all-tools
+.PHONY: help demo test check bench sweep install uninstall build tools all-tools

@@ -162,11 +162,14 @@ impl End {
         let listed = place.mac().try_git(&remote(place), &["ls-tree", "-r", "main"]);
         let line = |line: &str| line.split_once('\t').map(|(id, name)| (name.into(), id.into()));
         let status = ["status", "--porcelain", "--untracked-files=all"];
-        let status = machine.try_git(&machine.repo(), &status).unwrap_or_else(|said| said);
+        let status = match machine.try_git(&machine.repo(), &status) {
+            Ok(status) => status.lines().map(two_letters).collect(),
+            Err(said) => BTreeMap::from([(String::new(), said)]),
+        };
         Self {
             files: look::files(&machine),
             upstream: listed.unwrap_or_default().lines().filter_map(line).collect(),
-            status: status.lines().map(two_letters).collect(),
+            status,
             code,
             record: look::record(&machine),
         }
@@ -207,10 +210,8 @@ impl End {
 
 /// Reads a line of `git status --porcelain`: what it says of a path, by path.
 fn two_letters(line: &str) -> (String, String) {
-    match line.split_at_checked(3) {
-        Some((letters, path)) => (path.to_owned(), letters.to_owned()),
-        None => (String::new(), line.to_owned()),
-    }
+    let (letters, path) = line.split_at_checked(3).unwrap_or((line, ""));
+    (path.to_owned(), letters.to_owned())
 }
 
 fn shown(live: &look::Live) -> (Option<&Path>, String, String) {

@@ -30,10 +30,10 @@ impl Disk {
         place::remove(&disk.folder);
         fs::create_dir(&disk.folder).map_err(|error| error.to_string())?;
         let image = disk.image("pristine");
-        let made = fs::File::create(&image).and_then(|file| file.set_len(SIZE));
-        made.map_err(|error| error.to_string())?;
-        let make = ["-q", "-F", "-m0", "-Jsize=4", "-Elazy_itable_init=0,lazy_journal_init=0"];
-        run("mkfs.ext4", &make, &[&image])?;
+        let sized = fs::File::create(&image).and_then(|file| file.set_len(SIZE));
+        sized.map_err(|error| error.to_string())?;
+        let options = ["-q", "-F", "-m0", "-Jsize=4", "-Elazy_itable_init=0,lazy_journal_init=0"];
+        run("mkfs.ext4", &options, &[&image])?;
         let scratch = disk.folder.join("mount");
         fs::create_dir(&scratch).map_err(|error| error.to_string())?;
         run("mount", &["-oloop"], &[&image, &scratch])?;

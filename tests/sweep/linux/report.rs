@@ -11,6 +11,9 @@ use super::faults::Mode;
 /// How many failures of one scenario and mode are told in full.
 const TOLD: usize = 5;
 
+/// How much of a finding is told.
+const LONGEST_LINE: usize = 240;
+
 /// How many points there were, and after how many of them something was wrong.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tally {
@@ -81,7 +84,7 @@ pub fn told(scenario: &str, mode: Mode, point: usize, struck: &str, finding: &Fi
         ("left over", &finding.left),
     ] {
         for line in list {
-            text += &format!("    {what}: {line}\n");
+            text += &format!("    {what}: {}\n", short(line));
         }
     }
     for line in finding.said.lines() {
@@ -91,6 +94,11 @@ pub fn told(scenario: &str, mode: Mode, point: usize, struck: &str, finding: &Fi
     text + &format!(
         "    again: cargo test --test sweep -- --scenario {scenario} --mode {mode} --point {point}"
     )
+}
+
+/// Texts of whole files are cut; `--point` shows them.
+fn short(line: &str) -> String {
+    line.chars().take(LONGEST_LINE).collect()
 }
 
 /// What all workers found together.

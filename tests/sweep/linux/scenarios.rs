@@ -83,7 +83,8 @@ impl Scenario {
 
 /// Returns a text of thirty lines.
 pub fn lines(what: &str) -> String {
-    (1..=30).map(|number| format!("{what} setting {number}\n")).collect()
+    let lines: Vec<String> = (1..=30).map(|number| format!("{what} setting {number}\n")).collect();
+    lines.concat()
 }
 
 /// The first machine shares files of all kinds.

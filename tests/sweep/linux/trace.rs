@@ -117,10 +117,9 @@ pub fn trace(mut command: Command, fault: &mut dyn Fault) -> Traced {
     tracer.run(&late);
     drop(done);
     tracer.traced.is_late = late.load(Ordering::Relaxed);
-    let traced = tracer.traced;
     // The tracer saw it end; this only lets go of what the standard library holds.
     drop(child.try_wait());
-    traced
+    tracer.traced
 }
 
 /// Kills a command that does not end. The guard that is returned ends the watch.

@@ -9,12 +9,12 @@ use super::scenarios::{SCENARIOS, Scenario};
 
 /// How often a mode is tried: in a sample of each scenario, and every how many points otherwise.
 const OFTEN: [(Mode, usize, usize); 6] = [
-    (Mode::KillTree, 12, 1),
-    (Mode::KillOne, 5, 4),
-    (Mode::Torn, 5, 2),
-    (Mode::ErrnoOnce, 8, 3),
+    (Mode::KillTree, 10, 1),
+    (Mode::KillOne, 4, 4),
+    (Mode::Torn, 4, 2),
+    (Mode::ErrnoOnce, 6, 3),
     (Mode::ErrnoForever, 4, 9),
-    (Mode::PowerCut, 4, 7),
+    (Mode::PowerCut, 3, 7),
 ];
 
 /// What is asked.
@@ -96,7 +96,7 @@ impl Wanted {
     /// Returns some points of plain git, or all.
     pub fn points_of_git(&self, calls: usize) -> Vec<usize> {
         match self {
-            Self::Sample { seed } => pick((1..=calls).collect(), 20, *seed),
+            Self::Sample { seed } => pick((1..=calls).collect(), 12, *seed),
             Self::All | Self::One { .. } => (1..=calls).collect(),
         }
     }
