@@ -71,6 +71,7 @@ fn check(files: Vec<PathBuf>, finding: impl Fn(&str, &str) -> Option<String>) {
 fn sources() -> Vec<PathBuf> {
     let mut files = files_below("src", ".rs");
     files.extend(files_below("tests/it", ".rs"));
+    files.extend(files_below("tests/sweep", ".rs"));
     files
 }
 

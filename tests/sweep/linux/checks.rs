@@ -219,7 +219,8 @@ fn shown(live: &look::Live) -> (Option<&Path>, String, String) {
     (live.link.as_deref(), format!("{:o}", live.mode), text.unwrap_or_default())
 }
 
-/// Returns what the costly looks find: damage in a store, and a second sync that changes something.
+/// Returns what the costly looks find: damage in a store; a second sync that changes something, or
+/// an edit after it that does not travel.
 pub fn deeper(place: &Place, healed: &End) -> (Vec<String>, Vec<String>) {
     let machine = place.ec2();
     let vault = machine.state().map(|state| state.join("vault"));
@@ -237,7 +238,14 @@ pub fn deeper(place: &Place, healed: &End) -> (Vec<String>, Vec<String>) {
     if commits(place) != before {
         restless.push("a commit was made".to_owned());
     }
-    (damaged, restless.into_iter().map(|it| format!("the second sync changed {it}")).collect())
+    let mut found: Vec<String> =
+        restless.into_iter().map(|it| format!("the second sync changed {it}")).collect();
+    machine.write("@edited-afterwards.txt", "all is well\n");
+    let (code, said) = machine.run(&["sync"]);
+    if code != healed.code {
+        found.push(format!("the next edit is not shared: exit code {code}: {said}"));
+    }
+    (damaged, found)
 }
 
 /// Reads a line of `ls-files --stage` or `ls-tree`.
