@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::bench::Finding;
 use super::faults::Mode;
 
-/// How many failures of one scenario and mode are told in full.
+/// How many failures of one scenario and mode are told in full; of all others, two lines are.
 const TOLD: usize = 5;
 
 /// How much of a finding is told.
@@ -55,9 +55,9 @@ impl Tally {
             return;
         }
         self.failures += 1;
-        if self.failures <= TOLD {
-            eprintln!("{}", told(scenario, mode, point, struck, finding));
-        }
+        let text = told(scenario, mode, point, struck, finding);
+        let lines = if self.failures <= TOLD { usize::MAX } else { 2 };
+        text.lines().take(lines).for_each(|line| eprintln!("{line}"));
     }
 }
 
@@ -75,7 +75,7 @@ pub struct Comparison {
 }
 
 /// Returns one failure in full.
-pub fn told(scenario: &str, mode: Mode, point: usize, struck: &str, finding: &Finding) -> String {
+fn told(scenario: &str, mode: Mode, point: usize, struck: &str, finding: &Finding) -> String {
     let mut text = format!("FAILED {scenario} {} at {struck}\n", mode.name());
     for (what, list) in [
         ("lost", &finding.lost),

@@ -10,11 +10,11 @@ use super::scenarios::{SCENARIOS, Scenario};
 /// How often a mode is tried: in a sample of each scenario, and every how many points otherwise.
 const OFTEN: [(Mode, usize, usize); 6] = [
     (Mode::KillTree, 10, 1),
-    (Mode::KillOne, 4, 4),
+    (Mode::KillOne, 4, 6),
     (Mode::Torn, 4, 2),
-    (Mode::ErrnoOnce, 6, 3),
-    (Mode::ErrnoForever, 4, 9),
-    (Mode::PowerCut, 3, 7),
+    (Mode::ErrnoOnce, 6, 5),
+    (Mode::ErrnoForever, 4, 11),
+    (Mode::PowerCut, 3, 11),
 ];
 
 /// What is asked.
