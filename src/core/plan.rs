@@ -160,6 +160,7 @@ pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
         .flat_map(|tree| tree.units.keys())
         .chain(observation.local.findings.keys())
         .chain(policy.restored.keys())
+        .chain(&policy.edited)
         .collect();
     let mut verdicts: BTreeMap<RepoPath, Verdict> = paths
         .into_iter()

@@ -57,8 +57,10 @@ pub fn judge(
     }
     let choice = policy.choice(path);
     // Of a live file and a stored copy that were both edited, the live file is this machine's side.
-    let is_settled = |finding: &&Finding| {
-        choice.is_some() && matches!(finding, Finding::EditedTwice | Finding::OnlyHere)
+    let is_settled = |finding: &&Finding| match finding {
+        Finding::EditedTwice => choice.is_some(),
+        Finding::OnlyHere => choice.is_some() || seen.ours == seen.theirs,
+        _ => false,
     };
     let finding = observation.local.findings.get(path);
     if let Some(finding) = finding.filter(|finding| !is_settled(finding)) {

@@ -14,6 +14,7 @@ use cfgsync_core::steps::{Expected, Step};
 use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::{BlobId, Version};
 
+use crate::archive::seal::Seals;
 use crate::archive::write::Written;
 use crate::archive::{read, write};
 use crate::context::Places;
@@ -97,10 +98,16 @@ impl Backups {
         Ok(backups)
     }
 
-    /// Returns the newest archive that says what it holds, with its list of contents.
-    fn newest(&self) -> Option<(&Backup, Inventory)> {
-        self.sound.iter().rev().find_map(|it| Some((it, read::inventory(&it.path).ok()?)))
+    /// Returns the newest archive that is whole, with its list of contents.
+    fn newest(&self, seals: &mut Seals) -> Option<(&Backup, Inventory)> {
+        let whole = self.sound.iter().rev().find(|it| seals.hold(&it.path))?;
+        Some((whole, read::inventory(&whole.path).ok()?))
     }
+}
+
+/// Returns what is known of the archives that were read to their end.
+fn seals(places: &Places) -> Outcome<Seals> {
+    Seals::read(places.state.join("sealed"))
 }
 
 /// Makes sure that an archive holds what steps are about to replace or remove. The lock is held.
@@ -114,8 +121,9 @@ pub fn before(session: &Session<'_>, steps: &[Step], after: &Tree, reason: &str)
     if endangered.is_empty() {
         return Ok(());
     }
-    let backups = Backups::list(&session.context.places)?;
-    let is_held = backups.newest().is_some_and(|(_, inventory)| {
+    let places = &session.context.places;
+    let backups = Backups::list(places)?;
+    let is_held = backups.newest(&mut seals(places)?).is_some_and(|(_, inventory)| {
         endangered.iter().all(|(path, version)| inventory.holds(path, *version))
     });
     if !is_held {
@@ -144,11 +152,13 @@ pub fn keep(session: &Session<'_>, reason: &str, with_local: bool) -> Outcome<Ke
     plain::make_private(&places.backups())?;
     let observer = session.observer_for(Purpose::Archive { with_local })?;
     let backups = Backups::list(places)?;
-    let newest = backups.newest();
+    let mut seals = seals(places)?;
+    let newest = backups.newest(&mut seals);
     for _ in 0..TRIES {
         let (now, place_of) = look(session, &observer, newest.as_ref().map(|(_, it)| it))?;
         if let Some((backup, _)) = newest.as_ref().filter(|(_, known)| known.is_same_state(&now)) {
             observer.remember()?;
+            seals.write(backups.sound.iter().map(|it| it.path.clone()))?;
             return Ok(Kept::Same((*backup).clone()));
         }
         let now = Inventory {
@@ -167,6 +177,9 @@ pub fn keep(session: &Session<'_>, reason: &str, with_local: bool) -> Outcome<Ke
         }
         drop(progress);
         let path = publish(places, &draft, &now)?;
+        seals.add(&path);
+        let all = backups.sound.iter().map(|it| it.path.clone()).chain([path.clone()]);
+        seals.write(all)?;
         observer.remember()?;
         forget(session, session.context.settings.backups)?;
         let packed = path.symlink_metadata().map_or(0, |file| file.len());
@@ -238,7 +251,7 @@ fn at_home(local: &Local) -> BTreeSet<RepoPath> {
 pub fn preview(session: &Session<'_>, with_local: bool) -> Outcome<Option<Inventory>> {
     let observer = session.observer_for(Purpose::Archive { with_local })?;
     let backups = Backups::list(&session.context.places)?;
-    let newest = backups.newest().map(|(_, inventory)| inventory);
+    let newest = backups.newest(&mut seals(&session.context.places)?).map(|(_, it)| it);
     let (now, _) = look(session, &observer, newest.as_ref())?;
     Ok(Some(now).filter(|now| newest.is_none_or(|newest| !newest.is_same_state(now))))
 }
@@ -255,15 +268,20 @@ pub fn forget(session: &Session<'_>, limit: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// Returns the archives over the limit that can go, with what the vault must keep of each.
+/// Returns the archives over the limit that can go, with what the vault must keep of each. A damaged
+/// one keeps nothing: it counts neither towards the limit nor as a holder.
 pub fn forgettable(session: &Session<'_>, limit: usize) -> Outcome<Vec<(Backup, Tree)>> {
-    let mut backups = Backups::list(&session.context.places)?.sound;
+    let places = &session.context.places;
+    let mut backups = Backups::list(places)?.sound;
+    if backups.len() <= limit.max(1) {
+        return Ok(Vec::new());
+    }
+    let mut seals = seals(places)?;
+    backups.retain(|backup| seals.hold(&backup.path));
     let kept = backups.split_off(backups.len().saturating_sub(limit.max(1)));
     let mut safe: BTreeSet<BlobId> = BTreeSet::new();
-    if !backups.is_empty() {
-        for backup in &kept {
-            safe.extend(read::inventory(&backup.path).iter().flat_map(blobs));
-        }
+    for backup in &kept {
+        safe.extend(read::inventory(&backup.path).iter().flat_map(blobs));
     }
     let mut forgettable = Vec::new();
     // From the newest on: what stays is a holder for those before it.

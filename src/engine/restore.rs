@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cfgsync_core::linking::{Tie, Ties};
 use cfgsync_core::observed::Live;
 use cfgsync_core::operation::Operation;
-use cfgsync_core::path::RepoPath;
+use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::{Change, Deed, Flow};
 use cfgsync_core::status::SyncState;
 use cfgsync_core::steps::{Expected, Hold, Place, Step, Target, sort, steps};
@@ -19,6 +19,7 @@ use crate::fs::dir::Dir;
 use crate::fs::displaced::Keeper;
 use crate::fs::look::{Found, look};
 use crate::marks;
+use crate::observe::live::is_ours;
 use crate::record::{self, Done, Standing};
 use crate::recover::Note;
 use crate::session::{Picture, Session};
@@ -50,45 +51,60 @@ pub fn restore(
     folders: &Tree,
     reach: Reach,
 ) -> Outcome<Restored> {
+    let places = &session.context.places;
     let _lock = session.lock()?;
     if let Some(foreign) = session.worktree.foreign(&session.branch)? {
         return Err(paused(&foreign));
     }
-    let note = Note::leave(&session.context.places)?;
-    let picture = marks::picture(session)?;
+    let mut picture = marks::picture(session)?;
+    let Restoration { mut steps, operation, beside } = prepare(session, &picture, wanted)?;
+    let note = Note::leave(places)?;
+    // What takes no part in syncing is in no other snapshot.
+    picture.seen.units.extend(beside.iter().filter_map(|(path, it)| Some((path.clone(), (*it)?))));
     session.snapshot(&picture, "before a restore")?;
     backups::keep(session, "before a restore", session.context.settings.backup_local)?;
-    let Restoration { mut steps, operation, beside } = prepare(session, &picture, wanted)?;
     sort(&mut steps);
     let number = session.vault.keep_operation(None, "restore", &operation)?;
+    let mut only_here = OnlyHere::read(places)?;
+    only_here.forget(|path| operation.units.contains_key(path));
     if reach == Reach::OnlyHere {
-        OnlyHere::read(&session.context.places)?
-            .with(operation.units.keys().cloned())
-            .write(&session.context.places)?;
+        let restored = operation.units.keys().map(|path| (path.clone(), wanted[path].blob));
+        only_here.add(restored);
     }
+    only_here.write(places)?;
     let tree = Tree { folders: with_known(folders, &picture), ..picture.observation.ours.clone() };
     let executed = execute(session, &steps, &tree, &picture.observation.local);
     let failed = executed.undone();
     session.settle_displaced()?;
+    // The new files are known from now on: their modes are meant.
+    let observer = session.observer()?;
+    session.picture(&observer, picture.upstream)?;
+    observer.remember()?;
     note.withdraw()?;
     executed.warnings.iter().for_each(|warning| session.context.ui.say(&format!("  {warning}")));
-    let flow = Flow::In;
-    let all = operation.units.keys().chain(&beside);
+    let all = operation.units.keys().chain(beside.keys());
     let units: BTreeSet<RepoPath> =
         all.filter(|path| !failed.contains_key(*path)).cloned().collect();
-    let change = |path: &RepoPath| Change { path: path.clone(), flow, deed: Deed::Edited };
+    let change =
+        |path: &RepoPath| Change { path: path.clone(), flow: Flow::In, deed: Deed::Edited };
     let changes: Vec<Change> = units.iter().map(change).collect();
     let done = Done { number, command: "restore", operation: &operation };
     record::history(session.context, &done, &changes, 0)?;
     publish(session, reach, units.len())?;
-    if failed.is_empty() { Ok(Restored { units, beside }) } else { Err(partly(&failed)) }
+    if !failed.is_empty() {
+        let hint = "Everything else came back. Remove the cause, then restore again.".to_owned();
+        return Err(Failure { hints: vec![hint], ..partly(&failed) });
+    }
+    Ok(Restored { units, beside: beside.into_keys().collect() })
 }
 
 /// What is to be done.
+#[derive(Default)]
 struct Restoration {
     steps: Vec<Step>,
     operation: Operation,
-    beside: BTreeSet<RepoPath>,
+    /// Units that take no part in syncing, and what stood in their place.
+    beside: BTreeMap<RepoPath, Option<Version>>,
 }
 
 /// Finds the steps that make units be what is wanted.
@@ -102,75 +118,104 @@ fn prepare(
     let manifest = &observation.local.stored.manifest;
     let kind = session.context.machine.kind;
     let ties = Ties { after: manifest, before: Vec::new(), kind, copies: &copies };
-    let (mut all, mut operation) = (Vec::new(), Operation::default());
-    let mut beside = BTreeSet::new();
+    let mut restoration = Restoration::default();
     for (path, version) in wanted {
         let tie = ties.of(path);
         if path.is_local_only() || (tie == Tie::None && path.home().is_some()) {
-            if let Some(step) = beside_step(session, path, *version)? {
-                all.push(step);
-                beside.insert(path.clone());
+            let place = path.home().map_or_else(|| Place::Repo(path.clone()), Place::Home);
+            let there = file_at(session, &place)?;
+            if there != Some(*version) {
+                let expecting = there.map_or(Expected::Nothing, Expected::Version);
+                restoration.steps.push(Step::Write { place, expecting, version: *version });
+                restoration.beside.insert(path.clone(), there);
             }
             continue;
         }
         let ours = picture.seen.units.get(path).copied();
-        let target = Target {
-            path,
-            tie,
-            stored: observation.stored(path),
-            live: observation.local.live.get(path).copied().unwrap_or(Live::Absent),
-            seen: ours,
-            lost: None,
-            is_first: false,
+        if ours == Some(*version) {
+            continue;
+        }
+        let stored = match observation.stored(path) {
+            None => file_at(session, &Place::Repo(path.clone()))?,
+            known => known,
         };
+        let live = match (observation.local.live.get(path), path.home()) {
+            (None, Some(home)) => live_at(session, home)?,
+            (known, _) => known.copied().unwrap_or(Live::Absent),
+        };
+        let is_first = false;
+        let target = Target { path, tie, stored, live, seen: ours, lost: None, is_first };
         let (steps, blocked) = steps(&target, Some(*version), Hold::None);
         if let Some(live) = blocked {
-            let why = crate::ui::report::in_the_way(live);
-            let name = record::name(path);
-            return Err(Failure::new(Code::Refused, format!("{name} cannot be restored: {why}"))
-                .hint("Move it away, or name the other files. Nothing was changed."));
+            return Err(in_the_way(path, live));
         }
-        if ours != Some(*version) {
-            operation.units.insert(path.clone(), (ours, Some(*version)));
-            all.extend(steps);
-        }
+        restoration.operation.units.insert(path.clone(), (ours, Some(*version)));
+        restoration.steps.extend(steps);
     }
-    Ok(Restoration { steps: all, operation, beside })
+    Ok(restoration)
 }
 
-/// The step for a file that takes no part in syncing: one that is not marked any more, or stays on
-/// this machine. None when it is as wanted.
-fn beside_step(session: &Session<'_>, path: &RepoPath, version: Version) -> Outcome<Option<Step>> {
-    let places = &session.context.places;
-    let (root, place, names) = match path.home() {
-        Some(home) => (&places.home, Place::Home(home.clone()), split(home.as_bytes())),
-        None => (&places.repo, Place::Repo(path.clone()), split(path.as_bytes())),
-    };
-    let (name, above) =
-        names.split_last().map_or((&[][..], &[][..]), |(name, above)| (&name[..], above));
-    let dir = Dir::open(root)?.descend(above.iter().map(Vec::as_slice))?;
-    let found = dir.map(|dir| look(&dir, name)).transpose()?.unwrap_or(Found::Nothing);
-    let expecting = match found {
-        Found::Nothing => Expected::Nothing,
-        Found::File(whole) if whole.version == version => return Ok(None),
+fn in_the_way(path: &RepoPath, live: Live) -> Failure {
+    let why = crate::ui::report::in_the_way(live);
+    let name = record::name(path);
+    Failure::new(Code::Refused, format!("{name} cannot be restored: {why}"))
+        .hint("Move it away, or name the other files. Nothing was changed.")
+}
+
+/// Looks at a home path that was not looked at, because nobody knew of a file there.
+fn live_at(session: &Session<'_>, home: HomePath) -> Outcome<Live> {
+    let place = Place::Home(home.clone());
+    Ok(match found_at(session, &place)? {
+        Found::Nothing => Live::Absent,
         Found::File(whole) => {
             session.vault.keep(&whole.bytes)?;
-            Expected::Version(whole.version)
+            Live::File(whole.version)
         }
-        Found::Link(_) | Found::Folder | Found::Special | Found::Busy => {
-            let name = record::name(path);
-            return Err(Failure::new(
-                Code::Refused,
-                format!("{name} cannot be restored: something else stands in its place"),
-            )
-            .hint("Move it away, or name the other files. Nothing was changed."));
+        Found::Link(target) if is_ours(&session.context.places.repo, &home, &target) => {
+            Live::Linked
         }
-    };
-    Ok(Some(Step::Write { place, expecting, version }))
+        Found::Link(_) => Live::LinkedElsewhere,
+        Found::Folder => Live::Folder,
+        Found::Special | Found::Busy => Live::Special,
+    })
 }
 
-fn split(path: &[u8]) -> Vec<Vec<u8>> {
-    path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect()
+/// Returns the file at a place, with its bytes in the vault; none where nothing is there. Anything
+/// else is in the way.
+fn file_at(session: &Session<'_>, place: &Place) -> Outcome<Option<Version>> {
+    let live = match found_at(session, place)? {
+        Found::Nothing => return Ok(None),
+        Found::File(whole) => {
+            session.vault.keep(&whole.bytes)?;
+            return Ok(Some(whole.version));
+        }
+        Found::Folder => Live::Folder,
+        Found::Link(_) => Live::LinkedElsewhere,
+        Found::Special | Found::Busy => Live::Special,
+    };
+    let path = match place {
+        Place::Home(home) => home.stored(),
+        Place::Repo(path) => path.clone(),
+    };
+    Err(in_the_way(&path, live))
+}
+
+fn found_at(session: &Session<'_>, place: &Place) -> Outcome<Found> {
+    let places = &session.context.places;
+    let (root, bytes) = match place {
+        Place::Home(home) => (&places.home, home.as_bytes()),
+        Place::Repo(path) => (&places.repo, path.as_bytes()),
+    };
+    let names: Vec<&[u8]> = bytes.split(|byte| *byte == b'/').collect();
+    let (name, above) =
+        names.split_last().map_or((&b""[..], &[][..]), |(name, rest)| (*name, rest));
+    match Dir::open(root)?.descend(above.iter().copied()) {
+        Ok(Some(dir)) => Ok(look(&dir, name)?),
+        Ok(None) => Ok(Found::Nothing),
+        // A file or a link where a folder is needed.
+        Err(error) if !error.is(std::io::ErrorKind::PermissionDenied) => Ok(Found::Special),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Folders that are missing come back with the modes they had; those that are there keep theirs.

@@ -208,7 +208,6 @@ impl<'a> Session<'a> {
         let kind = last.map_or(Memory::None, |_| Memory::OfLastRun);
         settle_modes(&mut ours, &agreed, &local.replaced, kind);
         ours.opaque.clone_from(&head_tree.opaque);
-        self.find_only_here(&mut local, &ours, theirs.as_ref().unwrap_or(&agreed))?;
         let mut observation = Observation {
             last: last.cloned(),
             agreed: Tree::default(),
@@ -221,17 +220,20 @@ impl<'a> Session<'a> {
             self.adopt_stale_copies(&observation, &mut agreed, tip)?;
         }
         observation.agreed = agreed;
+        self.find_only_here(&mut observation)?;
         merges::rehearse(self, &mut observation)?;
         Ok(Picture { observation, seen, head, head_tree, upstream, staged })
     }
 
     /// Finds what was restored for this machine only, unless upstream has it too by now.
-    fn find_only_here(&self, local: &mut Local, ours: &Tree, theirs: &Tree) -> Outcome<()> {
-        for path in OnlyHere::read(&self.context.places)?.paths() {
-            if ours.units.get(path) != theirs.units.get(path) {
-                local.findings.insert(path.clone(), Finding::OnlyHere);
-            }
-        }
+    pub fn find_only_here(&self, observation: &mut Observation) -> Outcome<()> {
+        let only_here = OnlyHere::read(&self.context.places)?;
+        let waits = only_here.waiting(&observation.ours.units).filter(|path| {
+            let sides = observation.sides(path);
+            sides.ours != sides.theirs
+        });
+        let waits: Vec<_> = waits.map(|path| (path.clone(), Finding::OnlyHere)).collect();
+        observation.local.findings.extend(waits);
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use cfgsync_core::escape::{escape, unescape};
 use cfgsync_core::path::{HomePath, RepoPath};
+use cfgsync_core::unit::{BlobId, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Places;
@@ -105,20 +106,37 @@ fn publish<T: Serialize>(path: &Path, settings: &T) -> Outcome<()> {
 
 /// Units that were restored for this machine only, and wait until a person decides.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct OnlyHere(BTreeSet<RepoPath>);
+pub struct OnlyHere(BTreeMap<RepoPath, Restored>);
+
+/// What was restored, and whether it waits. One that was undone is as upstream, and waits for no
+/// decision, until the undo is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Restored {
+    blob: BlobId,
+    waits: bool,
+}
 
 impl OnlyHere {
     /// Reads the list.
     pub fn read(places: &Places) -> Outcome<Self> {
         let text = plain::read_text(&places.meta.join("only-here"))?.unwrap_or_default();
-        let path = |line: &str| RepoPath::new(unescape(line)?).ok();
-        Ok(Self(text.lines().filter_map(path).collect()))
+        let line = |line: &str| {
+            let [state, blob, path] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else {
+                return None;
+            };
+            let restored = Restored { blob: BlobId::parse(blob)?, waits: state == "waits" };
+            Some((RepoPath::new(unescape(path)?).ok()?, restored))
+        };
+        Ok(Self(text.lines().filter_map(line).collect()))
     }
 
     /// Writes the list; none where nothing is left.
     pub fn write(&self, places: &Places) -> Outcome<()> {
         let path = places.meta.join("only-here");
-        let line = |path: &RepoPath| escape(path.as_bytes()) + "\n";
+        let line = |(path, it): (&RepoPath, &Restored)| {
+            let state = if it.waits { "waits" } else { "undone" };
+            format!("{state} {} {}\n", it.blob, escape(path.as_bytes()))
+        };
         let text: String = self.0.iter().map(line).collect();
         if text.is_empty() {
             return Ok(plain::remove(&path)?);
@@ -126,23 +144,31 @@ impl OnlyHere {
         Ok(plain::publish(&path, text.as_bytes(), Durability::Synced)?)
     }
 
-    /// Returns the units.
-    pub fn paths(&self) -> impl Iterator<Item = &RepoPath> {
-        self.0.iter()
+    /// Returns the units that wait when this machine has these versions.
+    pub fn waiting<'a>(
+        &'a self,
+        ours: &'a BTreeMap<RepoPath, Version>,
+    ) -> impl Iterator<Item = &'a RepoPath> {
+        let waits = |(path, it): &(&RepoPath, &Restored)| {
+            it.waits || ours.get(*path).is_some_and(|version| version.blob == it.blob)
+        };
+        self.0.iter().filter(waits).map(|(path, _)| path)
     }
 
-    /// Returns the list with more units.
-    #[must_use]
-    pub fn with(mut self, paths: impl IntoIterator<Item = RepoPath>) -> Self {
-        self.0.extend(paths);
-        self
+    /// Adds units that were just restored.
+    pub fn add(&mut self, units: impl IntoIterator<Item = (RepoPath, BlobId)>) {
+        let waits = |(path, blob)| (path, Restored { blob, waits: true });
+        self.0.extend(units.into_iter().map(waits));
     }
 
-    /// Forgets every unit that no longer waits, and returns whether there was one.
-    pub fn keep_only(&mut self, waits: impl Fn(&RepoPath) -> bool) -> bool {
-        let known = self.0.len();
-        self.0.retain(waits);
-        self.0.len() < known
+    /// Forgets units that are decided.
+    pub fn forget(&mut self, is_decided: impl Fn(&RepoPath) -> bool) {
+        self.0.retain(|path, _| !is_decided(path));
+    }
+
+    /// Notes which units wait now.
+    pub fn note(&mut self, waits: impl Fn(&RepoPath) -> bool) {
+        self.0.iter_mut().for_each(|(path, it)| it.waits = waits(path));
     }
 }
 

@@ -1,6 +1,8 @@
 //! The integration tests: real programs, real Git, real files, real shells.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod archives;
+mod backup;
 mod by_hand;
 mod cases;
 mod diff;
@@ -25,6 +27,7 @@ mod renames;
 mod replay;
 mod resolve;
 mod resolve_by_key;
+mod restore;
 mod sandbox;
 mod simulation;
 mod surprises;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-pub use bytes::assert_same;
+pub use bytes::{Bytes, assert_same};
 pub use checks::{assert_clean, assert_converged};
 pub use dice::Dice;
 

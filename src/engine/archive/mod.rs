@@ -6,6 +6,7 @@
 //! its end.
 
 pub mod read;
+pub mod seal;
 pub mod write;
 
 use std::path::Path;

@@ -28,6 +28,9 @@ const LARGEST_FILE: u64 = 1024 * 1024 * 1024;
 /// Deflate packs no more than this many bytes into one.
 const DENSEST: u64 = 1032;
 
+/// Longest name of an entry in bytes: more than any path has.
+const LONGEST_NAME: u64 = 16 * 1024;
+
 /// Zeros that may follow the last entry, in bytes: tar fills up to a block of 10 KiB.
 const LONGEST_END: u64 = 64 * 1024;
 
@@ -70,18 +73,28 @@ pub fn read(
     let inventory = inventory(path)?;
     let (mut archive, _) = open(path)?;
     let damaged = |error: io::Error| unsound(path, error);
-    let mut entries = archive.entries().map_err(damaged)?.skip(1);
-    let mut next = || -> Outcome<Entry<'_, Gzip>> {
-        let entry = entries.next().ok_or_else(|| unsound(path, "it ends too early"))?;
-        entry.map_err(damaged)
+    let mut entries = archive.entries().map_err(damaged)?.raw(true).skip(1);
+    let mut next = || -> Outcome<(Entry<'_, Gzip>, Vec<u8>)> {
+        let mut read = || {
+            let entry = entries.next().ok_or_else(|| unsound(path, "it ends too early"))?;
+            entry.map_err(damaged)
+        };
+        let first = read()?;
+        if first.header().entry_type() != EntryType::GNULongName {
+            let name = first.header().path_bytes().into_owned();
+            return Ok((first, name));
+        }
+        let name = long_name(path, first)?;
+        Ok((read()?, name))
     };
     for (folder, mode) in &inventory.folders {
-        check(path, &next()?, (folder, EntryType::Directory, 0, *mode))?;
+        let (entry, name) = next()?;
+        check(path, (&entry, &name), (folder, EntryType::Directory, 0, *mode))?;
     }
     for (unit, item) in &inventory.units {
         let mode = if item.version.kind == Kind::Link { Mode::FILE } else { item.version.mode };
-        let mut entry = next()?;
-        check(path, &entry, (unit, EntryType::Regular, item.size, mode))?;
+        let (mut entry, name) = next()?;
+        check(path, (&entry, &name), (unit, EntryType::Regular, item.size, mode))?;
         let is_wanted = wanted(unit);
         if is_wanted && item.size > LARGEST_FILE {
             return Err(unsound(path, format!("{unit} is too large to be given back")));
@@ -131,10 +144,10 @@ fn open(path: &Path) -> Outcome<(Archive<Gzip>, u64)> {
 fn list(path: &Path, archive: &mut Archive<Gzip>, most: u64) -> Outcome<String> {
     let damaged = |error: io::Error| unsound(path, error);
     let foreign = || unsound(path, "cfgsync did not make it");
-    let mut entries = archive.entries().map_err(damaged)?;
+    let mut entries = archive.entries().map_err(damaged)?.raw(true);
     let entry = entries.next().ok_or_else(foreign)?.map_err(damaged)?;
     let size = entry.size();
-    let is_list = entry.path_bytes().as_ref() == LIST.as_bytes()
+    let is_list = entry.header().path_bytes().as_ref() == LIST.as_bytes()
         && entry.header().entry_type() == EntryType::Regular;
     if !is_list || size > LARGEST_LIST {
         return Err(foreign());
@@ -147,15 +160,28 @@ fn list(path: &Path, archive: &mut Archive<Gzip>, most: u64) -> Outcome<String> 
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Reads the name that does not fit into the header of the entry behind it. It ends with a zero.
+fn long_name(path: &Path, entry: Entry<'_, Gzip>) -> Outcome<Vec<u8>> {
+    let size = entry.size();
+    if size > LONGEST_NAME {
+        return Err(unsound(path, "it has a name that no file has"));
+    }
+    let mut name = Vec::new();
+    entry.take(LONGEST_NAME).read_to_end(&mut name).map_err(|error| unsound(path, error))?;
+    if name.len() as u64 != size || name.pop() != Some(0) {
+        return Err(unsound(path, "it has a name that no file has"));
+    }
+    Ok(name)
+}
+
 /// Checks that an entry is the one that the list names.
 fn check(
     path: &Path,
-    entry: &Entry<'_, Gzip>,
+    (entry, name): (&Entry<'_, Gzip>, &[u8]),
     (unit, kind, size, mode): (&RepoPath, EntryType, u64, Mode),
 ) -> Outcome<()> {
     let header = entry.header();
-    let name = entry.path_bytes();
-    let name = name.strip_suffix(b"/").filter(|_| kind == EntryType::Directory).unwrap_or(&name);
+    let name = name.strip_suffix(b"/").filter(|_| kind == EntryType::Directory).unwrap_or(name);
     if os(name) != os(unit.as_bytes()) {
         return Err(unsound(path, format!("it does not hold {unit} where it says")));
     }

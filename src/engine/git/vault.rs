@@ -161,7 +161,7 @@ impl Vault {
             beside.iter().map(|tree| self.commit(*tree, "beside it", &[])).collect();
         let parents = parents?;
         let number = self.next_number()?;
-        let message = format!("{reason}\n\nnumber {number}\n");
+        let message = format!("{reason}\n\nnumber {number}\nat {}\n", self.at.0);
         let commit = self.commit(seen, &message, &parents)?;
         self.set(&format!("{SNAPSHOTS}/{number:09}"), commit)?;
         self.set(LATEST, commit)
@@ -179,7 +179,8 @@ impl Vault {
             let seconds = u64::try_from(commit.time().seconds()).unwrap_or(0);
             let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
             let reason = message.lines().next().unwrap_or_default().to_owned();
-            let at = UnixTime(0).after_seconds(seconds);
+            let exact = message.lines().find_map(|line| line.strip_prefix("at ")?.parse().ok());
+            let at = exact.map_or_else(|| UnixTime(0).after_seconds(seconds), UnixTime);
             snapshots.push(Snapshot { number, at, reason, tree: commit.tree_id() });
         }
         snapshots.sort_by_key(|snapshot| snapshot.number);

@@ -127,7 +127,10 @@ fn look_moved(
 }
 
 fn is_wanted(observer: &Observer<'_>, unit: &RepoPath) -> Outcome<bool> {
-    let is_excluded = observer.leaves_out(unit) || is_dropping(unit.name());
+    if unit.is_local_only() {
+        return Ok(!observer.leaves_out(unit));
+    }
+    let is_excluded = is_dropping(unit.name());
     Ok(!is_excluded && !observer.worktree.is_ignored(unit)?)
 }
 

@@ -107,8 +107,8 @@ fn is_wanted(
     local: &Local,
     path: &RepoPath,
 ) -> Outcome<bool> {
-    if observer.leaves_out(path) {
-        return Ok(false);
+    if path.is_local_only() {
+        return Ok(!observer.leaves_out(path));
     }
     let is_marked = path.home().is_some_and(|home| local.stored.manifest.covering(&home).is_some());
     if is_marked || scope.knows(path) {

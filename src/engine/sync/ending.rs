@@ -26,6 +26,9 @@ impl Sync<'_> {
         let _lock = self.session.lock()?;
         let picture = session.picture(observer, upstream)?;
         observer.remember()?;
+        // What came in was live from now on, so it can be brought back even when the next edit
+        // comes before the next look.
+        session.snapshot(&picture, "after a sync")?;
         let is_sent = session.remote.is_none() || picture.head == upstream;
         if !is_sent || !self.is_done(&picture)? {
             let plan = self.plan(&picture, session.policy()?.copies);

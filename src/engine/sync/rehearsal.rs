@@ -47,6 +47,7 @@ pub fn rehearse(session: &Session<'_>, wishes: &Wishes, manners: Manners) -> Out
         picture = session.picture_with(&observer, upstream, Some(&marks))?;
     }
     wishes.edit.apply(&mut picture.observation);
+    session.find_only_here(&mut picture.observation)?;
     let plan = sync.plan(&picture, session.policy()?.copies);
     match plan.refusal {
         Some(refusal) => Err(refused(refusal)),

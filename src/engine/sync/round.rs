@@ -62,6 +62,7 @@ impl Sync<'_> {
         }
         let before = Tree { units: picture.observation.ours.units.clone(), ..before };
         self.wishes.edit.apply(&mut picture.observation);
+        session.find_only_here(&mut picture.observation)?;
         let (plan, replaced) = self.plan_and_count(&picture)?;
         if let Some(refusal) = plan.refusal {
             note.withdraw()?;
@@ -274,12 +275,18 @@ impl Sync<'_> {
         note.withdraw()
     }
 
-    /// What was restored for this machine only is forgotten once it waits no longer.
+    /// What was restored for this machine only is forgotten once a person decided.
     fn forget_decided(&self, plan: &Plan) -> Outcome<()> {
         let places = &self.session.context.places;
+        let before = OnlyHere::read(places)?;
         let mut only_here = OnlyHere::read(places)?;
-        let waits = |path: &RepoPath| plan.held.iter().any(|held| held.path == *path);
-        if only_here.keep_only(waits) { only_here.write(places) } else { Ok(()) }
+        let is_held = |path: &RepoPath| plan.held.iter().any(|held| held.path == *path);
+        let is_chosen = |path: &RepoPath| {
+            self.wishes.winner.is_some() || self.wishes.choices.contains_key(path)
+        };
+        only_here.forget(|path| is_chosen(path) && !is_held(path));
+        only_here.note(is_held);
+        if only_here == before { Ok(()) } else { only_here.write(places) }
     }
 
     /// Plans. A path whose link an app keeps replacing becomes a copy on this machine.

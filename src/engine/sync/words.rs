@@ -109,7 +109,9 @@ fn verb(deed: Deed) -> &'static str {
 /// Says what a person can do about held files, each way once.
 pub fn next_steps(held: &[Held]) -> Vec<String> {
     let step = |held: &Held| match held.why {
-        Why::Contest(_) | Why::FileAgainstFolder | Why::Finding(Finding::EditedTwice) => {
+        Why::Contest(_)
+        | Why::FileAgainstFolder
+        | Why::Finding(Finding::EditedTwice | Finding::OnlyHere) => {
             "`cfgsync resolve` asks about each; or name one: `cfgsync resolve PATH --ours|--theirs|--both|--merge FILE`."
         }
         Why::InTheWay(_) => {

@@ -106,7 +106,17 @@ pub fn assert_clean(sandbox: &Sandbox, machines: &[&Machine]) {
         }
         assert_only(
             &state,
-            &["displaced", "filtered", "lock", "quiet", "running", "seen", "vault"],
+            &[
+                "archived",
+                "sealed",
+                "displaced",
+                "filtered",
+                "lock",
+                "quiet",
+                "running",
+                "seen",
+                "vault",
+            ],
         );
         walk(&machine.home, &mut |path| {
             let name = path.file_name().unwrap().as_bytes();

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::calls::Call;
 use super::checks::{self, Before, End};
+use super::company::{self, Company};
 use super::cut::Disk;
 use super::faults::{Census, Mode, Planned};
 use super::look::{self, Files};
@@ -109,12 +110,13 @@ impl<'a> Bench<'a> {
             Some(disk) => place.restore_around(PRISTINE, disk),
             None => place.restore(PRISTINE),
         }
-        let mut planned = Planned::new(mode, point, disk);
+        let mut planned = Planned::new(mode, point, disk, Company::new(place, mode));
         let mut command = place.ec2().cfgsync(&self.scenario.arguments(place));
         let said = place.folder().join("said");
         let to = fs::File::create(&said).unwrap();
         command.stdout(to.try_clone().unwrap()).stderr(to);
         let traced = trace(command, &mut planned);
+        planned.company.leave();
         let struck = planned.struck.take();
         if struck.is_none() {
             return Finding::default();
@@ -122,12 +124,45 @@ impl<'a> Bench<'a> {
         if let Some(disk) = disk {
             disk.start_again();
         }
-        let mut finding = self.look(depth);
+        let mut finding = match mode {
+            Mode::Edit | Mode::Late | Mode::Meanwhile => self.look_around(mode),
+            _ => self.look(depth),
+        };
+        if mode == Mode::LostWrite {
+            finding.left.extend(checks::false_archives(place));
+        }
         let first = fs::read_to_string(said).unwrap_or_default();
         finding.said = format!("{first}(exit code {:?})\n{}", traced.code, finding.said);
         finding.struck = struck;
         finding.unhealed.extend(hangs(&traced));
         finding
+    }
+
+    /// Sees that what somebody else did meanwhile is there, and nothing is lost.
+    fn look_around(&self, mode: Mode) -> Finding {
+        let place = self.place;
+        // Where a person says which version counts, what was typed meanwhile may have lost to it.
+        let must_live = self.scenario.healing == Healing::Done;
+        let mut finding = Finding::default();
+        let mut lost = self.before.lost(place);
+        // What the company itself replaced was not cfgsync's to keep.
+        lost.retain(|it| !it.contains(company::FILE));
+        if mode == Mode::Edit && must_live && !company::is_live(place) {
+            finding.bad.push("what was typed meanwhile is not in the live file".to_owned());
+        }
+        let (end, said) = End::reached(place, self.scenario);
+        if ![0, 4].contains(&end.code()) {
+            finding.unhealed.push(format!("exit code {}", end.code()));
+        }
+        let is_there = match mode {
+            Mode::Meanwhile => end.has_file(company::NEW) && end.has_upstream(company::NEW_THERE),
+            Mode::Edit if must_live => company::is_live(place),
+            _ => company::is_live(place) || company::is_kept(place),
+        };
+        if !is_there {
+            lost.push("what was written meanwhile is nowhere".to_owned());
+        }
+        Finding { lost, left: look::left_over(place), said, ..finding }
     }
 
     fn look(&self, depth: Depth) -> Finding {

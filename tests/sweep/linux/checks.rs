@@ -202,10 +202,26 @@ impl End {
         found
     }
 
+    /// Returns true when the machine has a file.
+    pub fn has_file(&self, path: &str) -> bool {
+        self.files.contains_key(Path::new(path))
+    }
+
+    /// Returns true when upstream has a file.
+    pub fn has_upstream(&self, path: &str) -> bool {
+        self.upstream.contains_key(path)
+    }
+
     /// Returns the exit code of the sync.
     pub fn code(&self) -> i32 {
         self.code
     }
+}
+
+/// Returns archives that do not hold what they say.
+pub fn false_archives(place: &Place) -> Option<String> {
+    let (code, said) = place.ec2().run(&["backup", "--verify"]);
+    (code != 0).then(|| format!("an archive is damaged: {said}"))
 }
 
 /// Reads a line of `git status --porcelain`: what it says of a path, by path.

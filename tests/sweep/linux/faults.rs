@@ -3,8 +3,20 @@
 use nix::errno::Errno;
 
 use super::calls::Call;
+use super::company::Company;
 use super::cut::Disk;
 use super::trace::{Action, Fault};
+
+/// What a fault is counted as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// Something dies.
+    Kill,
+    /// A call fails, or lies.
+    Failure,
+    /// Somebody else is at work too.
+    Company,
+}
 
 /// A way in which a run is hurt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,16 +33,31 @@ pub enum Mode {
     ErrnoForever,
     /// The machine loses its power before the call.
     PowerCut,
+    /// The call says that it wrote to an archive, and did not.
+    LostWrite,
+    /// A person saves a file before the call.
+    Edit,
+    /// A program that has a file open since before the run writes to it before the call.
+    Late,
+    /// Another sync of the same machine starts before the call.
+    Rival,
+    /// Another machine syncs before the call.
+    Meanwhile,
 }
 
 /// Every mode, with its name.
-pub const MODES: [(Mode, &str); 6] = [
+pub const MODES: [(Mode, &str); 11] = [
     (Mode::KillTree, "kill-tree"),
     (Mode::KillOne, "kill-one"),
     (Mode::Torn, "torn"),
     (Mode::ErrnoOnce, "errno-once"),
     (Mode::ErrnoForever, "errno-forever"),
     (Mode::PowerCut, "power-cut"),
+    (Mode::LostWrite, "lost-write"),
+    (Mode::Edit, "edit"),
+    (Mode::Late, "late"),
+    (Mode::Rival, "rival"),
+    (Mode::Meanwhile, "meanwhile"),
 ];
 
 /// The errors that are tried, in turn.
@@ -48,20 +75,32 @@ impl Mode {
         MODES.iter().find(|(_, known)| *known == name).map(|(mode, _)| *mode)
     }
 
-    /// Returns true when it kills, rather than fails a call.
-    pub fn kills(self) -> bool {
-        !matches!(self, Self::ErrnoOnce | Self::ErrnoForever)
+    /// Returns what the faults of this mode are counted as.
+    pub fn sort(self) -> Sort {
+        match self {
+            Self::KillTree | Self::KillOne | Self::Torn | Self::PowerCut => Sort::Kill,
+            Self::ErrnoOnce | Self::ErrnoForever | Self::LostWrite => Sort::Failure,
+            Self::Edit | Self::Late | Self::Rival | Self::Meanwhile => Sort::Company,
+        }
     }
 
     /// Returns the numbers of those calls of a run at which it can happen.
     pub fn points(self, calls: &[Call]) -> Vec<usize> {
-        let suits = |call: &Call| self != Self::Torn || can_tear(call);
+        let suits = |call: &Call| match self {
+            Self::Torn => can_tear(call),
+            Self::LostWrite => can_be_lost(call),
+            _ => true,
+        };
         (1..=calls.len()).filter(|number| suits(&calls[number - 1])).collect()
     }
 }
 
 fn can_tear(call: &Call) -> bool {
     call.bytes.is_some_and(|bytes| 2 <= bytes)
+}
+
+fn can_be_lost(call: &Call) -> bool {
+    call.bytes.is_some() && call.text.contains("archive.new")
 }
 
 /// Only what makes a descriptor can run out of them.
@@ -76,14 +115,16 @@ pub struct Planned<'a> {
     point: usize,
     errno: Errno,
     disk: Option<&'a Disk>,
+    /// Who else is at work.
+    pub company: Company,
     /// The call it struck first.
     pub struck: Option<String>,
 }
 
 impl<'a> Planned<'a> {
     /// Plans a fault at a call. Neighbouring calls fail with different errors.
-    pub fn new(mode: Mode, point: usize, disk: Option<&'a Disk>) -> Self {
-        Self { mode, point, errno: ERRORS[point % ERRORS.len()], disk, struck: None }
+    pub fn new(mode: Mode, point: usize, disk: Option<&'a Disk>, company: Company) -> Self {
+        Self { mode, point, errno: ERRORS[point % ERRORS.len()], disk, company, struck: None }
     }
 
     fn action(&self, number: usize, call: &Call) -> Action {
@@ -93,6 +134,8 @@ impl<'a> Planned<'a> {
             Mode::KillTree if is_due => Action::KillTree,
             Mode::KillOne if is_due => Action::KillOne,
             Mode::PowerCut if is_due => Action::Freeze,
+            Mode::LostWrite if is_due && can_be_lost(call) => Action::Lose,
+            Mode::Edit | Mode::Late | Mode::Rival | Mode::Meanwhile if is_due => Action::Watch,
             Mode::Torn if is_due && can_tear(call) => Action::Tear,
             Mode::ErrnoOnce if is_due && can_fail(call, self.errno) => Action::Fail(self.errno),
             Mode::ErrnoForever if self.point <= number && can_fail(call, self.errno) => {
@@ -106,6 +149,9 @@ impl<'a> Planned<'a> {
 impl Fault for Planned<'_> {
     fn at(&mut self, number: usize, call: &Call) -> Action {
         let action = self.action(number, call);
+        if action == Action::Watch {
+            self.company.work(self.mode, self.point);
+        }
         if action != Action::Pass && self.struck.is_none() {
             self.struck = Some(match action {
                 Action::Fail(errno) => format!("#{number} {} = {errno:?}", call.text),

@@ -3,6 +3,7 @@
 mod bench;
 mod calls;
 mod checks;
+mod company;
 mod cut;
 mod faults;
 mod look;

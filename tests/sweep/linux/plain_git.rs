@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::company::Company;
 use super::faults::{Census, Mode, Planned};
 use super::look;
 use super::place::{Machine, Place};
@@ -29,7 +30,8 @@ pub fn measure(place: &Place, wanted: &Wanted) -> Comparison {
     let mut comparison = Comparison::default();
     for point in wanted.points_of_git(census.calls.len()) {
         place.restore("pristine");
-        let mut planned = Planned::new(Mode::KillTree, point, None);
+        let mut planned =
+            Planned::new(Mode::KillTree, point, None, Company::new(place, Mode::KillTree));
         trace(pull(&ec2), &mut planned);
         if planned.struck.is_none() {
             continue;

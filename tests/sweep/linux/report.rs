@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::bench::Finding;
-use super::faults::Mode;
+use super::faults::{Mode, Sort};
 
 /// How many failures of one scenario and mode are told in full; of all others, two lines are.
 const TOLD: usize = 5;
@@ -142,13 +142,17 @@ impl Report {
     pub fn show(&self, took: Duration) {
         let tallies = self.tallies.lock().unwrap();
         let mut rows: BTreeMap<&str, (Tally, BTreeMap<Mode, usize>)> = BTreeMap::new();
-        let (mut all, mut kills, mut errors) = (Tally::default(), 0, 0);
+        let (mut all, mut kills, mut errors, mut others) = (Tally::default(), 0, 0, 0);
         for ((scenario, mode), tally) in tallies.iter() {
             let (sum, points) = rows.entry(scenario).or_default();
             sum.add(*tally);
             points.insert(*mode, tally.points);
             all.add(*tally);
-            *(if mode.kills() { &mut kills } else { &mut errors }) += tally.points;
+            *match mode.sort() {
+                Sort::Kill => &mut kills,
+                Sort::Failure => &mut errors,
+                Sort::Company => &mut others,
+            } += tally.points;
         }
         let modes = super::faults::MODES;
         println!(
@@ -171,7 +175,10 @@ impl Report {
         }
         let sum_of = |mode| rows.values().filter_map(|(_, points)| points.get(&mode)).sum();
         row("all", &sum_of, all);
-        println!("\n{kills} kills and {errors} failed calls in {:.0} s", took.as_secs_f64());
+        println!(
+            "\n{kills} kills, {errors} failed calls and {others} runs with company in {:.0} s",
+            took.as_secs_f64()
+        );
         if let Some(Comparison { points, missing, locked, unhealed }) = *self.git.lock().unwrap() {
             println!(
                 "\n| for comparison | kills | edit not in its file | lock left | wrong after two more runs |"

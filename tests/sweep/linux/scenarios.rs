@@ -33,8 +33,7 @@ pub struct Scenario {
     pub settle: fn(&Place),
 }
 
-/// Every command under test. A command that is new to cfgsync gets a row here:
-/// `backup` a plain one with `sync`'s healing, `restore ID --yes` one with [`Healing::DoneOrNot`].
+/// Every command under test. A command that is new to cfgsync gets a row here.
 pub const SCENARIOS: &[Scenario] = &[
     scenario("setup-first", &["setup", "URL"], &[0], Healing::Again, setup_first),
     scenario("setup-fresh", &["setup", "URL"], &[0], Healing::Again, setup_fresh),
@@ -61,7 +60,12 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("resolve-theirs", &["resolve", ".conf", "--theirs"], &[0], Healing::DoneOrNot, waits),
     scenario("resolve-ours", &["resolve", ".conf", "--ours"], &[0], Healing::DoneOrNot, waits),
     scenario("undo", &["undo", "--yes"], &[0], Healing::DoneOrNot, undo),
+    scenario("backup", &["backup"], &[0], Healing::Done, outgoing),
+    scenario("restore", &["restore", "1", "--yes"], &[0], Healing::DoneOrNot, restore),
+    scenario("restore-here", RESTORE_HERE, &[0], Healing::DoneOrNot, restore),
 ];
+
+const RESTORE_HERE: &[&str] = &["restore", "1", "--here", "--yes", "--", ".conf"];
 
 const fn scenario(
     name: &'static str,
@@ -272,4 +276,17 @@ fn waits(place: &Place) {
 fn undo(place: &Place) {
     merge(place);
     place.ec2().must(&["sync"]);
+}
+
+/// An archive of how things were, and edits since, some of them sent.
+fn restore(place: &Place) {
+    pair(place);
+    let ec2 = place.ec2();
+    ec2.must(&["backup"]);
+    ec2.edit(".conf", 3, "edited on ec2");
+    ec2.remove("@old.txt");
+    ec2.chmod(".ssh/config", 0o640);
+    ec2.must(&["sync"]);
+    ec2.edit(".zshrc", 25, "edited on ec2");
+    ec2.write("@new-on-ec2.txt", "new\n");
 }

@@ -38,6 +38,10 @@ pub enum Action {
     Fail(Errno),
     /// The call writes half of its bytes, then the tree is killed.
     Tear,
+    /// The call is left out, and says that it wrote everything.
+    Lose,
+    /// Nothing; somebody else did something before the call.
+    Watch,
     /// The tree stands still while the disk is copied, then it is killed.
     Freeze,
 }
@@ -72,7 +76,7 @@ struct Task {
 /// What waits for the end of a call.
 #[derive(Debug, Clone, Copy)]
 enum Pending {
-    Fail { arguments: [u64; 6], errno: Errno },
+    Fail { arguments: [u64; 6], result: i32 },
     Die,
 }
 
@@ -260,7 +264,7 @@ impl Tracer<'_> {
         let Some(call) = calls::before(pid, &registers) else { return resume(pid, None) };
         self.traced.calls += 1;
         match self.fault.at(self.traced.calls, &call) {
-            Action::Pass => resume(pid, None),
+            Action::Pass | Action::Watch => resume(pid, None),
             Action::KillTree => self.kill_tree(pid),
             Action::KillOne => {
                 let _ = kill(task.process, Signal::SIGKILL);
@@ -268,7 +272,13 @@ impl Tracer<'_> {
             Action::Fail(errno) => {
                 let arguments = registers.arguments();
                 // No call does anything with arguments like these.
-                self.alter(pid, registers, [u64::MAX; 6], Pending::Fail { arguments, errno });
+                let result = -(errno as i32);
+                self.alter(pid, registers, [u64::MAX; 6], Pending::Fail { arguments, result });
+            }
+            Action::Lose => {
+                let arguments = registers.arguments();
+                let result = i32::try_from(arguments[2]).unwrap_or(i32::MAX);
+                self.alter(pid, registers, [u64::MAX; 6], Pending::Fail { arguments, result });
             }
             Action::Tear => {
                 let mut arguments = registers.arguments();
@@ -289,9 +299,9 @@ impl Tracer<'_> {
     /// A task stands behind a call that was altered.
     fn after(&mut self, pid: Pid) {
         match self.pending.remove(&pid) {
-            Some(Pending::Fail { arguments, errno }) => {
+            Some(Pending::Fail { arguments, result }) => {
                 if let Ok(registers) = Registers::of(pid) {
-                    let altered = registers.with_arguments(arguments).with_result(-(errno as i32));
+                    let altered = registers.with_arguments(arguments).with_result(result);
                     let _ = altered.set(pid);
                 }
                 resume(pid, None);

@@ -4,17 +4,23 @@ use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::bench::Bench;
+use super::company::Company;
 use super::faults::{MODES, Mode};
 use super::scenarios::{SCENARIOS, Scenario};
 
 /// How often a mode is tried: in a sample of each scenario, and every how many points otherwise.
-const OFTEN: [(Mode, usize, usize); 6] = [
+const OFTEN: [(Mode, usize, usize); 11] = [
     (Mode::KillTree, 10, 1),
     (Mode::KillOne, 4, 6),
     (Mode::Torn, 4, 2),
     (Mode::ErrnoOnce, 6, 5),
     (Mode::ErrnoForever, 4, 11),
     (Mode::PowerCut, 3, 11),
+    (Mode::LostWrite, 2, 1),
+    (Mode::Edit, 4, 5),
+    (Mode::Late, 2, 11),
+    (Mode::Rival, 2, 13),
+    (Mode::Meanwhile, 2, 13),
 ];
 
 /// What is asked.
@@ -83,7 +89,11 @@ impl Wanted {
     /// Returns the points of a scenario at which a mode is tried.
     pub fn points(&self, bench: &Bench<'_>, mode: Mode) -> Vec<usize> {
         let (_, few, step) = OFTEN.into_iter().find(|(known, ..)| *known == mode).unwrap();
-        let points = mode.points(&bench.calls);
+        let points = if Company::suits(mode, bench.scenario) {
+            mode.points(&bench.calls)
+        } else {
+            Vec::new()
+        };
         match self {
             Self::Sample { seed } => pick(points, few, seed ^ hash(bench.scenario.name, mode)),
             Self::All => points.into_iter().step_by(step).collect(),

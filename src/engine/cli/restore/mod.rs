@@ -12,6 +12,7 @@ use cfgsync_core::unit::Version;
 use serde::Serialize;
 
 use super::unit_path;
+use crate::backups::Backups;
 use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
 use crate::marks;
@@ -68,6 +69,9 @@ pub struct RestoreArgs {
 /// States that are listed, unless all are asked for.
 const LISTED: usize = 20;
 
+/// What the name of an archive ends with.
+const ENDING: &str = ".tar.gz";
+
 /// Digits by which a name may begin: a year at least.
 const SHORTEST_PREFIX: usize = 4;
 
@@ -110,17 +114,27 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Outcome<()> {
     };
     let picture = marks::picture(&session)?;
     let now = Now::of(&picture);
-    let moments = moments(&session, &is_meant)?;
+    let (moments, backups) = moments::all(&session)?;
     if args.list {
+        unreadable(&session, &backups);
         return list(&session, &moments, &now, args, &is_meant);
     }
+    if let Some(word) = &args.date {
+        refuse_unsound(&backups, word)?;
+    }
     let moment = match &args.date {
-        Some(word) => choose(context, &moments, word)?,
+        Some(word) => choose(&session, &moments, word, &is_meant)
+            .map_err(|failure| with_unsound(failure, &backups))?,
         None => ask(&session, &moments, &now, args, &is_meant)?,
     };
     let state = moment.state(&session)?;
     let mut wanted = state.units;
     wanted.retain(|path, _| is_meant(path));
+    if wanted.is_empty() && !meant.is_empty() {
+        let when = report::moment(moment.at.seconds());
+        return Err(Failure::error(format!("the state of {when} does not hold what was named"))
+            .hint("`cfgsync restore --list -- PATH` shows the states that do."));
+    }
     if let Some(folder) = &args.to {
         return export::export(&session, moment, &wanted, folder);
     }
@@ -159,28 +173,44 @@ fn told(context: &Context, restored: &crate::restore::Restored, reach: Reach) {
     };
     ui.say(&format!("{} {count} brought back. {next}", ui.paint(Tone::Good, "✓")));
     for path in &restored.beside {
-        ui.say(&format!("  {} is not shared; it is a plain file here.", report::name(path)));
+        let name = report::name(path);
+        ui.say(&format!("  {name} is a plain file here, and is not shared."));
+        ui.say(&format!("  What stood there is kept: `cfgsync restore --list -- {name}`."));
     }
     if restored.units.len() > restored.beside.len() {
         ui.say("  `cfgsync undo` takes this back.");
     }
 }
 
-/// Returns the states that hold what is meant.
-fn moments(session: &Session<'_>, is_meant: &dyn Fn(&RepoPath) -> bool) -> Outcome<Vec<Moment>> {
-    let (moments, backups) = moments::all(session)?;
+/// Says which archives cannot be read.
+fn unreadable(session: &Session<'_>, backups: &Backups) {
     for (_, failure) in &backups.unsound {
         session.context.ui.say(&format!("  {}", failure.cause));
     }
-    let mut holding = Vec::new();
-    for moment in moments {
-        // One that cannot be read is told of where it is asked for.
-        let holds = moment.state(session).is_ok_and(|it| it.units.keys().any(is_meant));
-        if holds {
-            holding.push(moment);
+}
+
+/// What was asked for may be in an archive that cannot be read.
+fn with_unsound(mut failure: Failure, backups: &Backups) -> Failure {
+    failure.hints.extend(backups.unsound.iter().map(|(_, unsound)| unsound.cause.clone()));
+    failure
+}
+
+/// An archive that is named and cannot be read is never taken for another state.
+fn refuse_unsound(backups: &Backups, word: &str) -> Outcome<()> {
+    let is_named = |path: &std::path::Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        word.len() >= SHORTEST_PREFIX && name.starts_with(word.trim_end_matches(ENDING))
+    };
+    let named = backups.unsound.iter().find(|(path, _)| is_named(path));
+    let is_sound = |backup: &crate::backups::Backup| is_named(&backup.path);
+    match named {
+        Some((path, _)) if !backups.sound.iter().any(is_sound) => {
+            Err(crate::archive::read::head(path)
+                .err()
+                .unwrap_or_else(|| Failure::error(format!("{} cannot be read", path.display()))))
         }
+        _ => Ok(()),
     }
-    Ok(holding)
 }
 
 /// Shows what can be brought back. Of a file that is asked for, each version is shown once.
@@ -195,8 +225,17 @@ fn list(
     let mut rows = Vec::new();
     let mut before = None;
     for moment in moments {
-        let mut units = moment.state(session)?.units;
+        let mut units = match moment.state(session) {
+            Ok(state) => state.units,
+            Err(failure) => {
+                ui.say(&format!("  {}", failure.cause));
+                continue;
+            }
+        };
         units.retain(|path, _| is_meant(path));
+        if units.is_empty() {
+            continue;
+        }
         if args.paths.is_empty() || before.as_ref() != Some(&units) {
             rows.push(show::row(session, moment, now, is_meant)?);
         }
@@ -218,13 +257,19 @@ fn list(
     Ok(())
 }
 
-/// Finds the state that a person means.
-fn choose<'a>(context: &Context, moments: &'a [Moment], word: &str) -> Outcome<&'a Moment> {
+/// Finds the state that a person means. A date means the newest one by then that holds what is meant.
+fn choose<'a>(
+    session: &Session<'_>,
+    moments: &'a [Moment],
+    word: &str,
+    is_meant: &dyn Fn(&RepoPath) -> bool,
+) -> Outcome<&'a Moment> {
+    let context = session.context;
     if let Some(moment) = moments.iter().find(|moment| moment.id == word) {
         return Ok(moment);
     }
     let begins = |moment: &&Moment| {
-        moment.file_name().is_some_and(|name| name.starts_with(word.trim_end_matches(".tar.gz")))
+        moment.file_name().is_some_and(|name| name.starts_with(word.trim_end_matches(ENDING)))
     };
     if word.len() >= SHORTEST_PREFIX
         && let Some(moment) = moments.iter().find(begins)
@@ -240,8 +285,12 @@ fn choose<'a>(context: &Context, moments: &'a [Moment], word: &str) -> Outcome<&
         }
         return Err(failure);
     };
-    moments.iter().find(|moment| moment.at <= end).ok_or_else(|| {
-        let oldest = moments.last().map(|moment| report::moment(moment.at.seconds()));
+    let holds = |moment: &&Moment| {
+        moment.state(session).is_ok_and(|state| state.units.keys().any(is_meant))
+    };
+    let holding = || moments.iter().filter(holds);
+    holding().find(|moment| moment.at <= end).ok_or_else(|| {
+        let oldest = holding().next_back().map(|moment| report::moment(moment.at.seconds()));
         let hint = oldest.map_or_else(
             || "Nothing was kept yet.".to_owned(),
             |oldest| format!("The oldest state is of {oldest}."),
@@ -268,7 +317,7 @@ fn ask<'a>(
         return Err(unnamed());
     }
     let word = ui.line("Which one?").ok_or_else(unnamed)?;
-    choose(session.context, moments, &word)
+    choose(session, moments, &word, is_meant)
 }
 
 /// Asks whether it shall be, and for which files; shows the difference where that is asked for.

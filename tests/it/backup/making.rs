@@ -1,0 +1,154 @@
+//! When a command makes an archive by itself, and when it does not.
+
+use super::{archives, content, contents, numbers};
+use crate::sandbox::{Sandbox, assert_clean, assert_converged, assert_same};
+
+const LINES: &str = "1\n2\n3\n4\n5\n6\n7\n8\n9\n";
+
+#[test]
+fn a_sync_that_replaces_or_removes_a_file_keeps_the_old_bytes_first() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    mac.write("@gone", "gone\n");
+    mac.sync();
+    ec2.sync();
+    assert_eq!(numbers(&ec2), [0u64; 0], "a new file endangers nothing");
+    mac.append(".conf", "10\n");
+    mac.sync();
+    ec2.sync();
+    let first = archives(&ec2);
+    assert_eq!(first.len(), 1);
+    assert_eq!(content(&ec2, &first[0], "external/.conf"), LINES);
+    assert_eq!(content(&ec2, &first[0], "gone"), "gone\n");
+    mac.remove("@gone");
+    mac.sync();
+    ec2.sync();
+    assert!(!ec2.exists("@gone"));
+    assert_eq!(archives(&ec2), first, "the newest archive holds it already");
+    ec2.write("@made-here", "made here\n");
+    ec2.sync();
+    mac.sync();
+    mac.remove("@made-here");
+    mac.sync();
+    ec2.sync();
+    let second = archives(&ec2);
+    assert_eq!(second.len(), 2);
+    assert!(!contents(&ec2, &first[0]).contains("made-here"));
+    assert_eq!(content(&ec2, &second[1], "made-here"), "made here\n");
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
+fn a_merge_and_a_mode_keep_what_was_here() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    mac.edit(".conf", "1\n", "mac\n");
+    mac.sync();
+    ec2.edit(".conf", "9\n", "ec2\n");
+    let here = ec2.read(".conf");
+    ec2.sync();
+    assert_eq!(ec2.read(".conf"), "mac\n2\n3\n4\n5\n6\n7\n8\nec2\n");
+    assert_eq!(content(&ec2, &archives(&ec2)[0], "external/.conf"), here);
+}
+
+#[test]
+fn quiet_syncs_make_none() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    for _ in 0..50 {
+        ec2.sync();
+    }
+    assert_eq!((archives(&mac).len(), archives(&ec2).len()), (0, 0));
+}
+
+#[test]
+fn a_sync_that_only_sends_makes_none() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    ec2.append(".conf", "10\n");
+    ec2.write("@new", "new\n");
+    ec2.sync();
+    ec2.remove("@new");
+    ec2.chmod(".conf", 0o600);
+    ec2.sync();
+    assert_eq!(archives(&ec2).len(), 0);
+    mac.sync();
+    assert_converged(&[&mac, &ec2]);
+}
+
+#[test]
+fn what_was_overwritten_once_is_offered_after_fifty_more_syncs() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("precious\n");
+    mac.write("@other", "0\n");
+    mac.sync();
+    ec2.sync();
+    mac.write(".conf", "overwritten\n");
+    mac.sync();
+    ec2.sync();
+    for round in 1..=50 {
+        mac.write("@other", format!("{round}\n"));
+        mac.sync();
+        ec2.sync();
+        assert_eq!(ec2.read("@other"), format!("{round}\n"));
+    }
+    let count = archives(&ec2).len();
+    assert!((1..=10).contains(&count), "{count} archives");
+    let list = ec2.run(&["restore", "--list", "--", ".conf"]).code(0).stdout;
+    let line = list.lines().rfind(|line| line.contains("1 differ"));
+    let id = line.unwrap_or_else(|| panic!("the overwritten version is not offered:\n{list}"));
+    let id = id.split_whitespace().next().unwrap();
+    ec2.run(&["--yes", "restore", id, "--", ".conf"]).done();
+    assert_eq!(ec2.read(".conf"), "precious\n");
+    assert_eq!(ec2.read("@other"), "50\n", "only the file that was named");
+    ec2.sync();
+    mac.sync();
+    assert_eq!(mac.read(".conf"), "precious\n");
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
+fn every_version_that_was_overwritten_stays_on_offer() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("0\n");
+    for round in 1..=30 {
+        mac.write(".conf", format!("{round}\n"));
+        mac.sync();
+        ec2.sync();
+    }
+    let list = ec2.run(&["restore", "--list", "--all", "--", ".conf"]).code(0).stdout;
+    let mut offered: Vec<u32> = Vec::new();
+    for (at, line) in list.lines().enumerate() {
+        let id = line.split_whitespace().next().unwrap();
+        let folder = format!("out-{at}");
+        ec2.run(&["restore", id, "--to", &folder, "--", ".conf"]).done();
+        offered.push(ec2.read(format!("{folder}/external/.conf")).trim().parse().unwrap());
+    }
+    offered.sort_unstable();
+    offered.dedup();
+    let known: Vec<u32> = offered.iter().copied().filter(|it| *it < 30).collect();
+    assert_eq!(known, (0..30).collect::<Vec<u32>>(), "{list}");
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    for _ in 0..3 {
+        ec2.append(".conf", "more\n");
+        ec2.sync();
+        ec2.run(&["backup"]).done();
+    }
+    ec2.append(".conf", "and more\n");
+    let before = sandbox.bytes();
+    let _ = ec2.run(&["backup", "--dry-run"]).code(0).says(&["would keep"]);
+    assert_same("a dry run", &before, &sandbox.bytes());
+    let _ = ec2.run(&["backup", "--prune", "--keep", "1", "--dry-run"]).code(0).says(&["would be"]);
+    assert_same("a dry run of pruning", &before, &sandbox.bytes());
+    let _ = ec2.run(&["backup", "--list"]).code(0);
+    let _ = ec2.run(&["backup", "--verify"]).code(0);
+    assert_same("looking", &before, &sandbox.bytes());
+    drop(mac);
+}
