@@ -8,6 +8,7 @@ use crate::context::Places;
 use crate::failure::Outcome;
 use crate::fs::desk;
 use crate::fs::plain::{self, Durability};
+use crate::git::program::OUTPUT;
 use crate::git::{CommitId, index};
 use crate::sabotage::{self, Break};
 
@@ -57,8 +58,7 @@ pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> 
     for name in ["agreed.lock", "latest.lock", "late-writes.lock"] {
         plain::remove(&places.vault().join("refs/cfgsync").join(name))?;
     }
-    clear_desks(&places.state)?;
-    plain::remove(&crate::backups::draft(places))?;
+    clear_drafts(places)?;
     let Some(text) = plain::read_text(&path(places))? else { return Ok(()) };
     index::recover(git_folder, &index_draft(places))?;
     // Nobody else writes the vault or this ref.
@@ -77,19 +77,33 @@ pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> 
     Ok(plain::remove(&path(places))?)
 }
 
-/// Removes what a run that died left on its desk.
-fn clear_desks(state: &Path) -> Outcome<()> {
-    let is_alive = |name: &[u8]| {
-        let rest = String::from_utf8_lossy(&name[desk::NAME.len()..]).into_owned();
-        let pid = rest.split('.').next().and_then(|pid| pid.parse().ok());
-        pid.is_some_and(crate::host::is_alive)
-    };
-    for name in plain::names(state)?.iter().filter(|name| name.starts_with(desk::NAME.as_bytes())) {
-        if !is_alive(name) {
-            plain::remove_draft(&state.join(crate::fs::dir::os(name)))?;
+/// Removes the desks of runs that died, what Git told them, and drafts that were never published.
+fn clear_drafts(places: &Places) -> Outcome<()> {
+    let state = &places.state;
+    let draft_of_index = index_draft(places);
+    for name in plain::names(state)? {
+        let path = state.join(crate::fs::dir::os(&name));
+        if name.starts_with(desk::NAME.as_bytes()) {
+            if !is_alive(&name) {
+                plain::remove_draft(&path)?;
+            }
+        } else if name.starts_with(OUTPUT.as_bytes()) {
+            if !is_alive(&name) {
+                plain::remove(&path)?;
+            }
+        } else if name.ends_with(b".new") && path != draft_of_index && !path.is_dir() {
+            // Whoever publishes in here holds the lock.
+            plain::remove(&path)?;
         }
     }
-    Ok(())
+    Ok(plain::remove(&crate::backups::draft(places))?)
+}
+
+/// Returns whether the process runs whose number is the second part of a name.
+fn is_alive(name: &[u8]) -> bool {
+    let name = String::from_utf8_lossy(name).into_owned();
+    let pid = name.split('.').nth(1).and_then(|pid| pid.parse().ok());
+    pid.is_some_and(crate::host::is_alive)
 }
 
 /// A ref lock is ours when it holds a commit we were about to set, or nothing yet.

@@ -24,8 +24,6 @@ pub enum Break {
     NoNote,
     /// Two runs work at once.
     NoLock,
-    /// Nothing is kept before a change.
-    NoSnapshot,
     /// A displaced file goes before its bytes are safe.
     NoLateWrites,
     /// An archive counts without having been read back.
@@ -37,7 +35,7 @@ pub enum Break {
 impl Break {
     /// Every break, with the word that `CFGSYNC_BREAK` takes.
     #[cfg(feature = "sabotage")]
-    const WORDS: [(Self, &'static str); 14] = [
+    const WORDS: [(Self, &'static str); 13] = [
         (Self::NoSync, "no-sync"),
         (Self::InPlace, "in-place"),
         (Self::UnlinkFirst, "unlink-first"),
@@ -48,7 +46,6 @@ impl Break {
         (Self::AgreementLast, "agreement-last"),
         (Self::NoNote, "no-note"),
         (Self::NoLock, "no-lock"),
-        (Self::NoSnapshot, "no-snapshot"),
         (Self::NoLateWrites, "no-late-writes"),
         (Self::Unverified, "unverified"),
         (Self::BlindPush, "blind-push"),

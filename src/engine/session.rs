@@ -25,7 +25,6 @@ use crate::lock::{Lock, Patience};
 use crate::merges;
 use crate::observe::{Observer, Purpose, Scope};
 use crate::recover::recover;
-use crate::sabotage::{self, Break};
 use crate::settings::{OnlyHere, ReplacedLinks};
 
 /// One repository at work.
@@ -289,9 +288,6 @@ impl<'a> Session<'a> {
 
     /// Makes sure that everything on disk is in the vault, for good, before anything changes.
     pub fn snapshot(&self, picture: &Picture, reason: &str) -> Outcome<()> {
-        if sabotage::is(Break::NoSnapshot) {
-            return Ok(());
-        }
         let seen = self.vault.write(&picture.seen)?;
         let stored = self.vault.write(&picture.observation.local.stored)?;
         let staged = self.staged_alone(picture)?;

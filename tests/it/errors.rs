@@ -106,9 +106,8 @@ fn old_flags_mean_their_commands() {
     mac.run(&["--unmark", ".conf"]).done();
     mac.assert_plain(".conf", "x\n");
     let before = mac.everything();
-    for flags in [&["--backup-only"][..], &["--restore"], &["--restore", "2026-11-20"]] {
-        let _ = mac.run(flags).code(2).says(&["not part of this version"]);
-    }
+    let _ = mac.run(&["--restore"]).code(2).says(&["no state was named"]);
+    let _ = mac.run(&["--restore", "2020-11-20"]).code(1).says(&["was kept by 2020-11-20"]);
     for flag in ["--force-push", "--force-pull"] {
         let _ = mac.run(&[flag]).code(9).says(&["side wins", "--yes"]);
         let _ = mac.run(&["--dry-run", flag]).code(3).says(&["~/.conf"]);

@@ -257,12 +257,15 @@ fn end(target: Pid, is_group: bool, signal: Signal) {
     let _ = if is_group { killpg(target, signal) } else { nix::sys::signal::kill(target, signal) };
 }
 
+/// What the name of a file begins with that Git writes to, until it has none.
+pub const OUTPUT: &str = "git-output.";
+
 /// Opens a file without a name.
 #[expect(clippy::disallowed_methods, reason = "the file is ours, and held open without its name")]
 fn scratch_file(folder: &Path) -> Outcome<File> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = folder.join(format!("git-output.{}.{number}", std::process::id()));
+    let path = folder.join(format!("{OUTPUT}{}.{number}", std::process::id()));
     let mut options = File::options();
     let file = options.read(true).write(true).create(true).truncate(true);
     let file = file.open(&path).map_err(FsError::on("create", &path))?;

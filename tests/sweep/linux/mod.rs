@@ -1,6 +1,7 @@
 //! The sweep itself: what is asked of it, which faults that means, and the two workers.
 
 mod bench;
+mod breaks;
 mod calls;
 mod checks;
 mod company;
@@ -45,6 +46,9 @@ pub fn run() -> ExitCode {
         }
     };
     println!("{wanted}");
+    if matches!(wanted, Wanted::Breaks) {
+        return breaks::run();
+    }
     let started = Instant::now();
     let report = Report::default();
     let next = AtomicUsize::new(0);

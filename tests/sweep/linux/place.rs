@@ -18,6 +18,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub struct Place {
     folder: PathBuf,
     stays: Cell<bool>,
+    sabotage: Cell<Option<&'static str>>,
 }
 
 /// A machine in it.
@@ -26,6 +27,7 @@ pub struct Machine {
     /// Its home.
     pub home: PathBuf,
     kind: &'static str,
+    sabotage: Option<&'static str>,
 }
 
 impl Place {
@@ -36,7 +38,7 @@ impl Place {
         let name = format!("cfgsync-sweep-{}-{worker}", std::process::id());
         let folder = fs::canonicalize(above).unwrap().join(name);
         fs::create_dir_all(&folder).unwrap();
-        Self { folder, stays: Cell::new(false) }
+        Self { folder, stays: Cell::new(false), sabotage: Cell::new(None) }
     }
 
     /// Returns the folder of everything.
@@ -73,12 +75,17 @@ impl Place {
 
     /// Returns the machine that only edits and syncs.
     pub fn mac(&self) -> Machine {
-        Machine { home: self.live().join("mac"), kind: "mac" }
+        Machine { home: self.live().join("mac"), kind: "mac", sabotage: None }
     }
 
     /// Returns the machine under test.
     pub fn ec2(&self) -> Machine {
-        Machine { home: self.live().join("ec2"), kind: "ec2" }
+        Machine { home: self.live().join("ec2"), kind: "ec2", sabotage: self.sabotage.get() }
+    }
+
+    /// Breaks a promise of the machine under test on purpose, or keeps them all again.
+    pub fn sabotage(&self, word: Option<&'static str>) {
+        self.sabotage.set(word);
     }
 
     /// Begins anew: an empty remote and two empty homes.
@@ -158,6 +165,7 @@ impl Machine {
             .env("HOME", &self.home)
             .env("CFGSYNC_MACHINE_KIND", self.kind)
             .env("GIT_EDITOR", "false")
+            .envs(self.sabotage.map(|word| ("CFGSYNC_BREAK", word)))
             .current_dir(&self.home)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -30,6 +30,8 @@ pub enum Wanted {
     Sample { seed: u64 },
     /// Every point.
     All,
+    /// Every promise broken on purpose, one after the other.
+    Breaks,
     /// One scenario, perhaps one mode of it, perhaps one point of that.
     One { scenario: String, mode: Option<Mode>, point: Option<usize> },
 }
@@ -41,7 +43,7 @@ impl Wanted {
             let at = arguments.iter().position(|argument| argument == name)?;
             Some(arguments.get(at + 1).cloned().unwrap_or_default())
         };
-        let known = ["--all", "--scenario", "--mode", "--point"];
+        let known = ["--all", "--breaks", "--scenario", "--mode", "--point"];
         let Some(first) = arguments.first() else {
             return Ok(Some(Self::Sample { seed: seed() }));
         };
@@ -49,8 +51,10 @@ impl Wanted {
             println!("skipped: {first:?} asks for no sweep");
             return Ok(None);
         }
-        if first == "--all" {
-            return Ok(Some(Self::All));
+        match first.as_str() {
+            "--all" => return Ok(Some(Self::All)),
+            "--breaks" => return Ok(Some(Self::Breaks)),
+            _ => {}
         }
         let scenario = value("--scenario").unwrap_or_default();
         let mode = value("--mode");
@@ -71,7 +75,7 @@ impl Wanted {
     /// Returns true when a scenario is to be run.
     pub fn takes(&self, scenario: &Scenario) -> bool {
         match self {
-            Self::Sample { .. } | Self::All => true,
+            Self::Sample { .. } | Self::All | Self::Breaks => true,
             Self::One { scenario: name, .. } => scenario.name == name,
         }
     }
@@ -96,7 +100,7 @@ impl Wanted {
         };
         match self {
             Self::Sample { seed } => pick(points, few, seed ^ hash(bench.scenario.name, mode)),
-            Self::All => points.into_iter().step_by(step).collect(),
+            Self::All | Self::Breaks => points.into_iter().step_by(step).collect(),
             Self::One { mode: Some(only), .. } if *only != mode => Vec::new(),
             Self::One { point: Some(point), .. } => vec![*point],
             Self::One { .. } => points,
@@ -107,7 +111,7 @@ impl Wanted {
     pub fn points_of_git(&self, calls: usize) -> Vec<usize> {
         match self {
             Self::Sample { seed } => pick((1..=calls).collect(), 12, *seed),
-            Self::All | Self::One { .. } => (1..=calls).collect(),
+            Self::All | Self::Breaks | Self::One { .. } => (1..=calls).collect(),
         }
     }
 }
@@ -119,6 +123,7 @@ impl fmt::Display for Wanted {
                 write!(to, "A sample; CFGSYNC_SWEEP_SEED={seed} takes it again.")
             }
             Self::All => write!(to, "Every call that changes a file."),
+            Self::Breaks => write!(to, "Promises broken on purpose."),
             Self::One { scenario, .. } => write!(to, "{scenario} alone."),
         }
     }
@@ -129,7 +134,7 @@ fn usage() -> String {
     let scenarios = scenarios.join(" ");
     let modes = MODES.map(|(_, name)| name).join(" ");
     format!(
-        "usage: sweep [--all | --scenario NAME [--mode MODE [--point N]]]\n\
+        "usage: sweep [--all | --breaks | --scenario NAME [--mode MODE [--point N]]]\n\
          scenarios: {scenarios}\nmodes: {modes}"
     )
 }
