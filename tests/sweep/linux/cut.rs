@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use nix::sched::{CloneFlags, unshare};
+
 use super::place::{self, Place};
 
 /// Room enough for a home and its journal.
@@ -22,8 +24,11 @@ pub struct Disk {
 
 impl Disk {
     /// Makes a disk with the home of the machine under test in its present state, or says why
-    /// there can be none.
+    /// there can be none. Only this thread sees it mounted, and what it starts, so that nothing
+    /// stays mounted whatever becomes of the sweep.
     pub fn new(place: &Place) -> Result<Self, String> {
+        unshare(CloneFlags::CLONE_NEWNS).map_err(|error| format!("unshare: {error}"))?;
+        run("mount", &["--make-rprivate"], &[Path::new("/")])?;
         let mount = place.ec2().home;
         let disk =
             Self { folder: place.folder().join("disk"), mount, is_mounted: Cell::new(false) };

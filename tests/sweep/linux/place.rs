@@ -112,10 +112,15 @@ impl Place {
         copy(&self.live(), &self.folder.join(name));
     }
 
-    /// Puts back the state of a name.
+    /// Puts back the state of a name. The machine that only edits is as it was.
     pub fn restore(&self, name: &str) {
-        remove(&self.live());
-        copy(&self.folder.join(name), &self.live());
+        for live in [self.remote(), self.unplugged(), self.ec2().home] {
+            remove(&live);
+            let kept = self.folder.join(name).join(live.file_name().unwrap());
+            if kept.is_dir() {
+                copy(&kept, &live);
+            }
+        }
     }
 
     /// Leaves everything there for a person to look at, what is on a disk of its own as a copy.
@@ -130,7 +135,7 @@ impl Place {
         println!("everything stays in {}; as it ended in `after`", self.folder.display());
     }
 
-    /// Puts back all but the machine under test, whose home is a disk of its own.
+    /// Puts back the remote, and the machine under test on a disk of its own.
     pub fn restore_around(&self, name: &str, disk: &Disk) {
         disk.unmount();
         self.restore(name);
