@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, unshare};
 
@@ -13,6 +14,10 @@ use super::place::{self, Place};
 
 /// Room enough for a home and its journal.
 const SIZE: u64 = 32 << 20;
+
+/// Another process that lists open files makes a disk busy for a moment.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The disk of one machine.
 #[derive(Debug)]
@@ -70,9 +75,17 @@ impl Disk {
 
     /// Takes the disk away.
     pub fn unmount(&self) {
-        if self.is_mounted.take() {
-            run("umount", &[], &[&self.mount]).unwrap();
+        if !self.is_mounted.take() {
+            return;
         }
+        for _ in 0..TRIES {
+            if run("umount", &[], &[&self.mount]).is_ok() {
+                return;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        // Whoever still looks at it keeps it; nobody else sees it any more.
+        run("umount", &["--lazy"], &[&self.mount]).unwrap();
     }
 
     /// Nothing is written by itself while a run lasts, so that a copy is of one moment.

@@ -28,8 +28,8 @@ const OFTEN: [(Mode, usize, usize); 11] = [
 pub enum Wanted {
     /// A few points of everything.
     Sample { seed: u64 },
-    /// Every point.
-    All,
+    /// Every point, or every so many.
+    All { every: usize },
     /// Every promise broken on purpose, one after the other.
     Breaks,
     /// One scenario, perhaps one mode of it, perhaps one point of that.
@@ -51,10 +51,13 @@ impl Wanted {
             println!("skipped: {first:?} asks for no sweep");
             return Ok(None);
         }
-        match first.as_str() {
-            "--all" => return Ok(Some(Self::All)),
-            "--breaks" => return Ok(Some(Self::Breaks)),
-            _ => {}
+        if first == "--breaks" {
+            return Ok(Some(Self::Breaks));
+        }
+        if first == "--all" {
+            let every = value("--every").map_or(Some(1), |every| every.parse().ok());
+            let every = every.filter(|every| 0 < *every).ok_or_else(usage)?;
+            return Ok(Some(Self::All { every }));
         }
         let scenario = value("--scenario").unwrap_or_default();
         let mode = value("--mode");
@@ -75,7 +78,7 @@ impl Wanted {
     /// Returns true when a scenario is to be run.
     pub fn takes(&self, scenario: &Scenario) -> bool {
         match self {
-            Self::Sample { .. } | Self::All | Self::Breaks => true,
+            Self::Sample { .. } | Self::All { .. } | Self::Breaks => true,
             Self::One { scenario: name, .. } => scenario.name == name,
         }
     }
@@ -100,7 +103,8 @@ impl Wanted {
         };
         match self {
             Self::Sample { seed } => pick(points, few, seed ^ hash(bench.scenario.name, mode)),
-            Self::All | Self::Breaks => points.into_iter().step_by(step).collect(),
+            Self::All { every } => points.into_iter().step_by(step * every).collect(),
+            Self::Breaks => points,
             Self::One { mode: Some(only), .. } if *only != mode => Vec::new(),
             Self::One { point: Some(point), .. } => vec![*point],
             Self::One { .. } => points,
@@ -111,7 +115,8 @@ impl Wanted {
     pub fn points_of_git(&self, calls: usize) -> Vec<usize> {
         match self {
             Self::Sample { seed } => pick((1..=calls).collect(), 12, *seed),
-            Self::All | Self::Breaks | Self::One { .. } => (1..=calls).collect(),
+            Self::All { every } => (1..=calls).step_by(*every).collect(),
+            Self::Breaks | Self::One { .. } => Vec::new(),
         }
     }
 }
@@ -122,7 +127,8 @@ impl fmt::Display for Wanted {
             Self::Sample { seed } => {
                 write!(to, "A sample; CFGSYNC_SWEEP_SEED={seed} takes it again.")
             }
-            Self::All => write!(to, "Every call that changes a file."),
+            Self::All { every: 1 } => write!(to, "Every call that changes a file."),
+            Self::All { every } => write!(to, "One call in {every} of those that change a file."),
             Self::Breaks => write!(to, "Promises broken on purpose."),
             Self::One { scenario, .. } => write!(to, "{scenario} alone."),
         }
@@ -134,7 +140,7 @@ fn usage() -> String {
     let scenarios = scenarios.join(" ");
     let modes = MODES.map(|(_, name)| name).join(" ");
     format!(
-        "usage: sweep [--all | --breaks | --scenario NAME [--mode MODE [--point N]]]\n\
+        "usage: sweep [--all [--every N] | --breaks | --scenario NAME [--mode MODE [--point N]]]\n\
          scenarios: {scenarios}\nmodes: {modes}"
     )
 }
