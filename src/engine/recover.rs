@@ -9,7 +9,9 @@ use crate::failure::Outcome;
 use crate::fs::desk;
 use crate::fs::plain::{self, Durability};
 use crate::git::program::OUTPUT;
-use crate::git::{CommitId, index};
+use crate::git::remote::PUSHING;
+use crate::git::worktree::Worktree;
+use crate::git::{CommitId, index, locks};
 use crate::sabotage::{self, Break};
 
 /// Written before a run changes anything, and removed when it is done.
@@ -59,22 +61,34 @@ pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> 
         plain::remove(&places.vault().join("refs/cfgsync").join(name))?;
     }
     clear_drafts(places)?;
+    plain::remove_draft(&Worktree::draft(&places.repo))?;
+    recover_push(places, git_folder, branch)?;
     let Some(text) = plain::read_text(&path(places))? else { return Ok(()) };
     index::recover(git_folder, &index_draft(places))?;
     // Nobody else writes the vault or this ref.
-    remove_locks(&places.vault())?;
-    remove_locks(&git_folder.join("refs/cfgsync"))?;
+    locks::remove_all(&places.vault())?;
+    locks::remove_all(&git_folder.join("refs/cfgsync"))?;
     for lock in [format!("refs/heads/{branch}.lock"), "HEAD.lock".to_owned()] {
-        remove_own_ref_lock(&git_folder.join(lock), text.trim())?;
+        locks::remove_own(&git_folder.join(lock), text.trim())?;
     }
-    for name in plain::names(&git_folder.join("refs/remotes"))? {
-        let remote = git_folder.join("refs/remotes").join(crate::fs::dir::os(&name));
-        remove_own_ref_lock(&remote.join(format!("{branch}.lock")), text.trim())?;
-    }
+    locks::remove_of_remotes(git_folder, branch, text.trim())?;
     for store in [places.vault(), git_folder.to_owned()] {
         set_aside_empty_objects(&store.join("objects"))?;
     }
     Ok(plain::remove(&path(places))?)
+}
+
+/// Cleans up after a push whose run died: Git notes on its own where the remote's branch is.
+fn recover_push(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> {
+    let note = places.state.join(PUSHING);
+    let Some(text) = plain::read_text(&note)? else { return Ok(()) };
+    let (pid, commit) = text.trim().split_once(' ').unwrap_or_default();
+    if pid.parse().is_ok_and(crate::host::is_alive) {
+        return Ok(());
+    }
+    locks::remove_all(&git_folder.join("refs/cfgsync"))?;
+    locks::remove_of_remotes(git_folder, branch, commit)?;
+    Ok(plain::remove(&note)?)
 }
 
 /// Removes the desks of runs that died, what Git told them, and drafts that were never published.
@@ -104,28 +118,6 @@ fn is_alive(name: &[u8]) -> bool {
     let name = String::from_utf8_lossy(name).into_owned();
     let pid = name.split('.').nth(1).and_then(|pid| pid.parse().ok());
     pid.is_some_and(crate::host::is_alive)
-}
-
-/// A ref lock is ours when it holds a commit we were about to set, or nothing yet.
-fn remove_own_ref_lock(lock: &Path, commits: &str) -> Outcome<()> {
-    let Some(text) = plain::read_text(lock)? else { return Ok(()) };
-    let is_named = commits.lines().any(|commit| commit == text.trim());
-    if !commits.is_empty() && (text.is_empty() || is_named) {
-        plain::remove(lock)?;
-    }
-    Ok(())
-}
-
-fn remove_locks(folder: &Path) -> Outcome<()> {
-    for name in plain::names(folder)? {
-        let path = folder.join(crate::fs::dir::os(&name));
-        if path.is_dir() && !path.is_symlink() {
-            remove_locks(&path)?;
-        } else if name.ends_with(b".lock") {
-            plain::remove(&path)?;
-        }
-    }
-    Ok(())
 }
 
 /// A power cut leaves loose objects of no bytes, which Git takes for damage. They hold nothing, so

@@ -7,6 +7,7 @@ pub mod branch;
 pub mod driver;
 pub mod filter;
 pub mod index;
+pub mod locks;
 pub mod mergetool;
 pub mod operations;
 pub mod program;

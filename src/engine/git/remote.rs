@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::program::{Answer, Aside, Limits, Manners, Running, run, run_aside, start};
 use super::worktree::{UPSTREAM, Worktree};
-use super::{CommitId, GitError};
+use super::{CommitId, GitError, locks};
 use crate::failure::{Code, Failure, Outcome};
-use crate::fs::plain;
+use crate::fs::plain::{self, Durability};
 use crate::sabotage::{self, Break};
 use std::path::Path;
 
@@ -45,6 +45,9 @@ pub enum Pushed {
     /// Somebody else was faster.
     Refused,
 }
+
+/// The note of a push that is under way: its process and its commit.
+pub const PUSHING: &str = "pushing";
 
 impl<'a> Remote<'a> {
     /// A remote of a repository. `ssh` is the user's own ssh command, where it is OpenSSH.
@@ -154,14 +157,27 @@ impl<'a> Remote<'a> {
             "--force".clone_into(&mut lease);
             refspec.insert(0, '+');
         }
+        // Should this run die, the next one knows whose locks Git left.
+        let note = self.scratch.join(PUSHING);
+        let text = format!("{} {commit}\n", std::process::id());
+        plain::publish(&note, text.as_bytes(), Durability::Synced)?;
+        let pushed = self.push_as(&lease, &refspec, commit);
+        if !matches!(pushed, Ok(Pushed::Done)) {
+            locks::remove_of_remotes(self.worktree.git_folder(), self.branch, &commit.to_string())?;
+        }
+        plain::remove(&note)?;
+        pushed
+    }
+
+    fn push_as(&self, lease: &str, refspec: &str, commit: CommitId) -> Outcome<Pushed> {
         let push = self.start(&[
             "push",
             "--porcelain",
             "--no-recurse-submodules",
-            &lease,
+            lease,
             "--end-of-options",
             self.name,
-            &refspec,
+            refspec,
         ])?;
         let answer = push.finish()?;
         if answer.code == Some(0) {

@@ -61,7 +61,7 @@ impl Worktree {
     /// Makes a repository with its remote. It is whole before it has its name, so that one that was
     /// interrupted is simply made again.
     pub fn create(root: &Path, branch: &str, url: Option<&str>) -> Outcome<Self> {
-        let draft = root.join(".git.cfgsync-new");
+        let draft = Self::draft(root);
         plain::remove_draft(&draft)?;
         let mut options = RepositoryInitOptions::new();
         options.external_template(false).mkpath(true).initial_head(branch);
@@ -74,6 +74,11 @@ impl Worktree {
         plain::install_draft(&draft.join(".git"), &root.join(".git"))?;
         plain::remove_draft(&draft)?;
         Self::open(root)
+    }
+
+    /// Returns where a repository is made.
+    pub fn draft(root: &Path) -> PathBuf {
+        root.join(".git.cfgsync-new")
     }
 
     /// Returns true when the repository has this blob.

@@ -13,8 +13,9 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::git::program::Manners;
 use crate::git::remote::{default_branch, without_password};
 use crate::git::worktree::Worktree;
-use crate::lock::Patience;
+use crate::lock::{Lock, Patience};
 use crate::marks;
+use crate::recover::recover;
 use crate::session::{Mode, Picture, Session};
 use crate::settings::{Settings, UserSettings};
 use crate::setup::{self, Piles};
@@ -81,6 +82,7 @@ pub fn run(dir: Option<&Path>, ui: Ui, args: &SetupArgs) -> Outcome<()> {
     if args.dry_run {
         return rehearsal::run(places, ui, args);
     }
+    recover_earlier(&places)?;
     let branch = repository(&places, args, ui)?;
     // The folder may have been made just now, through links that only now can be followed.
     let places = crate::context::places(home, places.repo);
@@ -99,6 +101,17 @@ pub fn run(dir: Option<&Path>, ui: Ui, args: &SetupArgs) -> Outcome<()> {
     }
     say_done(&context, &report);
     report.failure().map_or(Ok(()), Err)
+}
+
+/// Cleans up after a setup that died once the repository was there.
+fn recover_earlier(places: &Places) -> Outcome<()> {
+    if !places.repo.join(".git").is_dir() || !places.state.is_dir() {
+        return Ok(());
+    }
+    let worktree = Worktree::open(&places.repo)?;
+    let _lock = Lock::take(&places.lock(), Patience::Wait)?;
+    let branch = worktree.branch()?.unwrap_or_default();
+    recover(places, worktree.git_folder(), &branch)
 }
 
 /// Returns the address as any folder can use it: a path is made absolute, as `git clone` does.
