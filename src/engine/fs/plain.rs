@@ -136,9 +136,23 @@ pub fn remove_draft(path: &Path) -> Result<(), FsError> {
     }
 }
 
-/// Gives a draft its name, in one step.
+/// Makes a draft durable, with all that is in it.
+fn sync_draft(draft: &Path) -> Result<(), FsError> {
+    if draft.is_symlink() {
+        return Ok(());
+    }
+    if draft.is_dir() {
+        for name in names(draft)? {
+            sync_draft(&draft.join(super::dir::os(&name)))?;
+        }
+    }
+    sync_folder(draft)
+}
+
+/// Gives a draft its name, in one step, once all of it is durable.
 #[expect(clippy::disallowed_methods, reason = "a draft of cfgsync's own, where nothing stands yet")]
 pub fn install_draft(draft: &Path, path: &Path) -> Result<(), FsError> {
+    sync_draft(draft)?;
     fs::rename(draft, path).map_err(FsError::on("make", path))?;
     path.parent().map_or(Ok(()), sync_folder)
 }

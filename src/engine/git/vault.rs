@@ -38,6 +38,7 @@ fn make(path: &Path) -> Outcome<()> {
     options.bare(true).external_template(false);
     Repository::init_opts(&draft, &options)
         .map_err(GitError::on(format!("make the vault {}", path.display())))?;
+    super::locks::remove_all(&draft)?;
     plain::close(&draft)?;
     Ok(plain::install_draft(&draft, path)?)
 }

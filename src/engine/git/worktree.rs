@@ -70,6 +70,8 @@ impl Worktree {
         if let Some(url) = url {
             Self { repository, root: draft.clone() }.add_origin(url, branch)?;
         }
+        // The library does not say when it could not take a lock of its own away again.
+        super::locks::remove_all(&draft)?;
         plain::close(&draft.join(".git"))?;
         plain::install_draft(&draft.join(".git"), &root.join(".git"))?;
         plain::remove_draft(&draft)?;

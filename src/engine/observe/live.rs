@@ -146,7 +146,7 @@ pub fn look_one(
     let (name, folders) = folders.split_last().map_or((&b""[..], &[][..]), |(n, f)| (*n, f));
     let dir = match reach(observer, folders.iter().copied())? {
         Reach::Folder(dir) => {
-            keep_folder_modes(observer, &unit, local)?;
+            keep_folder_modes(observer, scope, &unit, local)?;
             dir
         }
         Reach::Missing => {
@@ -192,14 +192,21 @@ pub fn look_one(
     Ok(())
 }
 
-/// The folders of a file that is not stored yet get the modes they have in `$HOME`.
-fn keep_folder_modes(observer: &Observer<'_>, unit: &RepoPath, local: &mut Local) -> Outcome<()> {
+/// The folders of a file that is not stored yet get the modes they have in `$HOME`, unless they were
+/// shared before: then their modes are known.
+fn keep_folder_modes(
+    observer: &Observer<'_>,
+    scope: &Scope<'_>,
+    unit: &RepoPath,
+    local: &mut Local,
+) -> Outcome<()> {
     if local.stored.units.contains_key(unit) {
         return Ok(());
     }
     for folder in unit.ancestors() {
         let is_stored = observer.places.repo.join(os(folder.as_bytes())).is_dir();
-        let Some(home) = folder.home().filter(|_| !is_stored) else { continue };
+        let is_known = is_stored || scope.knows_below(&folder);
+        let Some(home) = folder.home().filter(|_| !is_known) else { continue };
         let names: Vec<&[u8]> = home.components().collect();
         if let Some(dir) = Dir::open(&observer.places.home)?.descend(names)? {
             let mode = dir.own_stat()?.mode;

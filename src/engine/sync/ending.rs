@@ -9,6 +9,7 @@ use crate::git::CommitId;
 use crate::observe::Observer;
 use crate::quiet::Quiet;
 use crate::record::{self, Done, Standing};
+use crate::recover::Note;
 
 /// How a sync left things.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +29,9 @@ impl Sync<'_> {
         observer.remember()?;
         // What came in was live from now on, so it can be brought back even when the next edit
         // comes before the next look.
+        let note = Note::leave(&session.context.places)?;
         session.snapshot(&picture, "after a sync")?;
+        note.withdraw()?;
         let is_sent = session.remote.is_none() || picture.head == upstream;
         if !is_sent || !self.is_done(&picture)? {
             let plan = self.plan(&picture, session.policy()?.copies);

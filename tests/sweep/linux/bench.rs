@@ -110,6 +110,9 @@ impl<'a> Bench<'a> {
             Some(disk) => place.restore_around(PRISTINE, disk),
             None => place.restore(PRISTINE),
         }
+        if mode == Mode::Meanwhile {
+            place.restore_mac(PRISTINE);
+        }
         let mut planned = Planned::new(mode, point, disk, Company::new(place, mode));
         let mut command = place.ec2().cfgsync(&self.scenario.arguments(place));
         let said = place.folder().join("said");

@@ -115,11 +115,20 @@ impl Place {
     /// Puts back the state of a name. The machine that only edits is as it was.
     pub fn restore(&self, name: &str) {
         for live in [self.remote(), self.unplugged(), self.ec2().home] {
-            remove(&live);
-            let kept = self.folder.join(name).join(live.file_name().unwrap());
-            if kept.is_dir() {
-                copy(&kept, &live);
-            }
+            self.put_back(name, &live);
+        }
+    }
+
+    /// Puts back the machine that only edits, where it was at work during a run.
+    pub fn restore_mac(&self, name: &str) {
+        self.put_back(name, &self.mac().home);
+    }
+
+    fn put_back(&self, name: &str, live: &Path) {
+        remove(live);
+        let kept = self.folder.join(name).join(live.file_name().unwrap());
+        if kept.is_dir() {
+            copy(&kept, live);
         }
     }
 
