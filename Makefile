@@ -34,6 +34,16 @@ bench: all-tools build ## measure start-up, a quiet sync against a fetch, planni
 
 sweep: all-tools ## kill every command at every call that changes a file, and see it heal
 	"$(CARGO)" test --locked --test sweep -- --all
+	"$(CARGO)" test --locked --features sabotage --test sweep -- --breaks
+
+SECONDS ?= 600
+fuzz: tools ## fuzz the readers of archives, manifests and records, SECONDS each (default 600)
+	@CARGO="$(CARGO)" scripts/tools.sh fuzz
+	@set -e; for target in archive inventory manifest record; do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  "$(CARGO)" +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024; \
+	done
 
 install: build ## put the programs and the zsh plugin in place (PREFIX=~/.local)
 	@PREFIX="$(PREFIX)" ZSH_CUSTOM="$(ZSH_CUSTOM)" scripts/install.sh "$(TARGET)/release"
@@ -50,4 +60,4 @@ tools:
 all-tools:
 	@CARGO="$(CARGO)" scripts/tools.sh all
 
-.PHONY: help demo test check bench sweep install uninstall build tools all-tools
+.PHONY: help demo test check bench sweep fuzz install uninstall build tools all-tools

@@ -3,6 +3,7 @@
 #
 #   scripts/tools.sh          cargo, a C compiler and git: enough to build
 #   scripts/tools.sh all      also zsh, tmux and strace, which the tests and the demo drive
+#   scripts/tools.sh fuzz     also a nightly compiler and cargo-fuzz
 
 set -euo pipefail
 
@@ -83,6 +84,18 @@ if [ "${1:-}" = all ] && ! { "$cargo" fmt --version && "$cargo" clippy --version
   has rustup || die 'rustfmt and clippy are needed. Install them where cargo came from.'
   echo 'Running: rustup component add rustfmt clippy'
   rustup component add rustfmt clippy
+fi
+
+if [ "${1:-}" = fuzz ]; then
+  if ! "$cargo" +nightly --version >/dev/null 2>&1; then
+    has rustup || die 'Fuzzing needs a nightly compiler, and rustup to choose it.'
+    echo 'Running: rustup toolchain install nightly'
+    rustup toolchain install nightly --profile minimal
+  fi
+  if ! "$cargo" fuzz --version >/dev/null 2>&1; then
+    echo 'Running: cargo install cargo-fuzz'
+    "$cargo" install --quiet --locked cargo-fuzz
+  fi
 fi
 
 wanted=$(missing "${1:-}")
