@@ -13,6 +13,7 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::lock::Patience;
 use crate::marks;
 use crate::record;
+use crate::recover::Note;
 use crate::session::{Mode, Picture, Session};
 use crate::sync::rehearsal::rehearse;
 use crate::sync::{Command, Wishes, fetch, sync};
@@ -47,7 +48,9 @@ pub fn run(context: &Context, args: &UndoArgs) -> Outcome<()> {
     if !args.dry_run {
         // Whatever becomes of the undo, what is on disk now is kept.
         let _lock = session.lock()?;
+        let note = Note::leave(&context.places)?;
         session.snapshot(&marks::picture(&session)?, "before an undo")?;
+        note.withdraw()?;
     }
     let (number, operation) = find(&session, args.id)?;
     let picture = picture(&session, args, &operation)?;

@@ -11,7 +11,7 @@ use cfgsync_core::time::UnixTime;
 use git2::{Commit, Index, ObjectType, Oid, Repository, Signature, Sort, Time, Tree as GitTree};
 
 use super::worktree::Worktree;
-use super::{CommitId, GitError, remote};
+use super::{CommitId, GitError, locks, remote};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::os;
 
@@ -261,13 +261,19 @@ pub fn advance(
         Some(old) => repository.reference_matching(&name, to.0, true, old.0, "cfgsync: sync"),
         None => repository.reference(&name, to.0, false, "cfgsync: sync"),
     };
-    moved.map(drop).map_err(|error| match error.code() {
+    let moved = moved.map(drop).map_err(|error| match error.code() {
         git2::ErrorCode::Modified | git2::ErrorCode::Exists | git2::ErrorCode::Locked => {
             Failure::new(Code::Foreign, format!("{name} moved while cfgsync was at work"))
                 .hint("Run `cfgsync sync` again.")
         }
         _ => GitError::on(format!("move {name}"))(error).into(),
-    })
+    });
+    moved.and_then(|()| unlock(worktree, &name, to))
+}
+
+/// Takes away the lock of a ref that was just set.
+fn unlock(worktree: &Worktree, name: &str, to: CommitId) -> Outcome<()> {
+    locks::remove_spent(&worktree.git_folder().join(format!("{name}.lock")), &to.to_string())
 }
 
 /// Shows upstream's commit under Git's own name for it, as `git fetch` would.
@@ -283,7 +289,8 @@ pub fn show_upstream(
         return Ok(());
     }
     let moved = repository.reference(&name, tip.0, true, "cfgsync: fetch");
-    Ok(moved.map(drop).map_err(remote::remote_error(remote_name))?)
+    moved.map_err(remote::remote_error(remote_name))?;
+    unlock(worktree, &name, tip)
 }
 
 /// Keeps a tip that the branch leaves behind under a ref of cfgsync's own.

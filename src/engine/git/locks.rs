@@ -15,14 +15,19 @@ pub fn remove_of_remotes(git_folder: &Path, branch: &str, commits: &str) -> Outc
     Ok(())
 }
 
-/// A ref lock is ours when it holds a commit we were about to set, or nothing yet.
+/// A ref lock of a run that died is ours when it holds a commit that run was about to set, or the
+/// beginning of one.
 pub fn remove_own(lock: &Path, commits: &str) -> Outcome<()> {
     let Some(text) = plain::read_text(lock)? else { return Ok(()) };
-    let is_named = commits.lines().any(|commit| commit == text.trim());
-    if !commits.is_empty() && (text.is_empty() || is_named) {
-        plain::remove(lock)?;
-    }
-    Ok(())
+    let is_named = commits.lines().any(|commit| commit.starts_with(text.trim()));
+    if is_named { Ok(plain::remove(lock)?) } else { Ok(()) }
+}
+
+/// Removes the lock of a ref that was just set to this commit: Git's library does not say when it
+/// could not. One that holds anything else is somebody else's.
+pub fn remove_spent(lock: &Path, commit: &str) -> Outcome<()> {
+    let is_spent = plain::read_text(lock)?.is_some_and(|text| text.trim() == commit);
+    if is_spent { Ok(plain::remove(lock)?) } else { Ok(()) }
 }
 
 /// Removes every lock below a folder that nobody but cfgsync writes.

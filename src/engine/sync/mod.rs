@@ -108,6 +108,10 @@ impl<'a> Sync<'a> {
         let looked = looked.unwrap_or(Ok(Looked::Whole))?;
         let (upstream, mut failure) = self.upstream(fetched)?;
         self.check_tip(upstream, failure.as_ref())?;
+        // What was last known of the remote is not what a person agreed to.
+        if let Some(failure) = failure.take_if(|_| self.wishes.winner.is_some()) {
+            return Err(failure.hint("A force needs the remote; nothing was changed."));
+        }
         if let Some(failure) = failure.take_if(|_| !self.wishes.edit.overruled.is_empty()) {
             return Err(failure.hint("What was overruled is at the remote; it has to answer."));
         }

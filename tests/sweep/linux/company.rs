@@ -44,10 +44,14 @@ impl Company {
 
     /// Returns true when a mode makes sense for a command.
     pub fn suits(mode: Mode, scenario: &Scenario) -> bool {
-        let is_setup = scenario.healing == Healing::Again;
+        // Where a person says which side counts, another sync may have decided otherwise before.
+        let is_sync = scenario.healing == Healing::Done;
+        // There, the remote is away, or is not as the other machine left it.
+        let is_apart = ["sync-offline", "sync-refused"].contains(&scenario.name);
         match mode {
-            Mode::Edit | Mode::Late | Mode::Rival => !is_setup,
-            Mode::Meanwhile => !is_setup && scenario.name != "sync-offline",
+            Mode::Edit | Mode::Late => scenario.healing != Healing::Again,
+            Mode::Rival => is_sync,
+            Mode::Meanwhile => is_sync && !is_apart,
             _ => true,
         }
     }
