@@ -60,6 +60,8 @@ pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> 
     for name in ["agreed.lock", "latest.lock", "late-writes.lock"] {
         plain::remove(&places.vault().join("refs/cfgsync").join(name))?;
     }
+    // Unlike the rest of `refs/cfgsync`, these are only written under the lock.
+    locks::remove_all(&git_folder.join("refs/cfgsync/replaced"))?;
     clear_drafts(places)?;
     plain::remove_draft(&Worktree::draft(&places.repo))?;
     recover_push(places, git_folder, branch)?;
