@@ -110,7 +110,7 @@ impl RepoPath {
 
     /// Returns true for a file that never leaves the machine: `*.local`.
     pub fn is_local_only(&self) -> bool {
-        self.name().ends_with(b".local")
+        crate::names::is_local_only(self.name())
     }
 
     /// Returns true below `.sync/`, where cfgsync keeps its own files.

@@ -1,6 +1,6 @@
 //! Moments and how long ago they are. Nothing here reads a clock.
 
-use std::fmt;
+use core::fmt;
 
 /// A moment, in milliseconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

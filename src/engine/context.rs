@@ -37,6 +37,21 @@ impl Places {
         self.meta.join("sync-status")
     }
 
+    /// The watch list of the status record.
+    pub fn watch(&self) -> PathBuf {
+        self.meta.join("watch")
+    }
+
+    /// The FIFO that has a writer as long as a sync runs.
+    pub fn pulse(&self) -> PathBuf {
+        self.shared_state.join("pulse")
+    }
+
+    /// Where each open shell has a FIFO on which a new record is announced.
+    pub fn bells(&self) -> PathBuf {
+        self.shared_state.join("bells")
+    }
+
     /// The vault.
     pub fn vault(&self) -> PathBuf {
         self.state.join("vault")

@@ -12,6 +12,7 @@ mod git;
 mod held;
 mod host;
 mod identity;
+mod lights;
 mod lock;
 mod marks;
 mod merges;
@@ -27,6 +28,7 @@ mod settings;
 mod setup;
 mod sync;
 mod ui;
+mod watch;
 
 use std::process::ExitCode;
 

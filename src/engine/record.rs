@@ -7,7 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use cfgsync_core::operation::Operation;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Change, Deed, Flow};
-use cfgsync_core::status::{StatusRecord, SyncState, wire};
+use cfgsync_core::status::wire::{self, Watch};
+use cfgsync_core::status::{StatusRecord, SyncState};
 use cfgsync_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,7 @@ use crate::context::{Context, Places, now};
 use crate::failure::Outcome;
 use crate::fs::FsError;
 use crate::fs::plain::{self, Durability};
-use crate::host;
+use crate::{host, lights};
 
 /// How long a run may take before it is no longer believed.
 const RUN_SECONDS: u64 = 120;
@@ -57,8 +58,18 @@ pub fn read(places: &Places) -> Outcome<Option<StatusRecord>> {
     Ok(bytes.and_then(|bytes| wire::decode(&bytes).ok()))
 }
 
-/// Publishes a state.
+/// Publishes a state that nothing on disk can change.
 pub fn publish(context: &Context, state: SyncState, standing: Standing) -> Outcome<()> {
+    publish_watched(context, state, standing, None)
+}
+
+/// Publishes a state, and what it depends on.
+pub fn publish_watched(
+    context: &Context,
+    state: SyncState,
+    standing: Standing,
+    watch: Option<&Watch>,
+) -> Outcome<()> {
     let before = read(&context.places)?;
     let now = now();
     let due = now.after_seconds(context.settings.interval);
@@ -72,6 +83,11 @@ pub fn publish(context: &Context, state: SyncState, standing: Standing) -> Outco
         _ => (due, due.after_seconds(GRACE_SECONDS)),
     };
     let contact = standing.contact.or(before.as_ref().map(|record| record.contact));
+    let generation = before.map_or(1, |record| record.generation + 1);
+    if let Some(watch) = watch {
+        let list = wire::encode_watch(watch, generation);
+        plain::publish(&context.places.watch(), &list, Durability::Relaxed)?;
+    }
     let record = StatusRecord {
         state,
         ahead: standing.ahead,
@@ -82,13 +98,18 @@ pub fn publish(context: &Context, state: SyncState, standing: Standing) -> Outco
         deadline,
         updated: now,
         contact: contact.unwrap_or_default(),
-        generation: before.map_or(1, |record| record.generation + 1),
+        generation,
         pid: std::process::id(),
         pid_start: host::own_start(),
         boot: host::boot(),
         label: label(&context.machine.id),
+        watched: watch.is_some(),
     };
-    Ok(plain::publish(&context.places.record(), &wire::encode(&record), Durability::Relaxed)?)
+    plain::publish(&context.places.record(), &wire::encode(&record), Durability::Relaxed)?;
+    if state != SyncState::Syncing {
+        lights::ring(&context.places);
+    }
+    Ok(())
 }
 
 fn label(id: &str) -> [u8; 20] {
@@ -97,25 +118,36 @@ fn label(id: &str) -> [u8; 20] {
     label
 }
 
-/// Makes the record findable for the prompt, which knows no repository: a link of a fixed name.
+/// Makes the record and its watch list findable for the prompt, which knows no repository: links of
+/// fixed names.
 pub fn announce(places: &Places) -> Outcome<()> {
-    let name = places.shared_state.join("record");
-    if std::fs::read_link(&name).is_ok_and(|target| target == places.record()) {
-        return Ok(());
+    for (name, target) in [("watch", places.watch()), ("record", places.record())] {
+        let name = places.shared_state.join(name);
+        if std::fs::read_link(&name).is_ok_and(|found| found == target) {
+            continue;
+        }
+        plain::make_private(&places.shared_state)?;
+        let draft = name.with_extension("new");
+        plain::remove(&draft)?;
+        std::os::unix::fs::symlink(&target, &draft).map_err(FsError::on("create", &draft))?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a link of cfgsync's own, replaced in one step"
+        )]
+        std::fs::rename(&draft, &name).map_err(FsError::on("replace", &name))?;
     }
-    plain::make_private(&places.shared_state)?;
-    let draft = places.shared_state.join("record.new");
-    plain::remove(&draft)?;
-    std::os::unix::fs::symlink(places.record(), &draft).map_err(FsError::on("create", &draft))?;
-    #[expect(clippy::disallowed_methods, reason = "a link of cfgsync's own, replaced in one step")]
-    std::fs::rename(&draft, &name).map_err(FsError::on("replace", &name))?;
     Ok(())
 }
 
 /// Takes the record and its well-known name away: nothing is shown any more.
 pub fn withdraw(places: &Places) -> Outcome<()> {
-    plain::remove(&places.shared_state.join("record"))?;
-    Ok(plain::remove(&places.record())?)
+    for path in [places.shared_state.join("record"), places.shared_state.join("watch")] {
+        plain::remove(&path)?;
+    }
+    plain::remove(&places.record())?;
+    plain::remove(&places.watch())?;
+    lights::ring(places);
+    Ok(())
 }
 
 /// Writes down when upstream last answered.

@@ -1,7 +1,4 @@
-//! The status record: what the light shows, and until when that is true.
-
-pub mod segment;
-pub mod wire;
+//! The status record as data: what the light shows, and until when that is true.
 
 use crate::time::UnixTime;
 
@@ -95,6 +92,8 @@ pub struct StatusRecord {
     pub boot: [u8; 8],
     /// The machine's label, cut to 20 bytes.
     pub label: [u8; 20],
+    /// Whether a watch list says what the claim depends on.
+    pub watched: bool,
 }
 
 /// What a reader may show of a record.
@@ -151,6 +150,7 @@ impl StatusRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::wire;
 
     fn record(state: SyncState) -> StatusRecord {
         StatusRecord { state, ..wire::tests::example() }

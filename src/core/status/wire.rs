@@ -1,26 +1,22 @@
-//! The bytes of the status record. The only place that names bincode.
+//! Writing the status record and the watch list. The only place that names bincode; [`super::read`]
+//! and [`super::watch`] read them.
 //!
 //! 128 bytes at fixed offsets; `docs/status-record.md` is the contract. First an ASCII head that a
 //! shell reads without decoding, then little-endian numbers for programs.
 
 use bincode::config::{Configuration, Fixint, LittleEndian};
 
-use super::{StatusRecord, SyncState};
+use super::StatusRecord;
+use super::read::{CHECKED, TAIL, WATCHED};
+pub use super::read::{LENGTH, MAGIC, RecordError, decode};
+use super::watch::{self, Row, checksum};
 use crate::time::UnixTime;
 
-/// Length of a record in bytes.
-pub const LENGTH: usize = 128;
-
-/// The magic with the version of the layout.
-pub const MAGIC: &[u8; 8] = b"cfgsync1";
-
 const HEAD: usize = 56;
-const CHECKED: usize = 120;
-const TAIL: [u8; 4] = *b"\0end";
 const COUNT_LIMIT: u32 = 9999;
 const SECONDS_LIMIT: u64 = 9_999_999_999;
 
-#[derive(bincode::Encode, bincode::Decode)]
+#[derive(bincode::Encode)]
 struct Wire {
     head: [u8; HEAD],
     updated_ms: u64,
@@ -32,23 +28,6 @@ struct Wire {
     label: [u8; 20],
     crc32: u32,
     tail: [u8; 4],
-}
-
-/// Why bytes are not a record this program can read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RecordError {
-    /// Not 128 bytes.
-    #[error("the status record has the wrong length")]
-    Length,
-    /// Another magic, or another version.
-    #[error("the status record has an unknown magic or version")]
-    Magic,
-    /// The checksum does not fit the bytes.
-    #[error("the status record is damaged")]
-    Checksum,
-    /// A field of the head is not what the layout says.
-    #[error("the status record has a field that cannot be read")]
-    Field,
 }
 
 /// Returns the layout's encoding: little-endian, fixed width.
@@ -68,7 +47,7 @@ pub fn encode(record: &StatusRecord) -> [u8; LENGTH] {
         boot: record.boot,
         label: record.label,
         crc32: 0,
-        tail: TAIL,
+        tail: *TAIL,
     };
     let mut bytes = bytes_of(&wire);
     wire.crc32 = crc32fast::hash(&bytes[..CHECKED]);
@@ -87,7 +66,7 @@ fn head(record: &StatusRecord) -> [u8; HEAD] {
     let count = |count: u32| count.min(COUNT_LIMIT);
     let seconds = |time: UnixTime| time.seconds().min(SECONDS_LIMIT);
     let text = format!(
-        "{} {} {:04} {:04} {:04} {:04} {:010} {:010}   \n",
+        "{} {} {:04} {:04} {:04} {:04} {:010} {:010} {} \n",
         String::from_utf8_lossy(MAGIC),
         char::from(record.state.letter()),
         count(record.ahead),
@@ -96,59 +75,110 @@ fn head(record: &StatusRecord) -> [u8; HEAD] {
         count(record.held),
         seconds(record.due),
         seconds(record.deadline),
+        if record.watched { char::from(WATCHED) } else { ' ' },
     );
     let mut head = [b' '; HEAD];
     head.copy_from_slice(text.as_bytes());
     head
 }
 
-/// Reads a record; anything but a whole, undamaged record of this version is an error.
-pub fn decode(bytes: &[u8]) -> Result<StatusRecord, RecordError> {
-    if bytes.len() != LENGTH {
-        return Err(RecordError::Length);
-    }
-    if !bytes.starts_with(MAGIC) {
-        return Err(RecordError::Magic);
-    }
-    let (wire, read): (Wire, usize) =
-        bincode::decode_from_slice(bytes, layout()).map_err(|_| RecordError::Length)?;
-    if read != LENGTH || wire.tail != TAIL || wire.crc32 != crc32fast::hash(&bytes[..CHECKED]) {
-        return Err(RecordError::Checksum);
-    }
-    let text = std::str::from_utf8(&wire.head).map_err(|_| RecordError::Field)?;
-    let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let [_, state, ahead, behind, pending, held, due, deadline] = words[..] else {
-        return Err(RecordError::Field);
+/// What a claim depends on, ready to be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// The folders that names are below.
+    pub bases: Vec<Vec<u8>>,
+    /// The names.
+    pub rows: Vec<Row<Vec<u8>>>,
+    /// How many paths found no room.
+    pub left_out: u32,
+}
+
+#[derive(bincode::Encode)]
+struct Header {
+    magic: [u8; 8],
+    generation: u64,
+    checksum: u64,
+    bases: u32,
+    rows: u32,
+    left_out: u32,
+    unused: u32,
+}
+
+#[derive(bincode::Encode)]
+struct WireRow {
+    name: u32,
+    length: u16,
+    base: u16,
+    kind: u8,
+    flags: u8,
+    mode: u16,
+    children: u32,
+    ino: u64,
+    size: u64,
+    mtime: i64,
+    ctime: i64,
+    blob: [u8; 20],
+    count: u32,
+}
+
+/// Writes the watch list of a record.
+pub fn encode_watch(watch: &Watch, generation: u64) -> Vec<u8> {
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let mut names = Vec::new();
+    let mut place = |name: &[u8]| {
+        let at = number(names.len());
+        names.extend_from_slice(name);
+        names.push(0);
+        at
     };
-    let count = |word: &str| word.parse::<u32>().map_err(|_| RecordError::Field);
-    let time = |word: &str| match word.parse::<u64>() {
-        Ok(seconds) => Ok(UnixTime(seconds * 1000)),
-        Err(_) => Err(RecordError::Field),
+    let mut body = Vec::new();
+    for base in &watch.bases {
+        body.extend(vec_of(&(place(base), number(base.len()))));
+    }
+    for row in &watch.rows {
+        body.extend(vec_of(&WireRow {
+            name: place(&row.name),
+            // The system takes no name that is longer; one that is would show as changed.
+            length: u16::try_from(row.name.len()).unwrap_or(u16::MAX),
+            base: row.base,
+            kind: row.kind.number(),
+            flags: row.flags,
+            mode: row.stat.mode,
+            children: row.children,
+            ino: row.stat.ino,
+            size: row.stat.size,
+            mtime: row.stat.mtime,
+            ctime: row.stat.ctime,
+            blob: row.blob,
+            count: row.count,
+        }));
+    }
+    body.extend(names);
+    let mut header = Header {
+        magic: *watch::MAGIC,
+        generation,
+        checksum: 0,
+        bases: number(watch.bases.len()),
+        rows: number(watch.rows.len()),
+        left_out: watch.left_out,
+        unused: 0,
     };
-    let [letter] = state.as_bytes() else { return Err(RecordError::Field) };
-    Ok(StatusRecord {
-        state: SyncState::of_letter(*letter).ok_or(RecordError::Field)?,
-        ahead: count(ahead)?,
-        behind: count(behind)?,
-        pending: count(pending)?,
-        held: count(held)?,
-        due: time(due)?,
-        deadline: time(deadline)?,
-        updated: UnixTime(wire.updated_ms),
-        contact: UnixTime(wire.contact_ms),
-        generation: wire.generation,
-        pid: wire.pid,
-        pid_start: wire.pid_start,
-        boot: wire.boot,
-        label: wire.label,
-    })
+    let whole = |header: &Header| [vec_of(header), body.clone()].concat();
+    header.checksum = checksum(&whole(&header)[watch::CHECKED..]);
+    whole(&header)
+}
+
+fn vec_of(value: &impl bincode::Encode) -> Vec<u8> {
+    // Writing plain numbers to memory cannot fail.
+    bincode::encode_to_vec(value, layout()).unwrap_or_default()
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::status) mod tests {
     use super::*;
+    use crate::status::SyncState;
 
-    pub(in super::super) fn example() -> StatusRecord {
+    pub fn example() -> StatusRecord {
         StatusRecord {
             state: SyncState::Ahead,
             ahead: 2,
@@ -164,6 +194,7 @@ pub(super) mod tests {
             pid_start: 99,
             boot: *b"bootboot",
             label: *b"anna@laptop-mac\0\0\0\0\0",
+            watched: false,
         }
     }
 

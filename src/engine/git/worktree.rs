@@ -105,6 +105,11 @@ impl Worktree {
         self.repository.path()
     }
 
+    /// Returns the folder that refs are below.
+    pub fn refs_folder(&self) -> &Path {
+        self.repository.commondir()
+    }
+
     /// Returns the store itself, for objects and commits.
     pub fn store(&self) -> &Repository {
         &self.repository

@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 use std::io;
 
 use cfgsync_core::manifest::Scope as MarkScope;
+use cfgsync_core::names::is_dropping;
 use cfgsync_core::observed::{Finding, Live, Local};
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::unit::{Mode, Version};
 use nix::errno::Errno;
 
-use super::{Inode, Observer, Reading, Scope, below, is_dropping};
+use super::{Inode, Observer, Reading, Scope, below};
 use crate::failure::Outcome;
 use crate::fs::FsError;
 use crate::fs::dir::{Dir, StatKind, os};
 use crate::fs::look::blob_id;
-use crate::fs::plain::names;
 
 /// Looks at every live file of the marks of this machine, and of the trees that are known.
 pub fn look(observer: &Observer<'_>, scope: &Scope<'_>, local: &mut Local) -> Outcome<()> {
@@ -67,7 +67,7 @@ fn walk(
     [folder, top]: [&HomePath; 2],
     local: &mut Local,
 ) -> Outcome<()> {
-    for name in names(dir.path())? {
+    for name in observer.names(dir)? {
         let Ok(home) = HomePath::new([folder.as_bytes(), b"/", &name].concat()) else { continue };
         let Some(stat) = dir.stat(&name)? else { continue };
         match stat.kind {

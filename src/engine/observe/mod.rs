@@ -5,13 +5,14 @@ pub mod live;
 pub mod seen;
 pub mod stored;
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use cfgsync_core::manifest::{MANIFEST, Manifest};
 use cfgsync_core::observed::{Finding, Local};
 use cfgsync_core::path::RepoPath;
+use cfgsync_core::status::watch::Names;
 use cfgsync_core::time::UnixTime;
 use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::Version;
@@ -65,6 +66,18 @@ pub struct Observer<'a> {
     purpose: Purpose,
     before: Seen,
     after: RefCell<Seen>,
+    listed: RefCell<Vec<Listed>>,
+}
+
+/// A folder whose names a look has read.
+#[derive(Debug)]
+pub struct Listed {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its state before its names were read.
+    pub stat: Stat,
+    /// The names that matter.
+    pub names: Names,
 }
 
 /// What else a look must take into account.
@@ -151,8 +164,8 @@ impl<'a> Observer<'a> {
         let is_kept = matches!(purpose, Purpose::Archive { .. }) || vault.latest()?.is_some();
         let before =
             if is_kept { Seen::read(&purpose.memory(places), now)? } else { Seen::default() };
-        let after = RefCell::default();
-        Ok(Self { places, worktree, vault, now, filters, purpose, before, after })
+        let (after, listed) = (RefCell::default(), RefCell::default());
+        Ok(Self { places, worktree, vault, now, filters, purpose, before, after, listed })
     }
 
     /// Returns where the sides of filters are.
@@ -164,6 +177,7 @@ impl<'a> Observer<'a> {
     pub fn look(&self, scope: &Scope<'_>) -> Outcome<Local> {
         let manifest = self.manifest(scope)?;
         self.after.replace(self.before.renewed(self.now));
+        self.listed.borrow_mut().clear();
         let mut local = Local::default();
         local.stored.manifest = manifest;
         stored::look(self, scope, &mut local)?;
@@ -177,6 +191,26 @@ impl<'a> Observer<'a> {
     /// Returns size and time of the last change of a file that was just looked at.
     pub fn stamp(&self, path: &Path) -> Option<(u64, i64)> {
         self.after.borrow().stamp(path)
+    }
+
+    /// Returns inode, size and both times (in ns) of a file as this look has read it.
+    pub fn read_state(&self, path: &Path) -> Option<[u64; 4]> {
+        self.after.borrow().read_state(path)
+    }
+
+    /// Returns the folders that this look has listed.
+    pub fn listed(&self) -> Ref<'_, Vec<Listed>> {
+        self.listed.borrow()
+    }
+
+    /// Returns the names in a folder whose names matter.
+    fn names(&self, dir: &Dir) -> Outcome<Vec<Vec<u8>>> {
+        let stat = dir.own_stat()?;
+        let found = plain::names(dir.path())?;
+        let mut names = Names::default();
+        found.iter().for_each(|name| names.add(name));
+        self.listed.borrow_mut().push(Listed { path: dir.path().to_owned(), stat, names });
+        Ok(found)
     }
 
     /// Returns true for a file that stays on this machine and is not looked at.
@@ -283,17 +317,4 @@ fn was_full(recall: Recall) -> bool {
         Recall::Before { version, .. } | Recall::Same(version) => version.blob != blob_id(b""),
         Recall::Never => false,
     }
-}
-
-/// Files that editors and desktops leave behind.
-fn is_dropping(name: &[u8]) -> bool {
-    let starts = |start: &[u8]| name.starts_with(start);
-    let ends = |end: &[u8]| name.ends_with(end);
-    ends(b"~")
-        || (starts(b".") && (ends(b".swp") || ends(b".swo") || ends(b".swx")))
-        || starts(b".#")
-        || (starts(b"#") && ends(b"#"))
-        || starts(b".cfgsync-")
-        || name == b"4913"
-        || name == b".DS_Store"
 }

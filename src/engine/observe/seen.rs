@@ -18,7 +18,7 @@ use crate::fs::plain::{self, Durability};
 const HEADING: &str = "cfgsync seen 1";
 /// Stands where a file has its mode.
 const LINK: &str = "link";
-const QUIET_NS: u64 = 2_000_000_000;
+const QUIET_NS: i64 = 2_000_000_000;
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 /// One file as it was last read.
@@ -89,6 +89,12 @@ impl Seen {
         Some((size, mtime.cast_signed()))
     }
 
+    /// Returns inode, size and both times (in ns) of a file as it was read.
+    pub fn read_state(&self, path: &Path) -> Option<[u64; 4]> {
+        let [_, rest @ ..] = self.entries.get(path.as_os_str().as_encoded_bytes())?.state;
+        Some(rest)
+    }
+
     /// Returns what is known about a file in this state.
     pub fn recall(&self, path: &[u8], stat: Stat) -> Recall {
         match self.entries.get(path) {
@@ -112,7 +118,8 @@ impl Seen {
     pub fn remember(&mut self, path: Vec<u8>, stat: Stat, version: Version, now: UnixTime) {
         let now = i64::try_from(now.0).unwrap_or(i64::MAX).saturating_mul(1_000_000);
         let times = [stat.mtime, stat.ctime];
-        let is_quiet = times.iter().all(|time| now.abs_diff(*time) > QUIET_NS);
+        // A change after the run began is of this moment too.
+        let is_quiet = times.iter().all(|time| now.saturating_sub(*time) > QUIET_NS);
         self.entries.insert(path, Entry { state: state(stat), version, is_quiet });
     }
 }

@@ -1,13 +1,13 @@
 //! Looking at the working tree: every file that is not excluded, links as links.
 
+use cfgsync_core::names::is_dropping;
 use cfgsync_core::observed::Local;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::unit::Mode;
 
-use super::{Inode, Observer, Reading, Scope, is_dropping};
+use super::{Inode, Observer, Reading, Scope};
 use crate::failure::Outcome;
 use crate::fs::dir::{Dir, Stat, StatKind};
-use crate::fs::plain::names;
 
 /// Looks at every folder of the working tree.
 pub fn look(observer: &Observer<'_>, scope: &Scope<'_>, local: &mut Local) -> Outcome<()> {
@@ -24,7 +24,7 @@ fn look_folder(
     folder: Option<&RepoPath>,
     local: &mut Local,
 ) -> Outcome<()> {
-    for name in names(dir.path())? {
+    for name in observer.names(dir)? {
         let raw = match folder {
             Some(folder) => [folder.as_bytes(), b"/", &name].concat(),
             None => name.clone(),

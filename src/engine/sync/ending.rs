@@ -1,6 +1,7 @@
 //! How a sync ends: a last look, the record, the history.
 
 use cfgsync_core::status::SyncState;
+use cfgsync_core::status::wire::Watch;
 
 use super::{Report, Sync, ahead_behind};
 use crate::context::now;
@@ -10,12 +11,13 @@ use crate::observe::Observer;
 use crate::quiet::Quiet;
 use crate::record::{self, Done, Standing};
 use crate::recover::Note;
+use crate::watch::{Tips, watch};
 
 /// How a sync left things.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub enum Ending {
-    /// In sync, as was seen.
-    Known,
+    /// In sync, as was seen, for as long as this stands.
+    Known(Watch),
     /// So many changes came up meanwhile, or wait.
     Pending(usize),
 }
@@ -25,6 +27,7 @@ impl Sync<'_> {
     pub fn settle(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Ending> {
         let session = self.session;
         let _lock = self.session.lock()?;
+        let since = now();
         let picture = session.picture(observer, upstream)?;
         observer.remember()?;
         // What came in was live from now on, so it can be brought back even when the next edit
@@ -37,8 +40,12 @@ impl Sync<'_> {
             let plan = self.plan(&picture, session.policy()?.copies);
             return Ok(Ending::Pending(plan.changes.len()));
         }
-        Quiet::write(session, upstream, &picture.observation.local)?;
-        Ok(Ending::Known)
+        let local = &picture.observation.local;
+        Quiet::write(session, upstream, local)?;
+        let tips = Tips { head: picture.head, upstream: session.worktree.upstream()? };
+        // What is over already, somebody changed just now.
+        let watch = watch(session, observer, local, tips, since)?;
+        Ok(watch.map_or(Ending::Pending(1), Ending::Known))
     }
 
     /// Publishes the record and the history.
@@ -56,9 +63,9 @@ impl Sync<'_> {
         let contact = (session.remote.is_some() && failure.is_none()).then(now);
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let held = count(report.held.len() + report.failed.len());
-        let pending = match ending {
-            Ending::Known => 0,
-            Ending::Pending(changes) => count(changes),
+        let pending = match &ending {
+            Ending::Known(_) => 0,
+            Ending::Pending(changes) => count(*changes),
         };
         let state = match &failure {
             _ if held > 0 => SyncState::Held,
@@ -68,7 +75,12 @@ impl Sync<'_> {
             Some(_) => SyncState::Offline,
             None => SyncState::Synced,
         };
-        record::publish(context, state, Standing { ahead, behind, pending, held, contact })?;
+        let watch = match &ending {
+            Ending::Known(watch) => Some(watch),
+            Ending::Pending(_) => None,
+        };
+        let standing = Standing { ahead, behind, pending, held, contact };
+        record::publish_watched(context, state, standing, watch)?;
         if let Some(at) = contact {
             record::contact(&context.places, at)?;
         }

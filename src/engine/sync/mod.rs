@@ -20,18 +20,22 @@ use cfgsync_core::path::HomePath;
 use cfgsync_core::plan::{Plan, Why, plan};
 use cfgsync_core::policy::{Policy, Winner};
 use cfgsync_core::status::SyncState;
+use cfgsync_core::status::wire::Watch;
 
+use crate::context::now;
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::CommitId;
 use crate::git::program::Manners;
 use crate::git::remote::{Fetched, Pushed, Remote, user_ssh};
 use crate::git::worktree::Worktree;
+use crate::lights::Pulse;
 use crate::lock::{Lock, Patience};
 use crate::observe::{Observer, Scope};
 use crate::quiet::Quiet;
 use crate::record::{self, Standing};
 use crate::recover::Note;
 use crate::session::{Picture, Session};
+use crate::watch::{Tips, watch};
 use ending::Ending;
 pub use report::Report;
 pub use wishes::{Command, Tip, Wishes};
@@ -49,6 +53,7 @@ pub fn sync(
 ) -> Outcome<Report> {
     let context = session.context;
     let _running = Lock::take(&context.places.running(), patience)?;
+    let _pulse = Pulse::begin(&context.places);
     record::announce(&context.places)?;
     let result = Sync::new(session, wishes, manners).run();
     if let Err(failure) = &result {
@@ -115,12 +120,10 @@ impl<'a> Sync<'a> {
         if let Some(failure) = failure.take_if(|_| !self.wishes.edit.overruled.is_empty()) {
             return Err(failure.hint("What was overruled is at the remote; it has to answer."));
         }
-        if let (Looked::Quiet { upstream: known }, None) = (&looked, &failure)
-            && *known == upstream
-        {
-            return self.finish(Report::default(), upstream, None, Ending::Known);
-        }
-        if let Looked::Quiet { .. } = looked {
+        if let Looked::Quiet { upstream: known, watch } = looked {
+            if known == upstream && failure.is_none() {
+                return self.finish(Report::default(), upstream, None, Ending::Known(watch));
+            }
             self.look_whole(&observer)?;
         }
         self.check_history(upstream)?;
@@ -140,11 +143,16 @@ impl<'a> Sync<'a> {
             let _lock = self.session.lock()?;
             let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
             let scope = Scope { known: quiet.known.clone(), ..Scope::default() };
+            let since = now();
             let local = observer.look(&scope)?;
             let is_ours = session.worktree.foreign(&session.branch)?.is_none();
             if is_ours && quiet.holds(session, known, &local)? {
                 observer.remember()?;
-                return Ok(Looked::Quiet { upstream: known });
+                let head = session.worktree.tip(&session.branch)?;
+                let tips = Tips { head, upstream: session.worktree.upstream()? };
+                if let Some(watch) = watch(session, observer, &local, tips, since)? {
+                    return Ok(Looked::Quiet { upstream: known, watch });
+                }
             }
         }
         self.look_whole(observer)?;
@@ -314,7 +322,7 @@ impl<'a> Sync<'a> {
 /// What the first look came to.
 enum Looked {
     /// Everything stands as the last run left it, with upstream at this commit.
-    Quiet { upstream: Option<CommitId> },
+    Quiet { upstream: Option<CommitId>, watch: Watch },
     /// Something changed, or nobody knows; everything is in the vault.
     Whole,
 }

@@ -1,0 +1,25 @@
+//! Decides how `cfgsync-prompt` is built: without the standard library where that is possible and
+//! worth it, which is in release builds for Linux. A debug build has no use for it, and the linker
+//! asks it for parts of the runtime.
+
+use std::env;
+
+const FLAGS: [&str; 4] = ["-nostartfiles", "-nostdlib", "-static", "-no-pie"];
+
+fn main() {
+    println!("cargo::rustc-check-cfg=cfg(cfgsync_bare)");
+    println!("cargo::rerun-if-changed=build.rs");
+    let is = |name: &str, values: &[&str]| {
+        env::var(name).is_ok_and(|value| values.contains(&value.as_str()))
+    };
+    let is_bare = env::var_os("CARGO_FEATURE_BARE").is_some()
+        && is("PROFILE", &["release"])
+        && is("CARGO_CFG_TARGET_OS", &["linux"])
+        && is("CARGO_CFG_TARGET_ARCH", &["x86_64", "aarch64"]);
+    if is_bare {
+        println!("cargo::rustc-cfg=cfgsync_bare");
+        for flag in FLAGS {
+            println!("cargo::rustc-link-arg-bin=cfgsync-prompt={flag}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Names that mean something wherever they stand.
+
+/// Returns true for a file that never leaves the machine: `*.local`.
+pub fn is_local_only(name: &[u8]) -> bool {
+    name.ends_with(b".local")
+}
+
+/// Returns true for a file that editors and desktops leave behind.
+pub fn is_dropping(name: &[u8]) -> bool {
+    let starts = |start: &[u8]| name.starts_with(start);
+    let ends = |end: &[u8]| name.ends_with(end);
+    ends(b"~")
+        || (starts(b".") && (ends(b".swp") || ends(b".swo") || ends(b".swx")))
+        || starts(b".#")
+        || (starts(b"#") && ends(b"#"))
+        || starts(b".cfgsync-")
+        || name == b"4913"
+        || name == b".DS_Store"
+}
+
+/// Returns true for a name that can come and go in a folder without anything to sync: what is
+/// [local](is_local_only), a [dropping](is_dropping), Git's folder or cfgsync's own.
+pub fn is_aside(name: &[u8]) -> bool {
+    is_local_only(name) || is_dropping(name) || matches!(name, b".git" | b".sync" | b"." | b"..")
+}
