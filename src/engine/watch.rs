@@ -83,8 +83,10 @@ pub fn watch(
     list.stored(session, observer, local, |unit| !is_tied(unit))?;
     let left_out = u32::try_from(list.paths.len().saturating_sub(MOST)).unwrap_or(u32::MAX);
     list.paths.truncate(MOST);
-    let roots =
-        [session.context.places.repo.clone(), session.context.places.home.clone(), "/".into()];
+    let places = &session.context.places;
+    // A ref that is packed is looked up below the folder that all refs are in.
+    let refs = session.worktree.refs_folder().to_owned();
+    let roots = [places.repo.clone(), places.home.clone(), refs];
     Ok(Some(Watch { left_out, ..group(list.paths, &roots, since) }))
 }
 
