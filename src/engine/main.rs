@@ -35,7 +35,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse_from(cli::flags::modern(std::env::args_os().collect()));
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(answer) = cli::completions::asked(&arguments) {
+        ui::Ui::new(ui::Color::Never, ui::Loudness::Quiet, None).answer(&answer);
+        return ExitCode::SUCCESS;
+    }
+    let cli = cli::Cli::parse_from(cli::flags::modern(arguments));
     let ui = cli.ui();
     if !sabotage::is(sabotage::Break::NoSync) {
         git::make_durable();

@@ -11,12 +11,13 @@ const BANNED: [&str; 9] =
     ["manager", "handler", "helper", "util", "utils", "common", "misc", "service", "processor"];
 
 /// A foreign crate, and the places that may name it.
-const HOMES: [(&str, &[&str]); 16] = [
+const HOMES: [(&str, &[&str]); 17] = [
     ("git2", &["src/engine/git/", "src/engine/fs/look.rs"]),
     ("libgit2_sys", &["src/engine/git/mod.rs"]),
     ("bincode", &["src/core/status/wire.rs"]),
     ("memmap2", &["src/prompt/"]),
     ("clap", &["src/engine/cli/", "src/engine/ui/mod.rs", "src/engine/main.rs"]),
+    ("clap_complete", &["src/engine/cli/completions/"]),
     ("xattr", &["src/engine/fs/writer.rs"]),
     ("tar", &["src/engine/archive/"]),
     ("flate2", &["src/engine/archive/"]),

@@ -1,5 +1,7 @@
 //! The flags of the old `sync.sh`, each as the subcommand it means. The one place that knows them.
 
+use std::ffi::OsString;
+
 /// A flag, and the words it stands for.
 const MEANINGS: [(&str, &[&str]); 11] = [
     ("--setup", &["setup"]),
@@ -16,15 +18,10 @@ const MEANINGS: [(&str, &[&str]); 11] = [
 ];
 
 /// Puts the subcommand where an old flag stands first, and leaves everything else as it is.
-pub fn modern(arguments: Vec<std::ffi::OsString>) -> Vec<std::ffi::OsString> {
-    let words = |flag: &std::ffi::OsString| {
-        MEANINGS.iter().find(|(name, _)| flag == name).map(|(_, words)| *words)
-    };
-    // `--dir` is the only option before the command that takes a word of its own.
-    let mut at = 1;
-    while arguments.get(at).is_some_and(is_global) {
-        at += if arguments[at] == "--dir" || arguments[at] == "--color" { 2 } else { 1 };
-    }
+pub fn modern(arguments: Vec<OsString>) -> Vec<OsString> {
+    let words =
+        |flag: &OsString| MEANINGS.iter().find(|(name, _)| flag == name).map(|(_, words)| *words);
+    let at = command_at(&arguments);
     let Some(meaning) = arguments.get(at).and_then(words) else { return arguments };
     let mut modern = arguments[..at].to_vec();
     modern.extend(meaning.iter().map(Into::into));
@@ -33,7 +30,27 @@ pub fn modern(arguments: Vec<std::ffi::OsString>) -> Vec<std::ffi::OsString> {
     modern
 }
 
-fn is_global(word: &std::ffi::OsString) -> bool {
+/// Returns true where an old flag may follow these words: no command stands there yet.
+pub fn may_follow(arguments: &[OsString]) -> bool {
+    !arguments.is_empty() && command_at(arguments) == arguments.len()
+}
+
+/// Returns the old flags, each with the command it means.
+pub fn old() -> impl Iterator<Item = (&'static str, String)> {
+    MEANINGS.iter().map(|(name, words)| (*name, format!("cfgsync {}", words.join(" "))))
+}
+
+/// Returns where the command stands, or would.
+fn command_at(arguments: &[OsString]) -> usize {
+    // Of the options before the command, these two take a word of their own.
+    let mut at = 1;
+    while arguments.get(at).is_some_and(is_global) {
+        at += if arguments[at] == "--dir" || arguments[at] == "--color" { 2 } else { 1 };
+    }
+    at
+}
+
+fn is_global(word: &OsString) -> bool {
     let word = word.to_string_lossy();
     let plain = ["--dir", "--color", "-v", "--verbose", "-q", "--quiet", "--yes", "--no-input"];
     plain.contains(&word.as_ref()) || word.starts_with("--dir=") || word.starts_with("--color=")

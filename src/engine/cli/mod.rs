@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and which command it means.
 
 pub mod backup;
+pub mod completions;
 pub mod diff;
 pub mod doctor;
 pub mod flags;
@@ -87,6 +88,7 @@ enum Command {
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
     Doctor(doctor::DoctorArgs),
+    Completions(completions::CompletionsArgs),
     #[command(flatten)]
     Later(Later),
 }
@@ -100,9 +102,6 @@ enum Later {
     /// Let background runs go on (not available yet)
     #[command(hide = true)]
     Resume(Anything),
-    /// Print completions for a shell (not available yet)
-    #[command(hide = true)]
-    Completions(Anything),
 }
 
 #[derive(Debug, Args)]
@@ -146,6 +145,10 @@ impl Cli {
             Some(Command::Backup(args)) => backup::run(&open()?, &args),
             Some(Command::Restore(args)) => restore::run(&open()?, &args),
             Some(Command::Doctor(args)) => doctor::run(&open()?, &args),
+            Some(Command::Completions(args)) => {
+                completions::run(ui, &args);
+                Ok(())
+            }
             Some(Command::Later(later)) => Err(not_yet(later.name())),
         }
     }
@@ -156,7 +159,6 @@ impl Later {
         match self {
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
-            Self::Completions(_) => "completions",
         }
     }
 }

@@ -269,6 +269,18 @@ impl Vault {
         Ok(())
     }
 
+    /// Returns the units that were held when the last run ended; of names with control characters, none.
+    pub fn held(&self) -> Outcome<Vec<RepoPath>> {
+        let mut held = Vec::new();
+        for name in self.refs_below(HELD)? {
+            let Some(commit) = self.target(&name)? else { continue };
+            let commit = self.repository.find_commit(commit.0).map_err(GitError::on(&*name))?;
+            let path = commit.message_bytes().strip_prefix(b"held ").unwrap_or_default();
+            held.extend(RepoPath::new(path.trim_ascii_end()));
+        }
+        Ok(held)
+    }
+
     fn sides_tree(&self, held: &Held) -> Outcome<Oid> {
         let failed = || GitError::on(format!("keep the versions of {}", held.path));
         let mut builder = self.repository.treebuilder(None).map_err(failed())?;
