@@ -2,7 +2,7 @@
 # Installs the tools that building and testing need and that are missing. Silent when all are there.
 #
 #   scripts/tools.sh          cargo, a C compiler and git: enough to build
-#   scripts/tools.sh all      also zsh, tmux and strace, which the tests and the demo drive
+#   scripts/tools.sh all      also zsh, fish, tmux and strace, which the tests and the demo drive
 #   scripts/tools.sh fuzz     also a nightly compiler and cargo-fuzz
 
 set -euo pipefail
@@ -23,6 +23,7 @@ missing() {
   has git || echo 'git:talks to the remote'
   [ "${1:-}" = all ] || return 0
   has zsh || echo 'zsh:the shell the light is for'
+  has fish || echo 'fish:a shell for the tests of completions'
   has tmux || echo 'tmux:a terminal for the tests of the light'
   [ "$(uname)" != Linux ] || has strace || echo 'strace:kills programs for the tests of crashes'
 }

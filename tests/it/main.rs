@@ -5,6 +5,7 @@ mod archives;
 mod backup;
 mod by_hand;
 mod cases;
+mod completions;
 mod diff;
 mod dry_run;
 mod errors;
