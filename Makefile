@@ -45,7 +45,7 @@ fuzz: tools ## fuzz the readers of archives, manifests and records, SECONDS each
 	    -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024; \
 	done
 
-install: build ## put the programs and the zsh plugin in place (PREFIX=~/.local)
+install: build ## put programs, zsh plugin and completions in place (PREFIX=~/.local)
 	@PREFIX="$(PREFIX)" ZSH_CUSTOM="$(ZSH_CUSTOM)" scripts/install.sh "$(TARGET)/release"
 
 uninstall: ## take them away again; your files and the repository stay

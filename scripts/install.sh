@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts the programs and the zsh plugin in place, or takes them away again.
+# Puts the programs, the zsh plugin and the completions in place, or takes them away again.
 #
 #   PREFIX=... ZSH_CUSTOM=... scripts/install.sh FOLDER_OF_THE_PROGRAMS
 #   PREFIX=... ZSH_CUSTOM=... scripts/install.sh --remove
@@ -10,6 +10,8 @@ cd "$(dirname "$0")/.."
 bin=$PREFIX/bin
 share=$PREFIX/share/cfgsync
 plugin=$ZSH_CUSTOM/plugins/configsync
+bash_completions=$PREFIX/share/bash-completion/completions/cfgsync
+fish_completions=$PREFIX/share/fish/vendor_completions.d/cfgsync.fish
 
 # Installs beside the old file and renames, so that a program that runs is never half replaced.
 put() {
@@ -27,12 +29,14 @@ install_programs() {
 install_plugin() {
   local file
   mkdir -p "$share"
-  for file in zsh/*.zsh zsh/README.md; do put "$file" "$share/${file#zsh/}" 644; done
-  for file in zsh/completions/_*; do
-    [ -e "$file" ] || continue
-    mkdir -p "$share/completions"
-    put "$file" "$share/completions/${file##*/}" 644
-  done
+  for file in zsh/*.zsh zsh/_cfgsync zsh/README.md; do put "$file" "$share/${file#zsh/}" 644; done
+}
+
+# Where bash and fish look for those of a prefix by themselves; zsh has _cfgsync beside the plugin.
+install_completions() {
+  mkdir -p "$(dirname "$bash_completions")" "$(dirname "$fish_completions")"
+  put completions/cfgsync.bash "$bash_completions" 644
+  put completions/cfgsync.fish "$fish_completions" 644
 }
 
 link_plugin() {
@@ -42,7 +46,7 @@ link_plugin() {
     return
   fi
   mkdir -p "$plugin"
-  for file in configsync.plugin.zsh theme-snippet.zsh README.md; do
+  for file in configsync.plugin.zsh theme-snippet.zsh _cfgsync README.md; do
     if [ -e "$plugin/$file" ] && [ ! -L "$plugin/$file" ]; then
       echo "  $plugin/$file is a file of yours, and stays as it is"
     else
@@ -70,19 +74,20 @@ say_next() {
 # Removes links only where they are ours.
 remove() {
   local file
-  for file in configsync.plugin.zsh theme-snippet.zsh README.md; do
+  for file in configsync.plugin.zsh theme-snippet.zsh _cfgsync README.md; do
     if [ -L "$plugin/$file" ] && [ "$(readlink "$plugin/$file")" = "$share/$file" ]; then
       rm "$plugin/$file"
       echo "  $plugin/$file"
     fi
   done
   [ ! -d "$plugin" ] || [ -L "$plugin" ] || rmdir "$plugin" 2>/dev/null || true
-  for file in "$bin/cfgsync" "$bin/cfgsync-prompt" "$share"/*.zsh "$share/README.md" "$share"/completions/_*; do
+  for file in "$bin/cfgsync" "$bin/cfgsync-prompt" "$share"/*.zsh "$share/_cfgsync" \
+    "$share/README.md" "$bash_completions" "$fish_completions"; do
     [ -e "$file" ] || continue
     rm "$file"
     echo "  $file"
   done
-  rmdir "$share/completions" "$share" 2>/dev/null || true
+  rmdir "$share" 2>/dev/null || true
 }
 
 if [ "$1" = --remove ]; then
@@ -93,6 +98,7 @@ else
   echo 'Installed:'
   install_programs "$1"
   install_plugin
+  install_completions
   [ ! -d "$ZSH_CUSTOM" ] || link_plugin
   say_next
 fi

@@ -2,6 +2,7 @@
 //! installed. The program is the real one; so are its repository and what is held in it.
 
 mod hostile;
+mod installed;
 
 use std::fs;
 use std::os::unix::fs::symlink;

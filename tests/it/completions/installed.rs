@@ -1,0 +1,41 @@
+//! Where `make install` puts completions, and that `make uninstall` takes them away.
+
+use std::fs;
+use std::path::Path;
+
+use super::{bare, command, everything, run};
+use crate::terminal::Home;
+
+fn install(home: &Home, argument: &str) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/install.sh");
+    let output = command(home, "bash")
+        .args([script, argument])
+        .env("PREFIX", home.path(".local"))
+        .env("ZSH_CUSTOM", home.path("custom"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn completions_are_installed_where_shells_look_and_removed_again() {
+    let home = bare();
+    fs::create_dir(home.path("custom")).unwrap();
+    fs::create_dir(home.path("built")).unwrap();
+    for program in ["cfgsync", "cfgsync-prompt"] {
+        fs::write(home.path("built").join(program), "").unwrap();
+    }
+    install(&home, home.path("built").to_str().unwrap());
+    for (shell, place) in [
+        ("zsh", "custom/plugins/configsync/_cfgsync"),
+        ("bash", ".local/share/bash-completion/completions/cfgsync"),
+        ("fish", ".local/share/fish/vendor_completions.d/cfgsync.fish"),
+    ] {
+        let installed = fs::read_to_string(home.path(place)).unwrap();
+        assert_eq!(installed, run(&home, "cfgsync", &["completions", shell]), "{shell}");
+    }
+    install(&home, "--remove");
+    let left = [everything(&home.path(".local")), everything(&home.path("custom"))].concat();
+    let is_file = |line: &&String| !Path::new(line.split(' ').next().unwrap()).is_dir();
+    assert_eq!(left.iter().filter(is_file).collect::<Vec<_>>(), [""; 0]);
+}
