@@ -10,6 +10,8 @@ _cfgsync() {
       word | path) COMPREPLY+=("$value") ;;
     esac
   done <<<"$(COMPLETE=bash command cfgsync -- "${COMP_LINE:0:COMP_POINT}" "$2" 2>/dev/null </dev/null)"
+  # One folder goes on.
+  if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]]; then compopt -o nospace 2>/dev/null; fi
   return 0
 }
 

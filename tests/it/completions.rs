@@ -242,6 +242,28 @@ fn states_are_offered_newest_first_and_files_that_are_gone_too() {
 }
 
 #[test]
+fn many_paths_are_offered_folder_by_folder() {
+    let home = shared();
+    fs::create_dir_all(home.path("configs/deep/er")).unwrap();
+    for number in 0..120 {
+        fs::write(home.path(&format!("configs/deep/er/{number}")), "x").unwrap();
+    }
+    run(&home, "cfgsync", &["sync"]);
+    assert_eq!(
+        values(&home, &["cfgsync", "diff", ""]),
+        ["~/.conf", "~/.config/", "~/.vimrc", "~/configs/"]
+    );
+    let mut terminal = Terminal::start(home, &compinit());
+    tab(&mut terminal, "cfgsync diff ~/co", &["diff ~/configs/"]);
+    terminal.type_keys("de");
+    terminal.press("Tab");
+    terminal.wait_for("the next folder", |screen| screen.contains("diff ~/configs/deep/"));
+    terminal.type_keys("er/7");
+    terminal.press("Tab");
+    terminal.wait_for("files", |screen| screen.contains("er/79"));
+}
+
+#[test]
 fn the_repository_on_the_line_is_the_one_that_is_asked() {
     let home = shared();
     fs::rename(home.path("configs"), home.path("elsewhere")).unwrap();
@@ -278,6 +300,8 @@ fn an_answer_needs_no_network_takes_no_lock_and_leaves_no_trace() {
         lock.lock().unwrap();
         std::mem::forget(lock);
     }
+    // Whatever opens the vault to write makes this first.
+    fs::remove_dir(home.path("configs/.sync/displaced")).unwrap();
     let before = everything(&home.path(""));
     for line in ["unmark", "restore", "resolve", "diff", "undo", "mark", "backup --verify"] {
         let words: Vec<&str> = ["cfgsync"].into_iter().chain(line.split(' ')).chain([""]).collect();

@@ -25,6 +25,9 @@ const MOST: usize = 30;
 /// States whose files are offered to be brought back, unless one is named.
 const LOOKED_AT: usize = 3;
 
+/// Paths that are offered in full.
+const MANY: usize = 100;
+
 /// What a candidate is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -220,7 +223,7 @@ fn word(value: &str, help: &str) -> CompletionCandidate {
     CompletionCandidate::new(value).help(Some(shown.into()))
 }
 
-/// Returns paths as the person has begun to type them.
+/// Returns paths as the person has begun to type them. Many are offered folder by folder.
 fn paths(
     paths: impl Iterator<Item = PathBuf>,
     home: &Path,
@@ -244,9 +247,17 @@ fn paths(
         let below = String::from_utf8(below).ok().filter(|it| is_plain(it) && !it.is_empty())?;
         // Without a folder before it, it would be an option or a person's home.
         let folder = if folder.is_empty() && below.starts_with(['-', '~']) { "./" } else { folder };
-        Some(Kind::Path.candidate(&format!("{folder}{below}")))
+        Some((folder, below))
     };
-    paths.filter_map(written).collect()
+    let all: Vec<(&str, String)> = paths.filter_map(written).collect();
+    let is_short = all.len() <= MANY;
+    let shown = |(folder, below): &(&str, String)| {
+        let end =
+            below.find('/').filter(|at| !is_short && *at > 0).map_or(below.len(), |at| at + 1);
+        format!("{folder}{}", &below[..end])
+    };
+    let shown: BTreeSet<String> = all.iter().map(shown).collect();
+    shown.iter().map(|path| Kind::Path.candidate(path)).collect()
 }
 
 /// Returns the paths of a folder that was typed: below the home as cfgsync knows it, and the real one.
