@@ -7,9 +7,9 @@ mod installed;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::terminal::{Home, PLUGIN, Terminal};
+use crate::terminal::{Home, PLUGIN, Terminal, eventually};
 
 /// The usual start of completion, with the plugin's folder where compinit finds it.
 const COMPINIT: &str = "
@@ -305,7 +305,14 @@ fn an_answer_needs_no_network_takes_no_lock_and_leaves_no_trace() {
     let before = everything(&home.path(""));
     for line in ["unmark", "restore", "resolve", "diff", "undo", "mark", "backup --verify"] {
         let words: Vec<&str> = ["cfgsync"].into_iter().chain(line.split(' ')).chain([""]).collect();
-        assert_ne!(answer(&home, &words), "", "{line}");
+        let mut asked = command(&home, "cfgsync");
+        asked.env("COMPLETE", "zsh").arg("--").args(words).stdout(Stdio::piped());
+        let mut asked = asked.spawn().unwrap();
+        let has_ended = eventually(|| asked.try_wait().unwrap().is_some());
+        // One that waits for the lock would wait for ever.
+        let _ = asked.kill();
+        assert!(has_ended, "{line}");
+        assert_ne!(asked.wait_with_output().unwrap().stdout, b"", "{line}");
     }
     assert_eq!(everything(&home.path("")), before);
 }

@@ -103,6 +103,13 @@ fn hostile_names_arrive_at_a_terminal_of_bash() {
     let terminal = Terminal::start(hostile(), "export CFGSYNC_MACHINE_KIND=ec2");
     enter(&terminal, start, "bash> ");
     enter(&terminal, bashrc, "ready");
+    for begun in ["mark rem", "--dir=rem", "--dir rem"] {
+        terminal.type_keys(&format!("cfgsync {begun}"));
+        terminal.press("Tab");
+        let whole = format!("cfgsync {begun}ote.git/");
+        terminal.wait_for(&whole, |screen| screen.ends_with(&whole));
+        terminal.press("C-u");
+    }
     assert_arrive(&terminal);
 }
 
