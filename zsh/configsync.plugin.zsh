@@ -7,14 +7,19 @@
 #   sync-status       cfgsync status
 #
 #   CFGSYNC_RECORD    path of the status record, where it is not cfgsync's own place
+#   zstyle ':cfgsync:' enabled no         show nothing and start nothing
 #   zstyle ':cfgsync:' background no      never start a sync from here
+#   zstyle ':cfgsync:' interval SECONDS   start one at most so often from this shell (default 60)
 #   zstyle ':cfgsync:' show-counts yes    ↑3 instead of ↑
+#   zstyle ':cfgsync:' only-below FOLDER  show the segment in this folder and below it only
 #   zstyle ':cfgsync:STATE' icon TEXT     another icon; an empty one hides the state
 #   zstyle ':cfgsync:STATE' color COLOR   another colour, as in %F{COLOR}
 #   STATE is synced, ahead, behind, syncing, held, failed or paused.
 #
-# Drawing a prompt starts no process. docs/status-record.md says what the record holds and what a
-# reader may believe of it.
+# Drawing a prompt starts no process: it reads the status record. Once the prompt stands and the line
+# editor is idle, the plugin looks whether the record still holds: after a command it asks
+# cfgsync-prompt; after an empty line only where a watched file is newer than the record. What ends
+# elsewhere is heard on a FIFO. docs/status-record.md says what all of them hold.
 
 [[ -o interactive ]] || return 0
 'builtin' 'zmodload' zsh/datetime zsh/system 2>/dev/null || return 0
@@ -50,10 +55,17 @@ function _configsync_precmd() {
   emulate -L zsh
   local file=${CFGSYNC_RECORD:-${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/record} record=
   [[ -f $file && -r $file ]] && record=$(<$file)
+  (( _CONFIGSYNC_RAN || EPOCHSECONDS > _CONFIGSYNC_LOOKED )) && _configsync_later
   [[ $record == $_CONFIGSYNC_RECORD ]] && (( EPOCHSECONDS < _CONFIGSYNC_UNTIL )) && return 0
+  [[ $record == $_CONFIGSYNC_RECORD ]] || typeset -g _CONFIGSYNC_TRUTH='?' _CONFIGSYNC_PATHS='?'
   typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_STATE= _CONFIGSYNC_RECORD=$record
   (( _CONFIGSYNC_UNTIL = EPOCHSECONDS + 60 ))
   [[ ! -f $file ]] || _configsync_read $file
+}
+
+# Remembers that a command ran: what it did is looked at when the line editor is idle.
+function _configsync_preexec() {
+  _CONFIGSYNC_RAN=1
 }
 
 # Reads $_CONFIGSYNC_RECORD, the bytes of the file $1. Nothing but the letter and the digits of its
@@ -61,8 +73,9 @@ function _configsync_precmd() {
 function _configsync_read() {
   emulate -L zsh -o extended_glob -o no_multibyte
   local record=$_CONFIGSYNC_RECORD
+  zstyle -T ':cfgsync:' enabled || return 0
   if [[ $#record != 128 ||
-        $record != 'cfgsync1 '[SABYHFPO](' '[0-9](#c4))(#c4)(' '[0-9](#c10))(#c2)$'   \n'*$'\0end'
+        $record != 'cfgsync1 '[SABYHFPO](' '[0-9](#c4))(#c4)(' '[0-9](#c10))(#c2)' '[w\ ]$' \n'*$'\0end'
      ]]; then
     # Damaged, or of another version: one sync from this shell may write a new one.
     (( _CONFIGSYNC_NEXT )) || _configsync_await $1
@@ -75,13 +88,19 @@ function _configsync_read() {
   for moment in $due $(( deadline + 1 )); do  # when the same bytes say something else
     (( EPOCHSECONDS < moment && moment < _CONFIGSYNC_UNTIL )) && (( _CONFIGSYNC_UNTIL = moment ))
   done
-  if (( EPOCHSECONDS > deadline )); then
-    case $letter in
-      (S) letter=O ;;  # too old to be known true
-      (Y) letter=F ;;  # the run died
-    esac
+  if [[ $letter == Y ]] && { (( EPOCHSECONDS > deadline )) || ! _configsync_pulse }; then
+    letter=F  # the run died
   fi
   (( EPOCHSECONDS < due )) || [[ $letter == Y ]] || _configsync_await $1
+  if [[ $letter == [SO] ]]; then
+    case $_CONFIGSYNC_TRUTH in
+      (ahead*) letter=A pending=${_CONFIGSYNC_TRUTH#ahead} ;;
+      (paused) letter=P ;;
+      (\?|synced) ;;
+      (*) letter=O ;;  # nobody knows
+    esac
+    [[ $letter == S ]] && (( EPOCHSECONDS > deadline )) && letter=O  # too old to be known true
+  fi
 
   case $letter in
     (S) _configsync_show synced  green  '✓' ;;
@@ -94,10 +113,32 @@ function _configsync_read() {
   esac
 }
 
+# Returns whether a sync that says it runs does: as long as it lives it holds the pulse, a FIFO, open.
+# Its end closes that and is seen here, however it ends. Without the FIFO the deadline decides.
+function _configsync_pulse() {
+  emulate -L zsh
+  local pulse=${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/pulse byte=
+  (( _CONFIGSYNC_PULSE )) && return 0
+  [[ -p $pulse && -O $pulse ]] || return 0
+  sysopen -r -o cloexec,nonblock -u _CONFIGSYNC_PULSE $pulse 2>/dev/null || return 0
+  sysread -i $_CONFIGSYNC_PULSE byte 2>/dev/null
+  if (( $? == 5 )); then  # its end
+    _configsync_forget $_CONFIGSYNC_PULSE
+    return 1
+  fi
+  [[ -o zle ]] && zle -F -w $_CONFIGSYNC_PULSE _configsync_ended
+  return 0
+}
+
 # Shows the state $1 in the colour $2 with the icon $3 and the count $4, or as the user has it.
 function _configsync_show() {
   emulate -L zsh
   local state=$1 color=$2 icon=$3 own=
+  if zstyle -s ':cfgsync:' only-below own; then
+    own=${~own}  # a leading ~
+    [[ $PWD/ == ${own%/}/* ]] || { _CONFIGSYNC_UNTIL=0; return 0 }
+    _CONFIGSYNC_UNTIL=0
+  fi
   zstyle -s ":cfgsync:$state" icon own && icon=$own
   zstyle -s ":cfgsync:$state" color own && color=$own
   (( ${4:-0} )) && zstyle -t ':cfgsync:' show-counts && icon+=$4
@@ -105,38 +146,148 @@ function _configsync_show() {
   typeset -g _CONFIGSYNC_STATE=$state
 }
 
-# Waits until the line editor is idle to start a sync, at most once a minute, and only for the
+# Decides to start a sync once the line editor is idle: at most once in an interval, and only for the
 # person at this terminal who owns the record $1.
 function _configsync_await() {
   emulate -L zsh
-  (( ZSH_SUBSHELL == 0 && EPOCHSECONDS >= _CONFIGSYNC_NEXT )) || return 0
-  [[ -o zle && -t 0 && -z ${ZSH_EXECUTION_STRING-} && -O $1 ]] || return 0
-  zstyle -T ':cfgsync:' background || return 0
-  (( _CONFIGSYNC_NEXT = EPOCHSECONDS + 60 ))
-  _configsync_forget $_CONFIGSYNC_FD
-  sysopen -r -o cloexec -u _CONFIGSYNC_FD /dev/null || return 0
-  zle -F $_CONFIGSYNC_FD _configsync_start
+  local -i interval=60
+  (( EPOCHSECONDS >= _CONFIGSYNC_NEXT )) || return 0
+  [[ -O $1 ]] && zstyle -T ':cfgsync:' background || return 0
+  zstyle -s ':cfgsync:' interval interval
+  _configsync_later || return 0
+  (( _CONFIGSYNC_NEXT = EPOCHSECONDS + (interval > 0 ? interval : 60), _CONFIGSYNC_DUE = 1 ))
+}
+
+# Has _configsync_idle called once the prompt stands and nothing is typed.
+function _configsync_later() {
+  emulate -L zsh
+  (( ZSH_SUBSHELL == 0 )) && [[ -o zle && -t 0 && -z ${ZSH_EXECUTION_STRING-} ]] || return 1
+  (( _CONFIGSYNC_LOOKED = EPOCHSECONDS ))
+  (( _CONFIGSYNC_IDLE )) && return 0
+  sysopen -r -o cloexec -u _CONFIGSYNC_IDLE /dev/null && zle -F $_CONFIGSYNC_IDLE _configsync_idle
+}
+
+# Does what may take a moment: hangs up the bell, starts a sync that is due, asks whether the record
+# still holds.
+function _configsync_idle() {
+  emulate -L zsh
+  local -i ran=$_CONFIGSYNC_RAN
+  _configsync_forget $1
+  _CONFIGSYNC_RAN=0
+  local file=${CFGSYNC_RECORD:-${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/record}
+  [[ -f $file && -O $file ]] && zstyle -T ':cfgsync:' enabled || return 0
+  (( _CONFIGSYNC_BELL )) || _configsync_hang_up_bell
+  (( _CONFIGSYNC_DUE )) && _configsync_start
+  [[ $_CONFIGSYNC_RECORD == 'cfgsync1 '[SO]* && $_CONFIGSYNC_RECORD[54] == w ]] || return 0
+  (( ran )) || _configsync_is_older $file && _configsync_ask $file
+}
+
+# Returns whether a watched file is newer than the record $1, without starting a process. One that is
+# has been asked about then, and is left to the next command.
+function _configsync_is_older() {
+  emulate -L zsh
+  local watched=$1:h/watched path=
+  if [[ $_CONFIGSYNC_PATHS == '?' ]]; then
+    [[ -r $watched ]] && _CONFIGSYNC_PATHS=$(<$watched)
+    typeset -ga _configsync_watched
+    _configsync_watched=("${(@0)_CONFIGSYNC_PATHS}")
+    _CONFIGSYNC_PATHS=read
+  fi
+  for path in "${_configsync_watched[@]}"; do
+    [[ -n $path && $path -nt $1 ]] || continue
+    _configsync_watched=("${(@)_configsync_watched:#$path}")
+    return 0
+  done
+  return 1
+}
+
+# Asks cfgsync-prompt about the record $1; the answer comes when it comes.
+function _configsync_ask() {
+  emulate -L zsh -o no_aliases  # what is in <( ) is parsed when it runs
+  local asked=${commands[cfgsync-prompt]-} bell=
+  [[ -x $asked ]] || return 0
+  (( _CONFIGSYNC_BELL )) || bell=${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/bells/$$
+  _configsync_forget $_CONFIGSYNC_ASK
+  typeset -g _CONFIGSYNC_ASKED=$_CONFIGSYNC_RECORD
+  sysopen -r -o cloexec -u _CONFIGSYNC_ASK <(
+    exec "$asked" word --record "$1" ${bell:+--bell} ${bell:+"$bell"} </dev/null 2>/dev/null
+  ) || return 0
+  zle -F -w $_CONFIGSYNC_ASK _configsync_answered
+}
+
+# Takes the answer: a word, or nothing where nobody knows. It counts for the record it is about.
+function _configsync_answered() {
+  emulate -L zsh
+  local answer=
+  sysread -i $1 answer
+  _configsync_forget $1
+  (( _CONFIGSYNC_BELL )) || _configsync_hang_up_bell
+  [[ $_CONFIGSYNC_ASKED == $_CONFIGSYNC_RECORD && $answer != $_CONFIGSYNC_TRUTH ]] || return 0
+  [[ $answer == (|synced|paused|ahead|ahead\ <1-9999999999>) ]] || return 0
+  typeset -g _CONFIGSYNC_TRUTH=$answer _CONFIGSYNC_UNTIL=0
+  _configsync_redraw
+}
+
+# Opens this shell's bell, on which a run rings that has published: a FIFO that the last run left for
+# whoever comes, or one that cfgsync-prompt made.
+function _configsync_hang_up_bell() {
+  emulate -L zsh
+  local bells=${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/bells spare=
+  zmodload -F zsh/files b:zf_mv b:zf_rm 2>/dev/null || return 0
+  if [[ ! -p $bells/$$ ]]; then
+    for spare in $bells/spare.*(N=p); do
+      zf_mv $spare $bells/$$ 2>/dev/null && break
+    done
+  fi
+  [[ -p $bells/$$ && -O $bells/$$ ]] || return 0
+  # Opened for both ends, it waits for nobody and never ends.
+  sysopen -rw -o cloexec,nonblock -u _CONFIGSYNC_BELL $bells/$$ 2>/dev/null || return 0
+  zle -F -w $_CONFIGSYNC_BELL _configsync_rung
+}
+
+# Takes this shell's bell down.
+function _configsync_take_down_bell() {
+  emulate -L zsh
+  [[ $$ == ${sysparams[pid]} ]] && (( _CONFIGSYNC_BELL )) || return 0
+  _configsync_forget $_CONFIGSYNC_BELL
+  zf_rm -f ${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/bells/$$ 2>/dev/null
+}
+
+# A run has published.
+function _configsync_rung() {
+  emulate -L zsh
+  local bytes=
+  sysread -i $1 bytes 2>/dev/null
+  _configsync_redraw
 }
 
 # Starts one sync: own process group, no terminal, no job. Its standard output is a pipe to here, on
 # which nothing is written; that it is closed says that the sync has ended.
 function _configsync_start() {
   emulate -L zsh -o no_aliases  # what is in <( ) is parsed when it runs
-  _configsync_forget $1
   local cfgsync=${commands[cfgsync]-}
+  _CONFIGSYNC_DUE=0
   [[ -x $cfgsync ]] || return 0
+  _configsync_forget $_CONFIGSYNC_FD
   sysopen -r -o cloexec -u _CONFIGSYNC_FD <(
     CFGSYNC_HOLD_STDOUT=1 exec "$cfgsync" sync --background </dev/null 2>/dev/null
   ) || return 0
   zle -F -w $_CONFIGSYNC_FD _configsync_ended
 }
 
-# Shows at the standing prompt what a sync did. Not ⚡, which would stand there for too long, and not
-# in the middle of other editing: a redraw takes the entries from a completion menu.
+# A sync has ended, however it did.
 function _configsync_ended() {
   emulate -L zsh
-  local before=$CFGSYNC_SEGMENT
   _configsync_forget $1
+  _CONFIGSYNC_UNTIL=0
+  _configsync_redraw
+}
+
+# Shows the record as it is now at the standing prompt. Not ⚡, which would stand there for too long,
+# and not in the middle of other editing: a redraw takes the entries from a completion menu.
+function _configsync_redraw() {
+  emulate -L zsh
+  local before=$CFGSYNC_SEGMENT
   _configsync_precmd
   [[ $CFGSYNC_SEGMENT != $before && $_CONFIGSYNC_STATE != syncing ]] || return 0
   [[ $CONTEXT == start && $LASTWIDGET != *(complet|menu)* ]] || return 0
@@ -147,32 +298,49 @@ function _configsync_ended() {
 function _configsync_forget() {
   emulate -L zsh
   local -i fd=$1
+  local name=
   (( fd )) || return 0
-  zle -F $fd
+  zle -F $fd 2>/dev/null
   exec {fd}<&-
-  (( fd != _CONFIGSYNC_FD )) || _CONFIGSYNC_FD=0
+  for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE}; do
+    (( fd != ${(P)name} )) || typeset -gi $name=0
+  done
 }
 
 # Takes the plugin out of this shell.
 function configsync_plugin_unload() {
   emulate -L zsh
+  local name=
   add-zsh-hook -d precmd _configsync_precmd
-  _configsync_forget $_CONFIGSYNC_FD
-  zle -D _configsync_ended
+  add-zsh-hook -d preexec _configsync_preexec
+  add-zsh-hook -d zshexit _configsync_take_down_bell
+  _configsync_take_down_bell
+  for name in _CONFIGSYNC_{FD,IDLE,ASK,PULSE}; do
+    _configsync_forget ${(P)name}
+  done
+  zle -D _configsync_ended _configsync_answered _configsync_rung
   unfunction -m '_configsync_*'
   unfunction sync-configs sync-status sync_indicator configsync_plugin_unload
-  unset -m CFGSYNC_SEGMENT '_CONFIGSYNC_*'
+  unset -m CFGSYNC_SEGMENT '_CONFIGSYNC_*' '_configsync_*'
 }
 
 # Puts the plugin into this shell; a second time changes nothing.
 function _configsync_load() {
   emulate -L zsh
+  local name=
   autoload -Uz add-zsh-hook || return 0
-  typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_RECORD= _CONFIGSYNC_STATE=
-  typeset -gi _CONFIGSYNC_UNTIL=0
-  (( ${+_CONFIGSYNC_FD} )) || typeset -gi _CONFIGSYNC_FD=0 _CONFIGSYNC_NEXT=0
+  typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_RECORD= _CONFIGSYNC_STATE= _CONFIGSYNC_ASKED=
+  typeset -g _CONFIGSYNC_TRUTH='?' _CONFIGSYNC_PATHS='?'
+  typeset -gi _CONFIGSYNC_UNTIL=0 _CONFIGSYNC_LOOKED=0 _CONFIGSYNC_RAN=0 _CONFIGSYNC_DUE=0
+  for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE,NEXT}; do
+    (( ${(P)+name} )) || typeset -gi $name=0
+  done
   add-zsh-hook precmd _configsync_precmd
-  zle -N _configsync_ended
+  add-zsh-hook preexec _configsync_preexec
+  add-zsh-hook zshexit _configsync_take_down_bell
+  for name in _configsync_{ended,answered,rung}; do
+    zle -N $name
+  done
 }
 _configsync_load
 unfunction _configsync_load

@@ -42,6 +42,11 @@ impl Places {
         self.meta.join("watch")
     }
 
+    /// The paths of the watch list whose time of change says something, for shells.
+    pub fn watched(&self) -> PathBuf {
+        self.meta.join("watched")
+    }
+
     /// The FIFO that has a writer as long as a sync runs.
     pub fn pulse(&self) -> PathBuf {
         self.shared_state.join("pulse")

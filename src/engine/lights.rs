@@ -31,11 +31,33 @@ impl Pulse {
     }
 }
 
+/// How many bells wait for shells to come.
+const SPARE_BELLS: usize = 8;
+
+/// What the name of a bell begins with that no shell has yet.
+const SPARE: &str = "spare.";
+
+/// Leaves bells for shells to come: a shell can rename a FIFO without starting a process, and cannot
+/// make one.
+pub fn leave_bells(places: &Places) {
+    let folder = places.bells();
+    if plain::make_private(&folder).is_ok() {
+        for number in 0..SPARE_BELLS {
+            let path = folder.join(format!("{SPARE}{number}"));
+            // One that is there is fine.
+            let _ = nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR);
+        }
+    }
+}
+
 /// Rings in every open shell, and removes the bells of those that are gone. What goes wrong here
 /// only makes a prompt learn it later.
 pub fn ring(places: &Places) {
     let folder = places.bells();
     for name in plain::names(&folder).unwrap_or_default() {
+        if name.starts_with(SPARE.as_bytes()) {
+            continue;
+        }
         let path = folder.join(os(&name));
         match open(OpenOptions::new().write(true), &path) {
             // A bell that nobody heard yet is full enough.

@@ -87,6 +87,8 @@ pub fn publish_watched(
     if let Some(watch) = watch {
         let list = wire::encode_watch(watch, generation);
         plain::publish(&context.places.watch(), &list, Durability::Relaxed)?;
+        plain::publish(&context.places.watched(), &watch.paths(), Durability::Relaxed)?;
+        lights::leave_bells(&context.places);
     }
     let record = StatusRecord {
         state,
@@ -121,7 +123,12 @@ fn label(id: &str) -> [u8; 20] {
 /// Makes the record and its watch list findable for the prompt, which knows no repository: links of
 /// fixed names.
 pub fn announce(places: &Places) -> Outcome<()> {
-    for (name, target) in [("watch", places.watch()), ("record", places.record())] {
+    let links = [
+        ("watch", places.watch()),
+        ("watched", places.watched()),
+        ("record", places.record()),
+    ];
+    for (name, target) in links {
         let name = places.shared_state.join(name);
         if std::fs::read_link(&name).is_ok_and(|found| found == target) {
             continue;
@@ -141,11 +148,12 @@ pub fn announce(places: &Places) -> Outcome<()> {
 
 /// Takes the record and its well-known name away: nothing is shown any more.
 pub fn withdraw(places: &Places) -> Outcome<()> {
-    for path in [places.shared_state.join("record"), places.shared_state.join("watch")] {
+    for name in ["record", "watch", "watched"] {
+        plain::remove(&places.shared_state.join(name))?;
+    }
+    for path in [places.record(), places.watch(), places.watched()] {
         plain::remove(&path)?;
     }
-    plain::remove(&places.record())?;
-    plain::remove(&places.watch())?;
     lights::ring(places);
     Ok(())
 }

@@ -252,6 +252,7 @@ pub fn record(state: SyncState) -> StatusRecord {
         pid_start,
         boot,
         label: *b"anna@laptop-mac\0\0\0\0\0",
+        watched: false,
     }
 }
 

@@ -9,7 +9,7 @@ use bincode::config::{Configuration, Fixint, LittleEndian};
 use super::StatusRecord;
 use super::read::{CHECKED, TAIL, WATCHED};
 pub use super::read::{LENGTH, MAGIC, RecordError, decode};
-use super::watch::{self, Row, checksum};
+use super::watch::{self, Kind, Row, checksum};
 use crate::time::UnixTime;
 
 const HEAD: usize = 56;
@@ -91,6 +91,22 @@ pub struct Watch {
     pub rows: Vec<Row<Vec<u8>>>,
     /// How many paths found no room.
     pub left_out: u32,
+}
+
+impl Watch {
+    /// Returns the paths of files and folders that are newer once they changed, each behind a zero
+    /// byte. A shell compares their times with the record's.
+    pub fn paths(&self) -> Vec<u8> {
+        let mut paths = Vec::new();
+        for row in &self.rows {
+            let Some(base) = self.bases.get(usize::from(row.base)) else { continue };
+            if matches!(row.kind, Kind::File | Kind::Folder | Kind::Ref) {
+                paths.push(0);
+                paths.extend([base, &b"/"[..], &row.name].concat());
+            }
+        }
+        paths
+    }
 }
 
 #[derive(bincode::Encode)]
