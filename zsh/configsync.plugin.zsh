@@ -55,7 +55,7 @@ function _configsync_precmd() {
   emulate -L zsh
   local file=${CFGSYNC_RECORD:-${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/record} record=
   [[ -f $file && -r $file ]] && record=$(<$file)
-  (( _CONFIGSYNC_RAN || EPOCHSECONDS > _CONFIGSYNC_LOOKED )) && _configsync_later
+  (( _CONFIGSYNC_IDLE )) || _configsync_later
   [[ $record == $_CONFIGSYNC_RECORD ]] && (( EPOCHSECONDS < _CONFIGSYNC_UNTIL )) && return 0
   [[ $record == $_CONFIGSYNC_RECORD ]] || typeset -g _CONFIGSYNC_TRUTH='?' _CONFIGSYNC_PATHS='?'
   typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_STATE= _CONFIGSYNC_RECORD=$record
@@ -162,7 +162,6 @@ function _configsync_await() {
 function _configsync_later() {
   emulate -L zsh
   (( ZSH_SUBSHELL == 0 )) && [[ -o zle && -t 0 && -z ${ZSH_EXECUTION_STRING-} ]] || return 1
-  (( _CONFIGSYNC_LOOKED = EPOCHSECONDS ))
   (( _CONFIGSYNC_IDLE )) && return 0
   sysopen -r -o cloexec -u _CONFIGSYNC_IDLE /dev/null && zle -F $_CONFIGSYNC_IDLE _configsync_idle
 }
@@ -331,7 +330,7 @@ function _configsync_load() {
   autoload -Uz add-zsh-hook || return 0
   typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_RECORD= _CONFIGSYNC_STATE= _CONFIGSYNC_ASKED=
   typeset -g _CONFIGSYNC_TRUTH='?' _CONFIGSYNC_PATHS='?'
-  typeset -gi _CONFIGSYNC_UNTIL=0 _CONFIGSYNC_LOOKED=0 _CONFIGSYNC_RAN=0 _CONFIGSYNC_DUE=0
+  typeset -gi _CONFIGSYNC_UNTIL=0 _CONFIGSYNC_RAN=0 _CONFIGSYNC_DUE=0
   for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE,NEXT}; do
     (( ${(P)+name} )) || typeset -gi $name=0
   done

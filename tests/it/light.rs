@@ -1,17 +1,20 @@
 //! The light, with the real engine in a real shell: every state a person causes, seen at the prompt.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
-use crate::terminal::{Home, Terminal};
+use crate::terminal::{Home, Terminal, wait_until};
 
 const ENGINE: &str = env!("CARGO_BIN_EXE_cfgsync");
 
-/// Returns a shell on a machine that shares `~/.vimrc`, in sync, with the engine on its `PATH`.
+const PROMPT: &str = env!("CARGO_BIN_EXE_cfgsync-prompt");
+
+/// Returns a shell on a machine that shares `~/.vimrc`, in sync, with the programs on its `PATH`.
 fn synced() -> Terminal {
     let home = Home::new();
     symlink(ENGINE, home.path("bin/cfgsync")).unwrap();
+    symlink(PROMPT, home.path("bin/cfgsync-prompt")).unwrap();
     done(home.command("git").args(["init", "--quiet", "--bare", "-b", "main", "remote.git"]));
     fs::write(home.path(".vimrc"), "set number\n").unwrap();
     engine(&home, &["setup", home.path("remote.git").to_str().unwrap()]);
@@ -66,6 +69,70 @@ fn leaving_the_branch_pauses_it() {
     assert_eq!(terminal.run("cfgsync -q sync 2>/dev/null"), "[‖ ]8");
     terminal.run("git -C configs checkout -q main");
     assert_eq!(terminal.run("cfgsync -q sync"), "[✓ ]0");
+}
+
+/// Waits until the standing prompt ends like this; nobody presses a key.
+fn stands(terminal: &Terminal, prompt: &str) {
+    terminal.wait_for(prompt, |screen| screen.ends_with(prompt));
+}
+
+#[test]
+fn an_edit_shows_after_the_command_and_its_undoing_too() {
+    let mut terminal = synced();
+    terminal.run("cp .vimrc before; echo 'set list' >>.vimrc");
+    stands(&terminal, "[↑ ]0");
+    terminal.run("cat before >.vimrc");
+    stands(&terminal, "[✓ ]0");
+    terminal.run("rm .vimrc");
+    stands(&terminal, "[↑ ]0");
+}
+
+#[test]
+fn an_edit_from_elsewhere_shows_at_an_empty_line() {
+    let mut terminal = synced();
+    fs::write(terminal.home().path(".vimrc"), "set number list\n").unwrap();
+    terminal.run("");
+    stands(&terminal, "[↑ ]0");
+}
+
+#[test]
+fn a_sync_elsewhere_ends_in_every_standing_prompt() {
+    let mut terminal = synced();
+    terminal.run("echo 'set list' >>.vimrc");
+    stands(&terminal, "[↑ ]0");
+    terminal.type_keys("half a line");
+    terminal.wait_for("half a line", |screen| screen.ends_with("[↑ ]0 half a line"));
+    engine(terminal.home(), &["sync"]);
+    terminal.wait_for("✓", |screen| screen.ends_with("[✓ ]0 half a line"));
+}
+
+#[test]
+fn a_merge_by_hand_pauses_the_light() {
+    let mut terminal = synced();
+    terminal.run("git -C configs rev-parse HEAD >configs/.git/MERGE_HEAD");
+    stands(&terminal, "[‖ ]0");
+    terminal.run("rm configs/.git/MERGE_HEAD");
+    stands(&terminal, "[✓ ]0");
+}
+
+#[test]
+fn a_run_that_is_killed_is_not_shown_as_running() {
+    let mut terminal = synced();
+    // A remote that never answers keeps it going until it is killed.
+    let ssh = terminal.home().path("bin/ssh");
+    fs::write(&ssh, "#!/bin/sh\nwhile [ -d \"$HOME\" ]; do sleep 0.01; done\n").unwrap();
+    fs::set_permissions(&ssh, Permissions::from_mode(0o755)).unwrap();
+    terminal.run("git -C configs remote set-url origin ssh://nowhere/configs.git");
+    let mut run = terminal.home().command(ENGINE);
+    let mut run = run.env("CFGSYNC_MACHINE_KIND", "ec2").args(["-q", "sync"]).spawn().unwrap();
+    wait_until("the run", || terminal.run("") == "[⚡ ]0");
+    terminal.type_keys("half");
+    terminal.wait_for("half a line", |screen| screen.ends_with("[⚡ ]0 half"));
+    run.kill().unwrap();
+    terminal.wait_for("✗", |screen| screen.ends_with("[✗ ]0 half"));
+    run.wait().unwrap();
+    terminal.press("C-u");
+    assert_eq!(terminal.run(""), "[✗ ]0");
 }
 
 #[test]
