@@ -27,6 +27,8 @@ check: all-tools ## format, lints, and the proof that deciding needs no engine
 	"$(CARGO)" fmt --check
 	"$(CARGO)" clippy --locked --all-targets --quiet -- -D warnings
 	"$(CARGO)" check --locked --lib --bin cfgsync-prompt --no-default-features --quiet
+	"$(CARGO)" clippy --locked --release --bin cfgsync-prompt --no-default-features \
+	  --features bare --quiet -- -D warnings
 
 bench: all-tools build ## measure start-up, a quiet sync against a fetch, planning against git merge-tree
 	@scripts/bench.sh "$(TARGET)/release"

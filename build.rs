@@ -6,6 +6,7 @@ use std::env;
 
 const FLAGS: [&str; 4] = ["-nostartfiles", "-nostdlib", "-static", "-no-pie"];
 
+#[expect(clippy::disallowed_methods, reason = "a build script is told by its environment")]
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(cfgsync_bare)");
     println!("cargo::rerun-if-changed=build.rs");

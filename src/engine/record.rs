@@ -123,11 +123,8 @@ fn label(id: &str) -> [u8; 20] {
 /// Makes the record and its watch list findable for the prompt, which knows no repository: links of
 /// fixed names.
 pub fn announce(places: &Places) -> Outcome<()> {
-    let links = [
-        ("watch", places.watch()),
-        ("watched", places.watched()),
-        ("record", places.record()),
-    ];
+    let links =
+        [("watch", places.watch()), ("watched", places.watched()), ("record", places.record())];
     for (name, target) in links {
         let name = places.shared_state.join(name);
         if std::fs::read_link(&name).is_ok_and(|found| found == target) {

@@ -76,11 +76,11 @@ pub fn watch(
     if !is_as_it_was {
         return Ok(None);
     }
-    list.live(session, observer, local)?;
+    list.live(session, observer, local);
     let is_tied = |unit: &&RepoPath| unit.home().is_some();
-    list.stored(session, observer, local, is_tied)?;
+    list.stored(session, observer, local, is_tied);
     list.folders(observer);
-    list.stored(session, observer, local, |unit| !is_tied(unit))?;
+    list.stored(session, observer, local, |unit| !is_tied(unit));
     let left_out = u32::try_from(list.paths.len().saturating_sub(MOST)).unwrap_or(u32::MAX);
     list.paths.truncate(MOST);
     let places = &session.context.places;
@@ -97,7 +97,7 @@ struct Rows {
 
 impl Rows {
     fn add(&mut self, path: PathBuf, kind: Kind, flags: u8, stat: Option<Stat>, blob: [u8; 20]) {
-        let racy = stat.is_some_and(|stat| is_racy(&stat, self.since)) || stat.is_none();
+        let racy = stat.is_none_or(|stat| is_racy(&stat, self.since));
         let flags = if racy && kind != Kind::Absent { flags | RACY } else { flags };
         let stat = stat.unwrap_or_default();
         let row = Row { base: 0, name: (), kind, flags, children: 0, stat, blob, count: 0 };
@@ -140,12 +140,7 @@ impl Rows {
     }
 
     /// The live files of what is marked.
-    fn live(
-        &mut self,
-        session: &Session<'_>,
-        observer: &Observer<'_>,
-        local: &Local,
-    ) -> Outcome<()> {
+    fn live(&mut self, session: &Session<'_>, observer: &Observer<'_>, local: &Local) {
         let places = &session.context.places;
         for (unit, live) in &local.live {
             let Some(home) = unit.home() else { continue };
@@ -173,7 +168,6 @@ impl Rows {
                 | Live::Unreachable => {}
             }
         }
-        Ok(())
     }
 
     /// Files of the working tree.
@@ -183,14 +177,13 @@ impl Rows {
         observer: &Observer<'_>,
         local: &Local,
         wanted: impl Fn(&&RepoPath) -> bool,
-    ) -> Outcome<()> {
+    ) {
         let units = local.stored.units.iter().filter(|(unit, _)| wanted(unit));
         for (unit, version) in units {
             let path = session.context.places.repo.join(os(unit.as_bytes()));
             let on_disk = local.filtered.get(unit).and_then(|at| at.stored);
             self.file(observer, path, on_disk.unwrap_or(*version));
         }
-        Ok(())
     }
 
     /// A file, or a link of the repository, in the state in which it was read.

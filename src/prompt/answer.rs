@@ -68,8 +68,8 @@ fn look(system: &impl System, path: &CStr) -> Option<Light> {
 /// Returns the running boot: the first eight hex digits of the kernel's id for it. Only Linux tells;
 /// elsewhere a record's deadline decides alone.
 fn boot(system: &impl System) -> Option<[u8; 8]> {
-    let id = system.small(c"/proc/sys/kernel/random/boot_id", &mut [0; 64])?.first_chunk().copied();
-    id
+    let mut room = [0; 64];
+    system.small(c"/proc/sys/kernel/random/boot_id", &mut room)?.first_chunk().copied()
 }
 
 /// Returns whether the process `pid` that started at `start` still runs. Another process that got

@@ -28,13 +28,16 @@ mod core_as_it_is {
 
 #[cfg(not(cfgsync_bare))]
 use cfgsync_core as core_as_it_is;
-use core_as_it_is::{status, time};
 #[cfg(cfgsync_bare)]
 use core_as_it_is::names;
+use core_as_it_is::{status, time};
 
 mod answer;
 #[cfg(cfgsync_bare)]
-#[expect(unsafe_code, reason = "there is nobody below who would do it: no libc, no standard library")]
+#[expect(
+    unsafe_code,
+    reason = "there is nobody below who would do it: no libc, no standard library"
+)]
 mod bare;
 #[cfg(not(cfgsync_bare))]
 mod hosted;

@@ -34,7 +34,8 @@ STATE is synced, ahead, behind, syncing, held, failed or paused.
 ";
 
 /// What is printed after every misuse.
-pub const USAGE: &str = "; usage: cfgsync-prompt [zsh|bash|fish|starship|tmux|plain|word] [OPTION]...\n";
+pub const USAGE: &str =
+    "; usage: cfgsync-prompt [zsh|bash|fish|starship|tmux|plain|word] [OPTION]...\n";
 
 /// What is printed for `--version`.
 pub const VERSION: &str = concat!("cfgsync-prompt ", env!("CARGO_PKG_VERSION"), "\n");

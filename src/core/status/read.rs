@@ -90,9 +90,11 @@ fn has_shape(bytes: &[u8; LENGTH]) -> bool {
     const SIX: u64 = 0x0606_0606_0606_0606;
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
     let all = |wanted: fn(u8) -> bool| {
-        SHAPE.as_chunks::<8>().0.iter().map(move |part| {
-            word(&part.map(|byte| if wanted(byte) { 0xFF } else { 0 }))
-        })
+        SHAPE
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(move |part| word(&part.map(|byte| if wanted(byte) { 0xFF } else { 0 })))
     };
     let digits = all(|byte| byte == b'0');
     let fixed = all(|byte| !matches!(byte, b'0' | b'S' | b'w'));
@@ -154,9 +156,10 @@ static TABLES: [[u32; 256]; 8] = {
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |sum: u32, word: &[u8; 8]| {
         let word = u64::from_le_bytes(*word) ^ u64::from(sum);
-        let [a, b, c, d, e, f, g, h] = word.to_le_bytes().map(usize::from);
-        let [t0, t1, t2, t3, t4, t5, t6, t7] = &TABLES;
-        t7[a] ^ t6[b] ^ t5[c] ^ t4[d] ^ t3[e] ^ t2[f] ^ t1[g] ^ t0[h]
+        let at = word.to_le_bytes().map(usize::from);
+        // Written out, because a prompt does little else and a loop over both costs half as much again.
+        let first = TABLES[7][at[0]] ^ TABLES[6][at[1]] ^ TABLES[5][at[2]] ^ TABLES[4][at[3]];
+        first ^ TABLES[3][at[4]] ^ TABLES[2][at[5]] ^ TABLES[1][at[6]] ^ TABLES[0][at[7]]
     };
     !bytes.as_chunks().0.iter().fold(!0, step)
 }

@@ -133,7 +133,8 @@ pub struct Light {
 /// Returns what a record comes to, and what has become of its claim; nothing where nothing is known.
 pub fn light(record: &StatusRecord, shown: Shown, truth: Truth) -> Option<Light> {
     let show = |face, count| Some(Light { face, count });
-    let claims = matches!(shown, Shown::Unknown | Shown::State(SyncState::Synced | SyncState::Offline));
+    let claims =
+        matches!(shown, Shown::Unknown | Shown::State(SyncState::Synced | SyncState::Offline));
     match (shown, truth) {
         (_, Truth::Changed(count)) if claims => show(Face::Ahead, count),
         (_, Truth::Paused) if claims => show(Face::Paused, 0),

@@ -45,7 +45,7 @@ mod call {
 }
 
 /// Where `openat` and its like start from, unless at a folder.
-const HERE: usize = -100_isize as usize;
+const HERE: usize = (-100_isize).cast_unsigned();
 const NOFOLLOW: usize = 0x100;
 const O_NONBLOCK: usize = 0o4000;
 const O_CLOEXEC: usize = 0o2_000_000;
@@ -92,15 +92,15 @@ pub fn make_bell(path: &CStr) {
 /// Calls the kernel: the call's number and its six arguments. What it returns below zero is an error.
 fn system(call: [usize; 7]) -> isize {
     let result: isize;
-    let [number, a, b, c, d, e, f] = call;
     // SAFETY: every caller passes what its call takes, and no call changes memory that Rust counts
     // on to stay: those that write do so into buffers that are borrowed for it.
     #[cfg(target_arch = "x86_64")]
     unsafe {
         asm!(
             "syscall",
-            inlateout("rax") number => result,
-            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e, in("r9") f,
+            inlateout("rax") call[0] => result,
+            in("rdi") call[1], in("rsi") call[2], in("rdx") call[3],
+            in("r10") call[4], in("r8") call[5], in("r9") call[6],
             lateout("rcx") _, lateout("r11") _,
             options(nostack),
         );
@@ -110,8 +110,9 @@ fn system(call: [usize; 7]) -> isize {
     unsafe {
         asm!(
             "svc 0",
-            in("x8") number, inlateout("x0") a => result,
-            in("x1") b, in("x2") c, in("x3") d, in("x4") e, in("x5") f,
+            in("x8") call[0], inlateout("x0") call[1] => result,
+            in("x1") call[2], in("x2") call[3], in("x3") call[4],
+            in("x4") call[5], in("x5") call[6],
             options(nostack),
         );
     }
