@@ -1,5 +1,6 @@
 //! The routines that the compiler calls by name, and that a libc would bring.
 
+#[cfg(target_arch = "x86_64")]
 use core::arch::asm;
 
 #[unsafe(no_mangle)]
