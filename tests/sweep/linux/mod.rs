@@ -46,8 +46,8 @@ pub fn run() -> ExitCode {
         }
     };
     println!("{wanted}");
-    if matches!(wanted, Wanted::Breaks) {
-        return breaks::run();
+    if let Wanted::Breaks { only } = &wanted {
+        return breaks::run(only.as_deref());
     }
     let started = Instant::now();
     let report = Report::default();

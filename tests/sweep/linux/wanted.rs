@@ -30,8 +30,8 @@ pub enum Wanted {
     Sample { seed: u64 },
     /// Every point, or every so many.
     All { every: usize },
-    /// Every promise broken on purpose, one after the other.
-    Breaks,
+    /// Promises broken on purpose, one after the other: every one, or the one of this name.
+    Breaks { only: Option<String> },
     /// One scenario, perhaps one mode of it, perhaps one point of that.
     One { scenario: String, mode: Option<Mode>, point: Option<usize> },
 }
@@ -52,7 +52,7 @@ impl Wanted {
             return Ok(None);
         }
         if first == "--breaks" {
-            return Ok(Some(Self::Breaks));
+            return Ok(Some(Self::Breaks { only: value("--breaks").filter(|it| !it.is_empty()) }));
         }
         if first == "--all" {
             let every = value("--every").map_or(Some(1), |every| every.parse().ok());
@@ -78,7 +78,7 @@ impl Wanted {
     /// Returns true when a scenario is to be run.
     pub fn takes(&self, scenario: &Scenario) -> bool {
         match self {
-            Self::Sample { .. } | Self::All { .. } | Self::Breaks => true,
+            Self::Sample { .. } | Self::All { .. } | Self::Breaks { .. } => true,
             Self::One { scenario: name, .. } => scenario.name == name,
         }
     }
@@ -104,7 +104,7 @@ impl Wanted {
         match self {
             Self::Sample { seed } => pick(points, few, seed ^ hash(bench.scenario.name, mode)),
             Self::All { every } => points.into_iter().step_by(step * every).collect(),
-            Self::Breaks => points,
+            Self::Breaks { .. } => points,
             Self::One { mode: Some(only), .. } if *only != mode => Vec::new(),
             Self::One { point: Some(point), .. } => vec![*point],
             Self::One { .. } => points,
@@ -116,7 +116,7 @@ impl Wanted {
         match self {
             Self::Sample { seed } => pick((1..=calls).collect(), 12, *seed),
             Self::All { every } => (1..=calls).step_by(*every).collect(),
-            Self::Breaks | Self::One { .. } => Vec::new(),
+            Self::Breaks { .. } | Self::One { .. } => Vec::new(),
         }
     }
 }
@@ -129,7 +129,7 @@ impl fmt::Display for Wanted {
             }
             Self::All { every: 1 } => write!(to, "Every call that changes a file."),
             Self::All { every } => write!(to, "One call in {every} of those that change a file."),
-            Self::Breaks => write!(to, "Promises broken on purpose."),
+            Self::Breaks { .. } => write!(to, "Promises broken on purpose."),
             Self::One { scenario, .. } => write!(to, "{scenario} alone."),
         }
     }
@@ -140,7 +140,7 @@ fn usage() -> String {
     let scenarios = scenarios.join(" ");
     let modes = MODES.map(|(_, name)| name).join(" ");
     format!(
-        "usage: sweep [--all [--every N] | --breaks | --scenario NAME [--mode MODE [--point N]]]\n\
+        "usage: sweep [--all [--every N] | --breaks [NAME] | --scenario NAME [--mode MODE [--point N]]]\n\
          scenarios: {scenarios}\nmodes: {modes}"
     )
 }
