@@ -139,7 +139,7 @@ impl Inventory {
 
     /// Reads the head of an inventory: all but what is in it.
     pub fn parse_head(text: &str) -> Result<Self, InventoryError> {
-        let mut lines = text.lines();
+        let mut lines = text.split_terminator('\n');
         if lines.next() != Some(HEADING) {
             return Err(InventoryError::Heading);
         }
@@ -162,7 +162,7 @@ impl Inventory {
     pub fn parse(text: &str) -> Result<Self, InventoryError> {
         let mut inventory = Self::parse_head(text)?;
         // Heading, four fields and an empty line come first.
-        for (at, line) in text.lines().enumerate().skip(6) {
+        for (at, line) in text.split_terminator('\n').enumerate().skip(6) {
             inventory.add(at + 1, line)?;
         }
         match inventory.files_and_folders().into_iter().next() {
@@ -270,6 +270,12 @@ mod tests {
     fn what_is_written_is_read() {
         assert_eq!(Inventory::parse(&inventory().format()), Ok(inventory()));
         assert_eq!(Inventory::parse_head(&inventory().format()).map(|head| head.number), Ok(12));
+    }
+
+    #[test]
+    fn a_carriage_return_is_no_line_end() {
+        let odd = Inventory { reason: "odd\r\r".to_owned(), ..inventory() };
+        assert_eq!(Inventory::parse(&odd.format()), Ok(odd));
     }
 
     #[test]

@@ -114,8 +114,10 @@ impl Manifest {
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let mut manifest = Self::default();
         let mut comment = Vec::new();
-        for (index, line) in text.lines().enumerate() {
+        for (index, line) in text.split('\n').enumerate() {
             let line_number = index + 1;
+            // An editor may end lines as Windows does; what is written never does.
+            let line = line.trim_end_matches('\r');
             if let Some(version) = line.strip_prefix(HEADING) {
                 match version.trim().trim_start_matches('v').parse() {
                     Ok(version) if version > VERSION => return Err(ManifestError::Newer(version)),
@@ -262,6 +264,13 @@ mod tests {
     #[test]
     fn the_old_spelling_is_read() {
         assert_eq!(paths(&manifest("~/.vimrc\n\n.zshrc\n")), ["~/.vimrc", "~/.zshrc"]);
+    }
+
+    #[test]
+    fn carriage_returns_at_line_ends_mean_nothing() {
+        let odd = manifest("# one\r\r\n.zshrc\r\n# end\r");
+        assert_eq!(odd, manifest("# one\n.zshrc\n# end\n"));
+        assert_eq!(manifest(&odd.format()), odd);
     }
 
     #[test]

@@ -237,6 +237,22 @@ pub(in crate::status) mod tests {
     }
 
     #[test]
+    fn a_head_that_is_spelled_otherwise_is_refused() {
+        for text in [
+            "cfgsync1 Y 0000 000000 00 0000 1795479784 17179547984  \n",
+            "cfgsync1 Y 0 0 0 0 1795479784 99999999999999999999      \n",
+            "cfgsync1 Y 0 0 0 0 1795479784 18446744073709551615      \n",
+            "cfgsync1 Y +000 0000 0000 0000 1795479784 1795479784   \n",
+        ] {
+            let mut odd = encode(&example());
+            odd[..HEAD].copy_from_slice(&text.as_bytes()[..HEAD]);
+            let sum = crc32fast::hash(&odd[..CHECKED]);
+            odd[CHECKED..CHECKED + 4].copy_from_slice(&sum.to_le_bytes());
+            assert_eq!(decode(&odd), Err(RecordError::Field), "{text:?}");
+        }
+    }
+
+    #[test]
     fn the_tail_is_no_line_feed() {
         assert_ne!(encode(&example())[LENGTH - 1], b'\n');
     }
