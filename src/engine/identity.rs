@@ -9,14 +9,22 @@ use crate::context::{Places, declared_kind};
 use crate::failure::Outcome;
 use crate::fs::plain::{self, Durability};
 use crate::host;
+use crate::lock::{Lock, Patience};
 
 /// Returns the id, and writes it where there is none yet. A machine that finds the id of the one
-/// it was cloned from gets its own: the id is kept beside what it was issued for.
+/// it was cloned from gets its own: the id is kept beside what it was issued for. Whoever calls this
+/// does not hold the lock.
 pub fn read_or_create(places: &Places) -> Outcome<String> {
     let path = places.meta.join("machine-id");
     let issued_for = places.meta.join("machine-origin");
-    let origin = plain::read_text(&issued_for)?.map(|text| text.trim().to_owned());
-    let id = match (known(&path)?, origin) {
+    if let (Some(id), Some(origin)) = (known(&path)?, origin(&issued_for)?)
+        && origin == origin_of(&path)
+    {
+        return Ok(id);
+    }
+    // Two runs that are the first ones here would take each other's drafts away.
+    let _lock = Lock::take(&places.lock(), Patience::Wait)?;
+    let id = match (known(&path)?, origin(&issued_for)?) {
         (Some(id), Some(origin)) if origin == origin_of(&path) => return Ok(id),
         (Some(id), None) => id,
         (Some(old), Some(_)) => reissue(&old, &path, host::facts(declared_kind()?).new_id())?,
@@ -24,6 +32,10 @@ pub fn read_or_create(places: &Places) -> Outcome<String> {
     };
     plain::publish(&issued_for, format!("{}\n", origin_of(&path)).as_bytes(), Durability::Synced)?;
     Ok(id)
+}
+
+fn origin(issued_for: &Path) -> Outcome<Option<String>> {
+    Ok(plain::read_text(issued_for)?.map(|text| text.trim().to_owned()))
 }
 
 /// Gives a clone its own id; one that would be equal gets a suffix.

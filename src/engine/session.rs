@@ -71,7 +71,8 @@ pub struct Picture {
 }
 
 impl<'a> Session<'a> {
-    /// Opens the repository and its vault.
+    /// Opens the repository and its vault. For real, whoever calls this does not hold the lock: what
+    /// is made the first time is made under it.
     pub fn open(context: &'a Context, mode: Mode) -> Outcome<Self> {
         let worktree = Worktree::open(&context.places.repo)?;
         let path = context.places.vault();
@@ -83,6 +84,9 @@ impl<'a> Session<'a> {
             Mode::Real => {
                 crate::context::make_folders(&context.places)?;
                 crate::identity::read_or_create(&context.places)?;
+                let is_first = !path.exists();
+                let making = || Lock::take(&context.places.lock(), Patience::Wait);
+                let _lock = is_first.then(making).transpose()?;
                 Vault::open(&path, context.now)?
             }
             Mode::Rehearsal => Vault::rehearse(&path, context.now)?,
