@@ -145,6 +145,10 @@ impl Manifest {
         for (path, mark) in &self.marks {
             mark.comment.iter().for_each(|line| push_line(&mut text, line));
             let mut line = escape(path.as_bytes());
+            // A folder of this name is not the home.
+            if path.components().next() == Some(b"~") {
+                line.insert(0, '\\');
+            }
             if mark.scope == Scope::Folder {
                 line.push('/');
             }
@@ -195,10 +199,8 @@ fn parse_mark(line: &str, line_number: usize) -> Result<(HomePath, Mark), Manife
     let broken = || ManifestError::Word { line: line_number };
     let words = words(line);
     let (first, attributes) = words.split_first().ok_or_else(broken)?;
-    let mut bytes = unescape(first).ok_or_else(broken)?;
-    if bytes.starts_with(b"~/") {
-        bytes.drain(..2);
-    }
+    let below_home = first.strip_prefix("~/").unwrap_or(first);
+    let mut bytes = unescape(below_home).ok_or_else(broken)?;
     let scope = match bytes.last() {
         Some(b'/') => Scope::Folder,
         _ => Scope::File,
@@ -264,6 +266,14 @@ mod tests {
     #[test]
     fn the_old_spelling_is_read() {
         assert_eq!(paths(&manifest("~/.vimrc\n\n.zshrc\n")), ["~/.vimrc", "~/.zshrc"]);
+    }
+
+    #[test]
+    fn a_folder_named_like_the_home_is_another_one() {
+        let text = "# cfgsync manifest v1\n\\~ link=link\n\\~/.zshrc\n~x\n";
+        assert_eq!(paths(&manifest(text)), ["~/~", "~/~/.zshrc", "~/~x"]);
+        assert_eq!(manifest(text).format(), text);
+        assert_eq!(manifest(&manifest("~/~/\n").format()), manifest("~/~/\n"));
     }
 
     #[test]
