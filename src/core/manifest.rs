@@ -124,7 +124,7 @@ impl Manifest {
                     _ => continue,
                 }
             }
-            if line.trim().is_empty() {
+            if words(line).is_empty() {
                 continue;
             }
             if line.starts_with('#') {
@@ -274,6 +274,12 @@ mod tests {
         assert_eq!(paths(&manifest(text)), ["~/~", "~/~/.zshrc", "~/~x"]);
         assert_eq!(manifest(text).format(), text);
         assert_eq!(manifest(&manifest("~/~/\n").format()), manifest("~/~/\n"));
+    }
+
+    #[test]
+    fn a_name_of_wide_blanks_is_a_name() {
+        let odd = manifest("\u{3000}\n \t\n");
+        assert_eq!((odd.marks.len(), manifest(&odd.format())), (1, odd.clone()));
     }
 
     #[test]
