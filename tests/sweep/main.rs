@@ -5,6 +5,7 @@
 //! cargo test --test sweep                      a sample of about a minute, another one each time
 //! cargo test --test sweep -- --all             every call of every command: make sweep
 //! cargo test --test sweep -- --all --every 7   a seventh of that
+//! cargo test --features sabotage --test sweep -- --breaks [no-lock]
 //! cargo test --test sweep -- --scenario sync-merge --mode kill-tree [--point 17]
 //! ```
 //!

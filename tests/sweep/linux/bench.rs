@@ -121,7 +121,7 @@ impl<'a> Bench<'a> {
         let to = fs::File::create(&said).unwrap();
         command.stdout(to.try_clone().unwrap()).stderr(to);
         let traced = trace(command, &mut planned);
-        planned.company.leave();
+        let rival = planned.company.leave();
         let struck = planned.struck.take();
         if struck.is_none() {
             return Finding::default();
@@ -140,6 +140,10 @@ impl<'a> Bench<'a> {
         finding.said = format!("{first}(exit code {:?})\n{}", traced.code, finding.said);
         finding.struck = struck;
         finding.unhealed.extend(hangs(&traced));
+        if mode == Mode::Rival {
+            let codes = [traced.code, rival];
+            finding.unhealed.extend(codes.into_iter().flatten().filter_map(|it| self.gave_up(it)));
+        }
         finding
     }
 
@@ -173,6 +177,12 @@ impl<'a> Bench<'a> {
             lost.push("what was written meanwhile is nowhere".to_owned());
         }
         Finding { lost, left: look::left_over(place), said, ..finding }
+    }
+
+    /// Two runs at once both do what they were asked to.
+    fn gave_up(&self, code: i32) -> Option<String> {
+        let is_known = code == 0 || self.scenario.codes.contains(&code);
+        (!is_known).then(|| format!("one of two runs gave up with exit code {code}"))
     }
 
     fn look(&self, depth: Depth) -> Finding {

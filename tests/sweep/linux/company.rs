@@ -22,8 +22,8 @@ pub const NEW_THERE: &str = "meanwhile.txt";
 /// What is typed.
 const WORD: &str = "typed meanwhile";
 
-/// How long another sync is waited for that may have to wait itself.
-const PATIENCE: Duration = Duration::from_millis(60);
+/// How long another sync is waited for that neither ends nor waits for a lock.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who else is at work.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct Company {
     mac: Machine,
     open: Option<File>,
     rival: Option<Child>,
+    /// How the other sync ended, where it did not have to wait.
+    code: Option<i32>,
 }
 
 impl Company {
@@ -39,7 +41,7 @@ impl Company {
     pub fn new(place: &Place, mode: Mode) -> Self {
         let (ec2, mac) = (place.ec2(), place.mac());
         let open = if mode == Mode::Late { appending(&ec2) } else { None };
-        Self { ec2, mac, open, rival: None }
+        Self { ec2, mac, open, rival: None, code: None }
     }
 
     /// Returns true when a mode makes sense for a command.
@@ -72,25 +74,40 @@ impl Company {
             }
             Mode::Rival => {
                 let mut rival = self.ec2.cfgsync(&["sync"]).spawn().unwrap();
-                let started = Instant::now();
-                while rival.try_wait().is_ok_and(|it| it.is_none()) && started.elapsed() < PATIENCE
-                {
-                    std::thread::yield_now();
-                }
+                self.code = ended_or_waiting(&mut rival);
                 self.rival = Some(rival);
             }
             _ => {}
         }
     }
 
-    /// Ends what is still under way.
-    pub fn leave(&mut self) {
+    /// Ends what is still under way, and returns how another sync ended that ended before this run.
+    pub fn leave(&mut self) -> Option<i32> {
         drop(self.open.take());
         if let Some(mut rival) = self.rival.take() {
             // The tracer may have seen its end already.
             let _ = rival.wait();
         }
+        self.code
     }
+}
+
+/// Lets another sync go as far as it can while this one stands still: to its end, or to a lock.
+fn ended_or_waiting(rival: &mut Child) -> Option<i32> {
+    let waiting = format!(" {} ", rival.id());
+    let started = Instant::now();
+    while started.elapsed() < PATIENCE {
+        if let Some(status) = rival.try_wait().unwrap() {
+            return status.code();
+        }
+        // A line with an arrow is somebody who waits.
+        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        if locks.lines().any(|line| line.contains("->") && line.contains(&waiting)) {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    None
 }
 
 fn appending(machine: &Machine) -> Option<File> {
