@@ -54,8 +54,10 @@ fn everything(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
             let file = path.symlink_metadata().unwrap();
             let bytes = if file.is_symlink() {
                 fs::read_link(&path).unwrap().as_os_str().as_bytes().to_vec()
+            } else if file.is_file() {
+                fs::read(&path).unwrap()
             } else {
-                fs::read(&path).unwrap_or_default()
+                Vec::new()
             };
             if file.is_dir() {
                 folders.push(path.clone());

@@ -26,8 +26,10 @@ fn everything(sandbox: &Sandbox) -> Everything {
             } else if file.is_dir() {
                 folders.push(path.clone());
                 Vec::new()
-            } else {
+            } else if file.is_file() {
                 fs::read(&path).unwrap()
+            } else {
+                Vec::new()
             };
             found.insert(path, (file.mode(), bytes));
         }
