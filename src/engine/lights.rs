@@ -24,8 +24,7 @@ impl Pulse {
     /// Begins. A system that makes no FIFO only makes shells wait for the deadline.
     pub fn begin(places: &Places) -> Self {
         let path = places.pulse();
-        // One that is there is fine.
-        let _ = nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR);
+        make(&path);
         // Opened for both, it waits for no reader, and stays as long as it is open here.
         Self { _writer: open(OpenOptions::new().read(true).write(true), &path) }
     }
@@ -43,9 +42,7 @@ pub fn leave_bells(places: &Places) {
     let folder = places.bells();
     if plain::make_private(&folder).is_ok() {
         for number in 0..SPARE_BELLS {
-            let path = folder.join(format!("{SPARE}{number}"));
-            // One that is there is fine.
-            let _ = nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR);
+            make(&folder.join(format!("{SPARE}{number}")));
         }
     }
 }
@@ -65,6 +62,14 @@ pub fn ring(places: &Places) {
             None if is_fifo(&path) => drop(plain::remove(&path)),
             None => {}
         }
+    }
+}
+
+/// Makes a FIFO, unless something is there.
+fn make(path: &Path) {
+    if !is_fifo(path) {
+        // Whatever else is there stays, and nobody is told by it.
+        let _ = nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR);
     }
 }
 

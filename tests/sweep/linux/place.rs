@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -331,6 +331,9 @@ pub fn copy(from: &Path, to: &Path) {
             copy(&old, &new);
         } else if file.is_symlink() {
             symlink(fs::read_link(&old).unwrap(), &new).unwrap();
+        } else if file.file_type().is_fifo() {
+            let mode = nix::sys::stat::Mode::from_bits_truncate(file.mode());
+            nix::unistd::mkfifo(&new, mode).unwrap();
         } else {
             fs::copy(&old, &new).unwrap();
             let times = fs::FileTimes::new().set_modified(file.modified().unwrap());
