@@ -12,7 +12,7 @@ use cfgsync_core::observed::{Live, Local};
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::steps::{Expected, Step};
 use cfgsync_core::tree::Tree;
-use cfgsync_core::unit::{BlobId, Version};
+use cfgsync_core::unit::{BlobId, Kind, Version};
 
 use crate::archive::seal::Seals;
 use crate::archive::write::Written;
@@ -155,14 +155,15 @@ pub fn keep(session: &Session<'_>, reason: &str, with_local: bool) -> Outcome<Ke
     let mut seals = seals(places)?;
     let newest = backups.newest(&mut seals);
     for _ in 0..TRIES {
-        let (now, place_of) = look(session, &observer, newest.as_ref().map(|(_, it)| it))?;
+        let (now, place_of) =
+            look(session, &observer, newest.as_ref().map(|(_, it)| it), with_local)?;
         if let Some((backup, _)) = newest.as_ref().filter(|(_, known)| known.is_same_state(&now)) {
             observer.remember()?;
             seals.write(backups.sound.iter().map(|it| it.path.clone()))?;
             return Ok(Kept::Same((*backup).clone()));
         }
         let now = Inventory {
-            number: backups.sound.last().map_or(1, |last| last.head.number + 1),
+            number: backups.sound.last().map_or(1, |last| last.head.number.saturating_add(1)),
             at: session.context.now,
             machine: session.context.machine.id.clone(),
             reason: reason.to_owned(),
@@ -176,7 +177,7 @@ pub fn keep(session: &Session<'_>, reason: &str, with_local: bool) -> Outcome<Ke
             Written::Changed(_) => continue,
         }
         drop(progress);
-        let path = publish(places, &draft, &now)?;
+        let path = publish(places, &draft, &now).inspect_err(|_| drop(plain::remove(&draft)))?;
         seals.add(&path);
         let all = backups.sound.iter().map(|it| it.path.clone()).chain([path.clone()]);
         seals.write(all)?;
@@ -212,11 +213,13 @@ fn look<'a>(
     session: &'a Session<'_>,
     observer: &Observer<'a>,
     newest: Option<&Inventory>,
+    with_local: bool,
 ) -> Outcome<(Inventory, impl Fn(&RepoPath) -> PathBuf + use<'a>)> {
     let places = &session.context.places;
     let mut known: BTreeSet<RepoPath> = session.worktree.staged()?.into_keys().collect();
     // Both are sorted, so this is one walk over the two.
-    known.append(&mut newest.into_iter().flat_map(|it| it.units.keys().cloned()).collect());
+    let archived = newest.into_iter().flat_map(|it| it.units.keys().cloned());
+    known.append(&mut archived.filter(|path| with_local || !path.is_local_only()).collect());
     let is_lost = !places.repo.join(MANIFEST).exists() && places.repo.join("external").exists();
     let memory = if is_lost { session.vault.memory()? } else { None };
     let fallback = memory.as_ref().map(|memory| &memory.run.agreed.manifest);
@@ -232,7 +235,9 @@ fn look<'a>(
         _ => None,
     });
     for (path, version) in local.stored.units.iter().chain(live) {
-        if let Some((size, mtime)) = observer.stamp(&place_of(path)) {
+        // A file that its owner may not read, and root could, is in no archive: nobody could unpack it.
+        let is_readable = version.kind == Kind::Link || version.mode.0 & 0o400 != 0;
+        if let Some((size, mtime)) = observer.stamp(&place_of(path)).filter(|_| is_readable) {
             inventory.units.insert(path.clone(), Item { version: *version, size, mtime });
         }
     }
@@ -252,7 +257,7 @@ pub fn preview(session: &Session<'_>, with_local: bool) -> Outcome<Option<Invent
     let observer = session.observer_for(Purpose::Archive { with_local })?;
     let backups = Backups::list(&session.context.places)?;
     let newest = backups.newest(&mut seals(&session.context.places)?).map(|(_, it)| it);
-    let (now, _) = look(session, &observer, newest.as_ref())?;
+    let (now, _) = look(session, &observer, newest.as_ref(), with_local)?;
     Ok(Some(now).filter(|now| newest.is_none_or(|newest| !newest.is_same_state(now))))
 }
 

@@ -32,6 +32,12 @@ pub struct Places {
 }
 
 impl Places {
+    /// Returns true for a path in the repository, or in a folder that is cfgsync's own.
+    pub fn has(&self, path: &Path) -> bool {
+        let own = [&self.repo, &self.state, &self.shared_state, &self.user_config];
+        own.iter().any(|folder| path.starts_with(folder) || path.starts_with(real(folder)))
+    }
+
     /// The status record.
     pub fn record(&self) -> PathBuf {
         self.meta.join("sync-status")
@@ -242,6 +248,16 @@ pub fn make_folders(places: &Places) -> Outcome<()> {
         plain::make_private(folder)?;
     }
     Ok(())
+}
+
+/// Returns a path without links, as far as it exists.
+pub fn real(path: &Path) -> PathBuf {
+    let known = path.ancestors().find_map(|above| Some((above.canonicalize().ok()?, above)));
+    let Some((known, above)) = known else { return path.to_owned() };
+    match path.strip_prefix(above) {
+        Ok(rest) if !rest.as_os_str().is_empty() => known.join(rest),
+        _ => known,
+    }
 }
 
 /// Returns an absolute path, without asking the disk.

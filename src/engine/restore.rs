@@ -13,9 +13,10 @@ use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::Version;
 
 use crate::backups;
+use crate::context::{Places, real};
 use crate::execute::{execute, partly};
 use crate::failure::{Code, Failure, Outcome};
-use crate::fs::dir::Dir;
+use crate::fs::dir::{Dir, os};
 use crate::fs::displaced::Keeper;
 use crate::fs::look::{Found, look};
 use crate::marks;
@@ -153,6 +154,26 @@ fn prepare(
         restoration.steps.extend(steps);
     }
     Ok(restoration)
+}
+
+/// An archive may have been made by anybody. What the repository or cfgsync has for itself is reached
+/// by no path of the home.
+pub fn refuse_own<'a>(
+    places: &Places,
+    wanted: impl IntoIterator<Item = &'a RepoPath>,
+) -> Outcome<()> {
+    let stored = real(&places.repo.join("external"));
+    let is_own = |path: &&RepoPath| {
+        let Some(home) = path.home() else { return false };
+        let here = places.home.join(os(home.as_bytes()));
+        let above = real(here.parent().unwrap_or(&places.home));
+        // A marked folder is a link to its stored copy, and what is in it may come back.
+        places.has(&here) || (places.has(&above) && !above.starts_with(&stored))
+    };
+    let Some(path) = wanted.into_iter().find(is_own) else { return Ok(()) };
+    let name = record::name(path);
+    Err(Failure::new(Code::Refused, format!("{name} cannot be restored: it is cfgsync's own"))
+        .hint("No backup of cfgsync holds such a file. Name the other files. Nothing was changed."))
 }
 
 fn in_the_way(path: &RepoPath, live: Live) -> Failure {

@@ -150,6 +150,23 @@ fn an_archive_that_cannot_be_read_is_told_of_where_it_is_asked_for() {
 }
 
 #[test]
+fn what_is_cfgsyncs_own_is_not_brought_back_through_the_home() {
+    let (sandbox, machine) = machine();
+    for own in [
+        "external/dev/configs/.sync/config.toml",
+        "external/dev/configs/note",
+        "external/.local/state/cfgsync/record",
+        "external/.config/cfgsync/config.toml",
+    ] {
+        fs::write(place(&machine), sound(NUMBER, 5, &[(own, SPOILED), ("note", SPOILED)])).unwrap();
+        let before = sandbox.bytes();
+        let output = machine.run(&["--yes", "restore", NAME]).says(&["cfgsync's own"]);
+        assert_eq!(output.code, 9, "{own}: {output:?}");
+        assert_same(own, &before, &sandbox.bytes());
+    }
+}
+
+#[test]
 fn hostile_paths_are_refused() {
     check(hostile::paths());
 }

@@ -279,3 +279,15 @@ fn the_inode_of_a_file_that_is_the_same_is_kept() {
     mac.run(&["--yes", "restore", "1"]).done();
     assert_eq!(inode("@dir/file"), before, "a file that is as it was is not written");
 }
+
+#[test]
+fn nothing_is_written_out_into_the_repository_or_what_is_marked() {
+    let (sandbox, mac, _) = kept();
+    let before = sandbox.bytes();
+    for folder in ["dev/configs/old", "dev/configs/.git/old", "dev/configs/.sync/old", "app/old"] {
+        let output =
+            mac.run(&["restore", "1", "--to", folder]).says(&["is shared, or cfgsync's own"]);
+        assert_eq!(output.code, 9, "{folder}: {output:?}");
+        assert_same(folder, &before, &sandbox.bytes());
+    }
+}

@@ -152,3 +152,34 @@ fn a_dry_run_changes_nothing() {
     assert_same("looking", &before, &sandbox.bytes());
     drop(mac);
 }
+
+#[test]
+fn a_plain_backup_after_one_with_local_files_leaves_them_out_again() {
+    let sandbox = Sandbox::new();
+    let (mac, _) = sandbox.pair(LINES);
+    mac.write("@secret.local", "here only\n");
+    mac.run(&["backup"]).done();
+    mac.run(&["backup", "--include-local"]).done();
+    mac.run(&["backup"]).done();
+    let all = archives(&mac);
+    assert!(contents(&mac, &all[1]).contains("secret.local"));
+    assert!(!contents(&mac, &all[2]).contains("secret.local"));
+}
+
+#[test]
+fn a_file_that_its_owner_may_not_read_stops_nothing_else() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    mac.write("@closed", "closed\n");
+    mac.chmod("@closed", 0o200);
+    mac.append(".conf", "10\n");
+    ec2.append(".conf", "11\n");
+    ec2.sync();
+    let _ = mac.run(&["sync"]);
+    let _ = mac.run(&["backup"]).code(0);
+    let held = contents(&mac, archives(&mac).last().unwrap());
+    assert!(held.contains("external/.conf"), "{held:?}");
+    assert!(!mac.exists("@.sync/backups/archive.new"));
+    mac.chmod("@closed", 0o600);
+    assert_eq!(mac.read("@closed"), "closed\n");
+}

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use cfgsync_core::manifest::Manifest;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::unit::{Kind, Version};
 
-use crate::context::absolute;
+use crate::cli::home_path;
+use crate::context::{absolute, real};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::FsError;
 use crate::fs::dir::os;
@@ -20,9 +22,18 @@ pub fn export(
     session: &Session<'_>,
     moment: &Moment,
     wanted: &BTreeMap<RepoPath, Version>,
+    manifest: &Manifest,
     folder: &Path,
 ) -> Outcome<()> {
     let folder = absolute(folder);
+    let places = &session.context.places;
+    let home = home_path(session.context, &folder).ok();
+    let is_shared = home.is_some_and(|home| manifest.covering(&home).is_some());
+    if is_shared || places.has(&folder) || places.has(&real(&folder)) {
+        let cause = format!("{} is shared, or cfgsync's own", folder.display());
+        return Err(Failure::new(Code::Refused, cause)
+            .hint("Name a new folder elsewhere; what is written there is not shared."));
+    }
     let is_taken = match folder.symlink_metadata() {
         Ok(there) => !there.is_dir() || !plain::names(&folder)?.is_empty(),
         Err(_) => false,

@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
 use crate::marks;
 use crate::moments::{self, Moment};
-use crate::restore::{Reach, restore};
+use crate::restore::{Reach, refuse_own, restore};
 use crate::session::{Mode, Picture, Session};
 use crate::ui::{Answers, Confirmed, Tone, report};
 
@@ -136,8 +136,10 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Outcome<()> {
             .hint("`cfgsync restore --list -- PATH` shows the states that do."));
     }
     if let Some(folder) = &args.to {
-        return export::export(&session, moment, &wanted, folder);
+        let manifest = &picture.observation.local.stored.manifest;
+        return export::export(&session, moment, &wanted, manifest, folder);
     }
+    refuse_own(&context.places, wanted.keys())?;
     let mut wanted = moment.fetch(&session, &wanted)?;
     wanted.retain(|path, version| now.stored.get(path) != Some(version));
     if wanted.is_empty() {
