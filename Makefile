@@ -30,9 +30,11 @@ check: all-tools ## format, lints, and the proof that deciding needs no engine
 	"$(CARGO)" clippy --locked --release --bin cfgsync-prompt --no-default-features \
 	  --features bare --quiet -- -D warnings
 
-bench: all-tools build ## measure start-up, a quiet sync against a fetch, planning against git merge-tree
-	@scripts/bench.sh "$(TARGET)/release"
-	@"$(CARGO)" bench --locked --quiet --bench planning
+bench: all-tools build ## measure the programs, the light and the plugin beside what they are compared with
+	@failed=0; scripts/bench.sh "$(TARGET)/release" || failed=1; \
+	for bench in planning prompt shell; do \
+	  "$(CARGO)" bench --locked --quiet --bench $$bench || failed=1; \
+	done; exit $$failed
 
 sweep: all-tools ## kill every command at every call that changes a file, and see it heal
 	"$(CARGO)" test --locked --test sweep -- --all

@@ -1,7 +1,8 @@
 #!/usr/bin/env zsh
 # Measures what a person waits for: the start of the program, and a sync with nothing to do, the
 # latter beside a plain `git fetch` of the same remote. Each pair is measured in turn in one run,
-# so that both see the same machine. Prints medians; fails when a promise is broken.
+# so that both see the same machine. Prints the head of the table of docs/performance.md and its
+# first rows; the programs in tests/bench add theirs. Fails when a promise is broken.
 #
 #   scripts/bench.sh FOLDER_OF_THE_PROGRAMS
 
@@ -51,15 +52,16 @@ function check() {
   compare $rounds $command $yardstick
   local -F ratio=$(( reply[1] / reply[2] ))
   local verdict=ok
-  (( ratio <= limit )) || { verdict="more than $limit"; failed=1 }
-  printf '%-28s %8.2f ms   %-16s %8.2f ms   ratio %5.2f   %s\n' \
-    $what $reply[1] $yardstick[(w)1] $reply[2] $ratio $verdict
+  (( ratio <= limit )) || { verdict='**more**'; failed=1 }
+  printf '| %s | %.2f ms | `%s` | %.2f ms | %.3f |  | %s | %s |\n' \
+    $what $reply[1] $yardstick[(w)1] $reply[2] $ratio $limit $verdict
 }
 
 integer failed=0
 prepare
-check 'cfgsync --version' "$programs/cfgsync --version" /bin/true 2 300
-check 'cfgsync-prompt' $programs/cfgsync-prompt /bin/true 2 300
-check 'sync with nothing to do' "$programs/cfgsync sync --quiet" \
+print -r -- '| what | median | beside | median | ratio | the same twice | at most | |'
+print -r -- '| --- | ---: | --- | ---: | ---: | ---: | ---: | --- |'
+check '`cfgsync --version`' "$programs/cfgsync --version" /bin/true 2 300
+check 'a sync with nothing to do' "$programs/cfgsync sync --quiet" \
   "git -C $repository fetch --quiet origin" 1.5 40
 exit failed

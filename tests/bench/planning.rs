@@ -13,7 +13,7 @@ use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cfgsync_core::merge::{Rule, TextMerge, merge};
 use cfgsync_core::observed::Observation;
@@ -24,6 +24,12 @@ use cfgsync_core::reconcile::{Merged, needs_merge};
 use cfgsync_core::renames::candidates;
 use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::{BlobId, Mode, Version};
+
+use kit::table::{Beside, Table};
+
+mod kit {
+    pub mod table;
+}
 
 const UNITS: u32 = 1000;
 const CHANGED: u32 = 50;
@@ -105,15 +111,10 @@ fn commit(folder: &Path, side: &Side, parent: Option<&str>) -> String {
     git(folder, &arguments)
 }
 
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    times[times.len() / 2].as_secs_f64() * 1000.0
-}
-
-fn time(work: impl FnOnce()) -> Duration {
+fn time(work: impl FnOnce()) -> f64 {
     let start = Instant::now();
     work();
-    start.elapsed()
+    start.elapsed().as_secs_f64()
 }
 
 fn main() -> ExitCode {
@@ -141,11 +142,9 @@ fn main() -> ExitCode {
         merged.push(time(|| drop(git(&folder, &["merge-tree", "--write-tree", &ours, &theirs]))));
     }
     fs::remove_dir_all(&folder).expect("the bench's own folder");
-    let (planned, merged) = (median(planned), median(merged));
-    let ratio = planned / merged;
-    let verdict = if ratio <= LIMIT { "ok" } else { "too slow" };
-    println!(
-        "planning 1,000 units         {planned:>8.2} ms   git merge-tree   {merged:>8.2} ms   ratio {ratio:>5.2}   {verdict}"
-    );
-    if ratio <= LIMIT { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let mut table = Table::default();
+    let (name, limit) = ("`git merge-tree`", Some(LIMIT));
+    let beside = Beside { name, times: &merged, again: None, limit };
+    table.compare("planning 1,000 units", &planned, &beside);
+    table.outcome()
 }
