@@ -74,6 +74,14 @@ fn the_first_prompt_shows_the_record() {
 }
 
 #[test]
+fn the_first_prompt_shows_a_record_with_a_watch_list() {
+    let home = Home::new();
+    home.publish(include_bytes!("../golden/status-record-1-watched.bin"));
+    let terminal = Terminal::with_plugin(home, "");
+    assert_eq!(terminal.screen(), "<1>[↑ ]0");
+}
+
+#[test]
 fn no_record_shows_nothing() {
     let mut terminal = Terminal::with_plugin(Home::new(), "");
     terminal.fresh_prompt();

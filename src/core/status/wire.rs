@@ -191,8 +191,11 @@ fn vec_of(value: &impl bincode::Encode) -> Vec<u8> {
 
 #[cfg(test)]
 pub(in crate::status) mod tests {
+    use std::ffi::CStr;
+
     use super::*;
     use crate::status::SyncState;
+    use crate::status::watch::{List, Names, Stat};
 
     pub fn example() -> StatusRecord {
         StatusRecord {
@@ -219,6 +222,89 @@ pub(in crate::status) mod tests {
         let golden = include_bytes!("../../../tests/golden/status-record-1.bin");
         assert_eq!(encode(&example()).as_slice(), golden.as_slice());
         assert_eq!(decode(golden), Ok(example()));
+    }
+
+    #[test]
+    fn the_bytes_with_a_watch_list_are_golden() {
+        let golden = include_bytes!("../../../tests/golden/status-record-1-watched.bin");
+        let watched = StatusRecord { watched: true, ..example() };
+        assert_eq!(encode(&watched).as_slice(), golden.as_slice());
+        assert_eq!(decode(golden), Ok(watched));
+    }
+
+    /// Returns a list with a row of every kind.
+    fn example_watch() -> Watch {
+        let number = |at: u8| std::array::from_fn(|n| at + u8::try_from(n).unwrap_or(0));
+        let time = |ns: i64| 1_790_000_000_000_000_000 + ns;
+        let stat =
+            |ino, size, ns, mode| Stat { ino, size, mtime: time(ns), ctime: time(ns + 1), mode };
+        let row = |base, name: &str, kind, flags, stat: Stat, blob| Row {
+            base,
+            name: name.as_bytes().to_vec(),
+            kind,
+            flags,
+            children: u32::from(matches!(kind, Kind::Folder | Kind::Guard)),
+            stat,
+            blob,
+            count: if kind == Kind::Folder { 3 } else { 0 },
+        };
+        let names = Names { sum: 0x0123_4567_89AB_CDEF, count: 3 }.blob();
+        let early = Stat { mtime: -1, ..stat(13, 11, 5, 0o100_644) };
+        let (racy, paused) = (watch::RACY, watch::PAUSES);
+        Watch {
+            bases: vec![b"/home/anna".to_vec(), b"/home/anna/configs/.git".to_vec()],
+            rows: vec![
+                row(0, ".config/app", Kind::Folder, 0, stat(11, 4096, 1, 0o040_755), names),
+                row(0, ".config/app/link", Kind::Link, 0, stat(12, 24, 3, 0o120_777), number(0)),
+                row(0, ".vimrc", Kind::File, racy, early, number(20)),
+                row(1, ".", Kind::Guard, 0, stat(14, 4096, 7, 0o040_755), [0; 20]),
+                row(1, "MERGE_HEAD", Kind::Absent, paused, Stat::default(), [0; 20]),
+                row(
+                    1,
+                    "HEAD",
+                    Kind::File,
+                    paused | watch::ANY_MODE,
+                    stat(15, 21, 9, 0o100_644),
+                    number(40),
+                ),
+                row(1, "refs/heads/main", Kind::Ref, 0, stat(16, 41, 11, 0o100_644), number(60)),
+            ],
+            left_out: 5,
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_a_watch_list_are_golden() {
+        let golden = include_bytes!("../../../tests/golden/watch-list-1.bin");
+        let example = example_watch();
+        assert_eq!(encode_watch(&example, 7).as_slice(), golden.as_slice());
+        let list = List::read(golden).unwrap();
+        assert_eq!((list.generation, list.left_out, list.len()), (7, 5, example.rows.len()));
+        for (base, number) in example.bases.iter().zip(0..) {
+            assert_eq!(list.base(number).map(CStr::to_bytes), Some(base.as_slice()));
+        }
+        for (at, wanted) in example.rows.into_iter().enumerate() {
+            let Row { base, name, kind, flags, children, stat, blob, count } =
+                list.row(at).unwrap();
+            let name = name.to_bytes().to_vec();
+            assert_eq!(Row { base, name, kind, flags, children, stat, blob, count }, wanted);
+        }
+    }
+
+    #[test]
+    fn a_damaged_watch_list_is_never_read() {
+        let good = include_bytes!("../../../tests/golden/watch-list-1.bin");
+        for length in 0..good.len() {
+            // The last zero byte is in no sum; without it the last name cannot be read.
+            let list = List::read(&good[..length]);
+            let is_whole = list.is_some_and(|list| (0..7).all(|at| list.row(at).is_some()));
+            assert!(!is_whole, "{length} bytes");
+        }
+        for at in (0..good.len()).filter(|at| !(8..16).contains(at)) {
+            let mut damaged = *good;
+            damaged[at] ^= 0x10;
+            assert!(List::read(&damaged).is_none(), "byte {at}");
+        }
     }
 
     #[test]
