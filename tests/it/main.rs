@@ -3,6 +3,8 @@
 
 mod archives;
 mod backup;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod bare;
 mod by_hand;
 mod cases;
 mod completions;
@@ -37,5 +39,6 @@ mod terminal;
 mod texts;
 mod thirty;
 mod tidy;
+mod truth;
 mod undo;
 mod zsh;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cfgsync_core::observed::Live;
 use cfgsync_core::path::HomePath;
+use cfgsync_core::status::watch::{List, MOST};
 use cfgsync_core::steps::Expected;
 use cfgsync_core::unit::Version;
 
@@ -14,9 +15,11 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::{Dir, os};
 use crate::fs::exchange::Entry;
 use crate::fs::look::blob_id;
+use crate::fs::plain;
 use crate::fs::writer::{Applied, Fresh};
 use crate::marks;
 use crate::observe::Purpose;
+use crate::record;
 use crate::session::{Mode, Session};
 use crate::ui::{Tone, report};
 
@@ -79,8 +82,15 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
         vault.display(),
         report::size(folder_size(&vault))
     ));
-    let displaced = crate::fs::plain::names(&context.places.displaced())?.len();
+    let displaced = plain::names(&context.places.displaced())?.len();
     context.ui.answer(&format!("  displaced  {displaced} files\n"));
+    let left_out = left_out_of_the_light(context)?;
+    if 0 < left_out {
+        context.ui.answer(&format!(
+            "  light      watches {MOST} paths; {left_out} more found no room, and what changes \
+             there shows after the next sync\n"
+        ));
+    }
     if problems.is_empty() {
         context.ui.answer(&format!("{} Nothing is wrong.\n", context.ui.paint(Tone::Good, "✓")));
         return Ok(());
@@ -89,6 +99,15 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
         context.ui.answer(&format!("  {} {line}\n", context.ui.paint(Tone::Bad, "✗")));
     });
     Err(Failure::new(Code::Error, "something needs mending"))
+}
+
+/// Returns how many paths the light depends on and does not look at: it is to be fast with any number.
+fn left_out_of_the_light(context: &Context) -> Outcome<u32> {
+    let record = record::read(&context.places)?.filter(|record| record.watched);
+    let bytes = plain::read(&context.places.watch())?.unwrap_or_default();
+    let list = List::read(&bytes).zip(record);
+    let own = list.filter(|(list, record)| list.generation == record.generation);
+    Ok(own.map_or(0, |(list, _)| list.left_out))
 }
 
 /// Finds archives that cannot be read, and notices where all of them are gone. The newest one is read

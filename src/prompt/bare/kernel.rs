@@ -47,6 +47,7 @@ mod call {
 /// Where `openat` and its like start from, unless at a folder.
 const HERE: usize = (-100_isize).cast_unsigned();
 const NOFOLLOW: usize = 0x100;
+const EMPTY_PATH: usize = 0x1000;
 const O_NONBLOCK: usize = 0o4000;
 const O_CLOEXEC: usize = 0o2_000_000;
 const O_PATH: usize = 0o10_000_000;
@@ -129,6 +130,11 @@ impl Open {
         usize::try_from(opened).ok().map(Self)
     }
 
+    /// Returns true for a regular file: reading another may never end.
+    fn is_regular(&self) -> bool {
+        stat(self.0, c"", EMPTY_PATH).is_some_and(|stat| stat.mode & 0o170_000 == 0o100_000)
+    }
+
     fn read(&self, room: &mut [u8]) -> Option<usize> {
         let at = room.as_mut_ptr().expose_provenance();
         usize::try_from(system([call::READ, self.0, at, room.len(), 0, 0, 0])).ok()
@@ -163,6 +169,26 @@ fn open(folder: usize, path: &CStr) -> Option<Open> {
     Open::at(folder, path, O_NONBLOCK)
 }
 
+fn stat(folder: usize, name: &CStr, flags: usize) -> Option<Stat> {
+    let mut raw = [0_u64; 18];
+    let at = raw.as_mut_ptr().expose_provenance();
+    let result = system([call::STAT, folder, name.as_ptr().addr(), at, flags, 0, 0]);
+    let ns = |at: usize| {
+        let seconds = raw[at].cast_signed();
+        seconds.saturating_mul(1_000_000_000).saturating_add(raw[at + 1].cast_signed())
+    };
+    // `struct stat` of both architectures, in words of eight bytes.
+    let mode = if cfg!(target_arch = "x86_64") { raw[3] } else { raw[2] };
+    let bytes = mode.to_le_bytes();
+    (result == 0).then(|| Stat {
+        ino: raw[1],
+        size: raw[6],
+        mtime: ns(11),
+        ctime: ns(13),
+        mode: u16::from_le_bytes([bytes[0], bytes[1]]),
+    })
+}
+
 impl Disk for Kernel {
     type Base = Open;
 
@@ -171,27 +197,11 @@ impl Disk for Kernel {
     }
 
     fn stat(&self, base: &Open, name: &CStr) -> Option<Stat> {
-        let mut raw = [0_u64; 18];
-        let at = raw.as_mut_ptr().expose_provenance();
-        let result = system([call::STAT, base.0, name.as_ptr().addr(), at, NOFOLLOW, 0, 0]);
-        let ns = |at: usize| {
-            let seconds = raw[at].cast_signed();
-            seconds.saturating_mul(1_000_000_000).saturating_add(raw[at + 1].cast_signed())
-        };
-        // `struct stat` of both architectures, in words of eight bytes.
-        let mode = if cfg!(target_arch = "x86_64") { raw[3] } else { raw[2] };
-        let bytes = mode.to_le_bytes();
-        (result == 0).then(|| Stat {
-            ino: raw[1],
-            size: raw[6],
-            mtime: ns(11),
-            ctime: ns(13),
-            mode: u16::from_le_bytes([bytes[0], bytes[1]]),
-        })
+        stat(base.0, name, NOFOLLOW)
     }
 
     fn read(&self, base: &Open, name: &CStr, take: &mut dyn FnMut(&[u8])) -> bool {
-        let Some(file) = open(base.0, name) else { return false };
+        let Some(file) = open(base.0, name).filter(Open::is_regular) else { return false };
         let mut part = [0; 8192];
         loop {
             match file.read(&mut part) {
