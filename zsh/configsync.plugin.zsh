@@ -234,7 +234,7 @@ function _configsync_hang_up_bell() {
   local bells=${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/bells spare=
   zmodload -F zsh/files b:zf_mv b:zf_rm 2>/dev/null || return 0
   if [[ ! -p $bells/$$ ]]; then
-    for spare in $bells/spare.*(N=p); do
+    for spare in $bells/spare.*(Np); do
       zf_mv $spare $bells/$$ 2>/dev/null && break
     done
   fi
