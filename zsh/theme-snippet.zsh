@@ -1,4 +1,5 @@
-# The sync_indicator segment: the state of the configs repository in a prompt.
+# The light in front of a theme that you do not want to edit: source this file after the theme
+# (after oh-my-zsh.sh in .zshrc, after `prompt pure`). A second time changes nothing.
 #
 # In a theme of your own (custom-bira.zsh-theme), put the line below beside the theme's other parts
 # and ${sync_indicator} first in its PROMPT. The single quotes matter: zsh looks at the variable at
@@ -9,18 +10,7 @@
 #   PROMPT="╭─${sync_indicator}${conda_prompt}${user_host}${current_dir}${rvm_ruby}${vcs_branch}
 #   ╰─%B${user_symbol}%b "
 #
-# In a theme you do not want to edit: source this file after it (after oh-my-zsh.sh in .zshrc).
-#
-# powerlevel10k, in ~/.p10k.zsh, with cfgsync among the prompt elements:
-#   function prompt_cfgsync() { p10k segment -e -c '${CFGSYNC_SEGMENT-}' -t '${CFGSYNC_SEGMENT% }' }
-#
-# Elsewhere cfgsync-prompt prints the same icon. It is a process of a millisecond.
-#   starship   [custom.cfgsync]
-#              command = "cfgsync-prompt"
-#              when = true
-#   tmux       set -ag status-right ' #(cfgsync-prompt)'
-#   bash       PS1='$(cfgsync-prompt) '$PS1
-#   fish       cfgsync-prompt, in fish_prompt
+# docs/prompts.md has recipes for powerlevel10k, pure, starship, tmux, bash and fish.
 
 setopt prompt_subst  # as oh-my-zsh has it
 if [[ $PROMPT != *CFGSYNC_SEGMENT* ]]; then

@@ -25,6 +25,7 @@ mod merging;
 mod new_machine;
 mod planner;
 mod prompt;
+mod recipes;
 mod remotes;
 mod renames;
 mod replay;
