@@ -2,7 +2,8 @@
 
 #![no_main]
 
-use cfgsync_core::status::segment::{Format, segment};
+use cfgsync_core::status::segment::{Format, Light, Style, Text, light, segment};
+use cfgsync_core::status::truth::Truth;
 use cfgsync_core::status::wire::{LENGTH, decode, encode};
 use cfgsync_core::status::{Present, StatusRecord};
 use cfgsync_core::time::UnixTime;
@@ -33,14 +34,24 @@ fn look(bytes: &[u8]) {
     assert_eq!(decode(&encode(&record)).as_ref(), Ok(&record));
     for present in presents(&record) {
         let shown = record.shown(present);
-        let plain = segment(shown, Format::Plain);
-        assert!(["", "✓", "↑", "↓", "✗", "‖", "⚡"].contains(&plain.as_str()), "{plain:?}");
-        let zsh = segment(shown, Format::Zsh);
-        assert!(zsh.is_empty() == plain.is_empty() && zsh.contains(&plain), "{zsh:?}");
-        let around = zsh.replace(&plain, "");
-        let is_escape = |c: char| c.is_ascii_alphanumeric() || matches!(c, '%' | '{' | '}');
-        assert!(plain.is_empty() || around.chars().all(is_escape), "{zsh:?}");
+        let truths = [Truth::Holds, Truth::Changed(3), Truth::Paused];
+        for truth in truths.into_iter().chain([Truth::Unreadable]) {
+            let light = light(&record, shown, truth);
+            let plain = text(light, Format::Plain);
+            assert!(["", "✓", "↑", "↓", "✗", "‖", "⚡"].contains(&plain.as_str()), "{plain:?}");
+            let zsh = text(light, Format::Zsh);
+            assert!(zsh.is_empty() == plain.is_empty() && zsh.contains(&plain), "{zsh:?}");
+            let around = zsh.replace(&plain, "");
+            let is_escape = |c: char| c.is_ascii_alphanumeric() || matches!(c, '%' | '{' | '}');
+            assert!(plain.is_empty() || around.chars().all(is_escape), "{zsh:?}");
+        }
     }
+}
+
+fn text(light: Option<Light>, format: Format) -> String {
+    let mut text = Text::default();
+    segment(light, format, &Style::default(), &mut text);
+    String::from_utf8(text.bytes().to_vec()).expect("our own tables are UTF-8")
 }
 
 /// Returns moments around each one that the record names, on its boot and on others.
