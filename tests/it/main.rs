@@ -22,6 +22,7 @@ mod live_files;
 mod machines;
 mod marks;
 mod merging;
+mod names;
 mod new_machine;
 mod planner;
 mod prompt;
