@@ -41,9 +41,9 @@ sweep: all-tools ## kill every command at every call that changes a file, and se
 	"$(CARGO)" test --locked --features sabotage --test sweep -- --breaks
 
 SECONDS ?= 600
-fuzz: tools ## fuzz the readers of archives, manifests and records, SECONDS each (default 600)
+fuzz: tools ## fuzz the readers of archives, manifests, records and watch lists, SECONDS each (default 600)
 	@CARGO="$(CARGO)" scripts/tools.sh fuzz
-	@set -e; for target in archive inventory manifest record; do \
+	@set -e; for target in archive inventory manifest record watch; do \
 	  mkdir -p fuzz/corpus/$$target; \
 	  "$(CARGO)" +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
 	    -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024; \

@@ -34,24 +34,26 @@ fn look(bytes: &[u8]) {
     assert_eq!(decode(&encode(&record)).as_ref(), Ok(&record));
     for present in presents(&record) {
         let shown = record.shown(present);
-        let truths = [Truth::Holds, Truth::Changed(3), Truth::Paused];
-        for truth in truths.into_iter().chain([Truth::Unreadable]) {
-            let light = light(&record, shown, truth);
-            let plain = text(light, Format::Plain);
-            assert!(["", "✓", "↑", "↓", "✗", "‖", "⚡"].contains(&plain.as_str()), "{plain:?}");
-            let zsh = text(light, Format::Zsh);
-            assert!(zsh.is_empty() == plain.is_empty() && zsh.contains(&plain), "{zsh:?}");
-            let around = zsh.replace(&plain, "");
-            let is_escape = |c: char| c.is_ascii_alphanumeric() || matches!(c, '%' | '{' | '}');
-            assert!(plain.is_empty() || around.chars().all(is_escape), "{zsh:?}");
+        for truth in [Truth::Holds, Truth::Changed(3), Truth::Paused, Truth::Unreadable] {
+            check(light(&record, shown, truth));
         }
     }
 }
 
-fn text(light: Option<Light>, format: Format) -> String {
-    let mut text = Text::default();
-    segment(light, format, &Style::default(), &mut text);
-    String::from_utf8(text.bytes().to_vec()).expect("our own tables are UTF-8")
+/// Asserts that a light shows an icon of ours, and escapes of the format around it.
+fn check(light: Option<Light>) {
+    let text = |format| {
+        let mut text = Text::default();
+        segment(light, format, &Style::default(), &mut text);
+        String::from_utf8(text.bytes().to_vec()).expect("text of ours")
+    };
+    let plain = text(Format::Plain);
+    assert!(["", "✓", "↑", "↓", "✗", "‖", "⚡"].contains(&plain.as_str()), "{plain:?}");
+    let zsh = text(Format::Zsh);
+    assert!(zsh.is_empty() == plain.is_empty() && zsh.contains(&plain), "{zsh:?}");
+    let around = zsh.replace(&plain, "");
+    let is_escape = |c: char| c.is_ascii_alphanumeric() || matches!(c, '%' | '{' | '}');
+    assert!(plain.is_empty() || around.chars().all(is_escape), "{zsh:?}");
 }
 
 /// Returns moments around each one that the record names, on its boot and on others.
