@@ -63,6 +63,7 @@ pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> 
     // Unlike the rest of `refs/cfgsync`, these are only written under the lock.
     locks::remove_all(&git_folder.join("refs/cfgsync/replaced"))?;
     clear_drafts(places)?;
+    index::clear_lock_of_draft(&index_draft(places))?;
     plain::remove_draft(&Worktree::draft(&places.repo))?;
     recover_push(places, git_folder, branch)?;
     let Some(text) = plain::read_text(&path(places))? else { return Ok(()) };

@@ -147,6 +147,11 @@ pub fn recover(git_folder: &Path, draft: &Path) -> Outcome<()> {
     {
         plain::remove(&lock)?;
     }
-    plain::remove(draft)?;
+    Ok(plain::remove(draft)?)
+}
+
+/// Removes the lock of the draft, which Git's library leaves behind where it could not remove it, and
+/// says nothing of it.
+pub fn clear_lock_of_draft(draft: &Path) -> Outcome<()> {
     Ok(plain::remove(&lock_of(draft))?)
 }
