@@ -4,7 +4,9 @@
 
 use std::env;
 
-const FLAGS: [&str; 4] = ["-nostartfiles", "-nostdlib", "-static", "-no-pie"];
+/// No C library; and nothing in the file that a program which loads nothing has no use for.
+const FLAGS: [&str; 6] =
+    ["-nostartfiles", "-nostdlib", "-static", "-no-pie", "-Wl,-z,norelro", "-Wl,--build-id=none"];
 
 #[expect(clippy::disallowed_methods, reason = "a build script is told by its environment")]
 fn main() {
