@@ -18,11 +18,12 @@
 #
 # Drawing a prompt starts no process: it reads the status record. Once the prompt stands and the line
 # editor is idle, the plugin looks whether the record still holds: after a command it asks
-# cfgsync-prompt; after an empty line only where a watched file is newer than the record. What ends
-# elsewhere is heard on a FIFO. docs/status-record.md says what all of them hold.
+# cfgsync-prompt; after an empty line only where a watched file is newer than the record, and not for
+# each of many lines in a row. What ends elsewhere is heard on a FIFO. docs/status-record.md says what
+# all of them hold.
 
 [[ -o interactive ]] || return 0
-'builtin' 'zmodload' zsh/datetime zsh/system 2>/dev/null || return 0
+'builtin' 'zmodload' zsh/datetime zsh/sched zsh/system 2>/dev/null || return 0
 
 # The functions below are parsed here, and these options change what a parser reads.
 'builtin' 'typeset' -ga _configsync_options
@@ -55,7 +56,7 @@ function _configsync_precmd() {
   emulate -L zsh
   local file=${CFGSYNC_RECORD:-${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/record} record=
   [[ -f $file && -r $file ]] && record=$(<$file)
-  (( _CONFIGSYNC_IDLE )) || _configsync_later
+  (( _CONFIGSYNC_IDLE )) || _configsync_look
   [[ $record == $_CONFIGSYNC_RECORD ]] && (( EPOCHSECONDS < _CONFIGSYNC_UNTIL )) && return 0
   [[ $record == $_CONFIGSYNC_RECORD ]] || typeset -g _CONFIGSYNC_TRUTH='?' _CONFIGSYNC_PATHS='?'
   typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_STATE= _CONFIGSYNC_RECORD=$record
@@ -158,6 +159,25 @@ function _configsync_await() {
   (( _CONFIGSYNC_NEXT = EPOCHSECONDS + (interval > 0 ? interval : 60), _CONFIGSYNC_DUE = 1 ))
 }
 
+# Has the record looked after: at once after a command; after empty lines a few times in a second, and
+# once more when they have ended.
+function _configsync_look() {
+  emulate -L zsh
+  if (( _CONFIGSYNC_RAN || EPOCHREALTIME >= _CONFIGSYNC_LOOKED + 0.25 )); then
+    _configsync_later
+  elif (( ! _CONFIGSYNC_SOON )); then
+    _CONFIGSYNC_SOON=1
+    sched +1 _configsync_soon
+  fi
+}
+
+# Looks again a moment after the last empty line.
+function _configsync_soon() {
+  emulate -L zsh
+  _CONFIGSYNC_SOON=0
+  _configsync_later
+}
+
 # Has _configsync_idle called once the prompt stands and nothing is typed.
 function _configsync_later() {
   emulate -L zsh
@@ -172,7 +192,7 @@ function _configsync_idle() {
   emulate -L zsh
   local -i ran=$_CONFIGSYNC_RAN
   _configsync_forget $1
-  _CONFIGSYNC_RAN=0
+  _CONFIGSYNC_RAN=0 _CONFIGSYNC_LOOKED=EPOCHREALTIME
   local file=${CFGSYNC_RECORD:-${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/record}
   [[ -f $file && -O $file ]] && zstyle -T ':cfgsync:' enabled || return 0
   (( _CONFIGSYNC_BELL )) || _configsync_hang_up_bell
@@ -317,6 +337,9 @@ function configsync_plugin_unload() {
   for name in _CONFIGSYNC_{FD,IDLE,ASK,PULSE}; do
     _configsync_forget ${(P)name}
   done
+  for name in {${#zsh_scheduled_events}..1}; do
+    [[ ${zsh_scheduled_events[name]-} != *:_configsync_soon ]] || sched -$name
+  done
   zle -D _configsync_ended _configsync_answered _configsync_rung
   unfunction -m '_configsync_*'
   unfunction sync-configs sync-status sync_indicator configsync_plugin_unload
@@ -331,7 +354,8 @@ function _configsync_load() {
   typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_RECORD= _CONFIGSYNC_STATE= _CONFIGSYNC_ASKED=
   typeset -g _CONFIGSYNC_TRUTH='?' _CONFIGSYNC_PATHS='?'
   typeset -gi _CONFIGSYNC_UNTIL=0 _CONFIGSYNC_RAN=0 _CONFIGSYNC_DUE=0
-  for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE,NEXT}; do
+  typeset -gF _CONFIGSYNC_LOOKED=0
+  for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE,NEXT,SOON}; do
     (( ${(P)+name} )) || typeset -gi $name=0
   done
   add-zsh-hook precmd _configsync_precmd
