@@ -10,8 +10,8 @@ const ENGINE: &str = env!("CARGO_BIN_EXE_cfgsync");
 
 const PROMPT: &str = env!("CARGO_BIN_EXE_cfgsync-prompt");
 
-/// Returns a shell on a machine that shares `~/.vimrc`, in sync, with the programs on its `PATH`.
-fn synced() -> Terminal {
+/// Returns a machine that shares `~/.vimrc`, in sync, with the programs on its `PATH`.
+pub fn shared() -> Home {
     let home = Home::new();
     symlink(ENGINE, home.path("bin/cfgsync")).unwrap();
     symlink(PROMPT, home.path("bin/cfgsync-prompt")).unwrap();
@@ -20,11 +20,17 @@ fn synced() -> Terminal {
     engine(&home, &["setup", home.path("remote.git").to_str().unwrap()]);
     engine(&home, &["mark", ".vimrc"]);
     engine(&home, &["sync"]);
-    let settings = "export CFGSYNC_MACHINE_KIND=ec2; zstyle ':cfgsync:' background no";
-    Terminal::with_plugin(home, settings)
+    home
 }
 
-fn engine(home: &Home, arguments: &[&str]) {
+/// Returns a shell there.
+fn synced() -> Terminal {
+    let settings = "export CFGSYNC_MACHINE_KIND=ec2; zstyle ':cfgsync:' background no";
+    Terminal::with_plugin(shared(), settings)
+}
+
+/// Runs the engine there, which must succeed.
+pub fn engine(home: &Home, arguments: &[&str]) {
     done(home.command(ENGINE).env("CFGSYNC_MACHINE_KIND", "ec2").arg("-q").args(arguments));
 }
 

@@ -1,7 +1,12 @@
 //! The zsh plugin in a living shell: what the prompt shows, and that the shell stays as it was.
 
 mod background;
+mod guest;
+mod living;
+mod settings;
+mod terminal;
 mod theme;
+mod traced;
 
 use std::fs;
 use std::process::Output;
