@@ -36,6 +36,8 @@ fn a_sync_in_the_background_shows_and_says_nothing_else() {
     make_due(&home);
     let mut terminal = Terminal::with_plugin(home, SYNCING);
     wait_until("the sync", || sent(terminal.home()) == "set number list\n");
+    let letter = || fs::read(terminal.home().record()).unwrap()[9];
+    wait_until("the end of the sync", || letter() == b'S');
     terminal.wait_for("✓", |screen| screen == "<1>[✓ ]0");
     terminal.run("jobs; wait");
     assert_eq!(terminal.run(""), "[✓ ]0");
