@@ -44,6 +44,15 @@ fn a_sync_in_the_background_shows_and_says_nothing_else() {
     assert_eq!(terminal.screen(), "<1>[✓ ]0 jobs; wait\n<2>[✓ ]0\n<3>[✓ ]0");
 }
 
+/// Returns whether a shell waits for no answer, and not for its line editor to be idle.
+#[cfg(target_os = "linux")]
+fn is_settled(open: &BTreeMap<String, PathBuf>) -> bool {
+    let is_passing = |path: &PathBuf| {
+        path.as_os_str() == "/dev/null" || path.to_string_lossy().starts_with("pipe:")
+    };
+    !open.values().any(is_passing)
+}
+
 /// Returns what the shell of a terminal has open, and under which number.
 #[cfg(target_os = "linux")]
 fn open_files(terminal: &Terminal) -> BTreeMap<String, PathBuf> {
@@ -64,6 +73,15 @@ fn unloading_closes_all_that_was_opened() {
         autoload -Uz +X add-zsh-hook"
     );
     let home = shared();
+    // Written long before it is run: a program that a process of another test has open for writing,
+    // in the moment between its fork and its exec, is not run.
+    let ssh = home.path("bin/ssh");
+    fs::write(
+        &ssh,
+        "#!/bin/sh\nwhile [ -d \"$HOME\" ] && ! [ -e \"$HOME/go\" ]; do sleep 0.01; done\n",
+    )
+    .unwrap();
+    assert!(home.command("chmod").arg("+x").arg(&ssh).status().unwrap().success());
     let mut terminal = Terminal::start(home, &settings);
     terminal.run("");
     let before = open_files(&terminal);
@@ -74,13 +92,6 @@ fn unloading_closes_all_that_was_opened() {
     wait_until("the bell", || bells(terminal.home()).iter().any(|name| !name.starts_with("spare")));
     wait_until("the open bell", || open_files(&terminal).len() > before.len());
     // A sync that never ends, of which the shell holds the pulse and the pipe.
-    let ssh = terminal.home().path("bin/ssh");
-    fs::write(
-        &ssh,
-        "#!/bin/sh\nwhile [ -d \"$HOME\" ] && ! [ -e \"$HOME/go\" ]; do sleep 0.01; done\n",
-    )
-    .unwrap();
-    assert!(terminal.home().command("chmod").arg("+x").arg(&ssh).status().unwrap().success());
     terminal.run("git -C configs remote set-url origin ssh://nowhere/configs.git");
     make_due(terminal.home());
     terminal.run("_CONFIGSYNC_NEXT=0");
@@ -103,6 +114,7 @@ fn sourcing_again_opens_nothing_more() {
     let shell = tmux(terminal.home(), &["display-message", "-p", "#{pane_pid}"]);
     wait_until("the bell", || bells(terminal.home()).contains(&shell));
     terminal.run("");
+    wait_until("the answers to all questions", || is_settled(&open_files(&terminal)));
     let before = open_files(&terminal);
     for _ in 0..3 {
         terminal.run(&format!("source {PLUGIN}/configsync.plugin.zsh"));
