@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod escape;
+pub mod inert;
 pub mod names;
 pub mod path;
 pub mod time;

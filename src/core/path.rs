@@ -8,6 +8,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::inert::display;
+
 /// The folder of the repository that holds stored copies.
 pub const EXTERNAL: &str = "external";
 
@@ -168,23 +170,6 @@ pub fn is_git_folder(name: &[u8]) -> bool {
 /// The code points HFS+ drops when it compares names (git's `next_hfs_char`).
 fn ignored(c: char) -> bool {
     matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
-}
-
-/// Writes name bytes for a person: control characters, and bytes that are no text, are escaped.
-pub fn display(bytes: &[u8], out: &mut impl fmt::Write) -> fmt::Result {
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control() || ignored(c) || matches!(c, '\u{2066}'..='\u{2069}') {
-                write!(out, "{}", c.escape_default())?;
-            } else {
-                out.write_char(c)?;
-            }
-        }
-        for byte in chunk.invalid() {
-            write!(out, "\\x{byte:02x}")?;
-        }
-    }
-    Ok(())
 }
 
 impl fmt::Display for RepoPath {

@@ -37,7 +37,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     if let Some(answer) = cli::completions::asked(&arguments) {
-        ui::Ui::new(ui::Color::Never, ui::Loudness::Quiet, None).answer(&answer);
+        ui::Ui::new(ui::Color::Never, ui::Loudness::Quiet, None).raw(&answer);
         return ExitCode::SUCCESS;
     }
     let cli = cli::Cli::parse_from(cli::flags::modern(arguments));

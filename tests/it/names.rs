@@ -12,7 +12,7 @@ use crate::terminal::PLUGIN;
 const MANY: usize = 200;
 
 /// What they are made of. The last ones are no text, and a Mac takes no name with them.
-const PIECES: [&[u8]; 36] = [
+const PIECES: [&[u8]; 39] = [
     b"%{",
     b"%F{red}",
     b"%n%(?.a.b)%}",
@@ -29,6 +29,9 @@ const PIECES: [&[u8]; 36] = [
     "\u{202e}gpj".as_bytes(),
     "\u{200f}\u{2066}".as_bytes(),
     "\u{200d}\u{feff}".as_bytes(),
+    "\u{61c}\u{200b}\u{ad}".as_bytes(),
+    "\u{2028}PWNED\u{2029}".as_bytes(),
+    "\u{e0041}\u{180e}\u{fffa}".as_bytes(),
     "漢字⚡".as_bytes(),
     "e\u{301}\u{304}".as_bytes(),
     b";touch PWNED;",
@@ -73,16 +76,18 @@ fn below(folder: &str, name: &[u8]) -> OsString {
     OsString::from_vec([folder.as_bytes(), b"/", name].concat())
 }
 
-/// Returns true for a mark that turns the direction of the text.
-fn turns(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Returns true for a character that turns the direction of the text, or that nobody sees.
+fn hides(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Asserts that a terminal may show this: no control character but line ends, none that turns the
-/// direction of the text, nothing that is no text, and no line that a name began.
+/// direction of the text or is not seen, nothing that is no text, and no line that a name began.
 #[track_caller]
 fn assert_inert(what: &str, text: &str) {
-    let is_bad = |c: &char| c.is_control() || turns(*c) || *c == '\u{fffd}';
+    let is_bad = |c: &char| c.is_control() || hides(*c) || *c == '\u{fffd}';
     for line in text.lines() {
         let bad: Vec<char> = line.chars().filter(is_bad).collect();
         assert!(bad.is_empty() && !line.starts_with("PWNED"), "{what}: {bad:?} in {line:?}");
@@ -215,13 +220,12 @@ fn hostile_names_of_files_are_inert() {
     assert_nothing_ran(&sandbox.path(""));
 }
 
-/// Returns names in which Git sees branches, without control characters and marks
-/// that turn the text.
+/// Returns names in which Git sees branches; it takes none with ASCII's control characters.
 fn branches(machine: &Machine) -> Vec<String> {
     let as_branch = |name: Vec<u8>| {
         let name = String::from_utf8(name).ok()?.replace(' ', "${IFS}");
-        let name: String = name.chars().filter(|c| !c.is_control() && !turns(*c)).collect();
-        let name: String = name.chars().filter(|c| !"~^:?*[\\".contains(*c)).collect();
+        let is_taken = |c: &char| !c.is_ascii_control() && !"~^:?*[\\".contains(*c);
+        let name: String = name.chars().filter(is_taken).collect();
         let check = machine.try_git(&["check-ref-format", &format!("refs/heads/{name}")]);
         (check.code == 0).then_some(name)
     };
@@ -279,7 +283,9 @@ fn hostile_names_of_machines_are_inert() {
     for name in names() {
         std::fs::write(&id, &name).unwrap();
         let status = inert(mac.run(&["status"])).code(0);
-        assert!(!status.stdout.contains("PWNED"), "{}", status.stdout);
+        let shown = status.stdout.lines().find_map(|line| line.strip_prefix("  machine "));
+        let id = shown.and_then(|line| line.split_whitespace().next()).unwrap();
+        assert!(cfgsync_core::machine::is_id(id), "{}", status.stdout);
     }
     std::fs::write(&id, names().concat()).unwrap();
     look(&mac);
@@ -287,5 +293,36 @@ fn hostile_names_of_machines_are_inert() {
     inert(mac.run(&["sync"])).done();
     inert(ec2.run(&["sync"])).done();
     assert_light(&mac, "green", "✓", "");
+    assert_nothing_ran(&sandbox.path(""));
+}
+
+#[test]
+fn hostile_names_of_authors_are_inert() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("one\n");
+    let as_author = |name: Vec<u8>| {
+        // Git takes these out of a name.
+        String::from_utf8(name).ok().map(|name| name.replace(['\n', '<', '>'], "_"))
+    };
+    let names: Vec<String> = names().into_iter().filter_map(as_author).collect();
+    for (number, name) in names.iter().enumerate().step_by(20) {
+        mac.write(".conf", format!("mac {number}\n"));
+        mac.git(&["add", "-A"]);
+        mac.git(&[
+            "-c",
+            &format!("user.name={name}"),
+            "-c",
+            "user.email=a@b",
+            "commit",
+            "-qm",
+            name,
+        ]);
+        inert(mac.run(&["sync"])).done();
+        ec2.write(".conf", format!("ec2 {number}\n"));
+        let _ = inert(ec2.run(&["sync"])).code(4);
+        look(&ec2);
+        inert(ec2.run(&["resolve", "--theirs", "--", ".conf"])).done();
+        inert(ec2.run(&["sync"])).done();
+    }
     assert_nothing_ran(&sandbox.path(""));
 }

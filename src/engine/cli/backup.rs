@@ -97,7 +97,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Outcome<()> {
                 backup.head.number,
                 report::files(files),
             ));
-            context.ui.answer(&format!("{}\n", backup.path.display()));
+            context.ui.raw(&format!("{}\n", backup.path.display()));
         }
         Kept::Same(backup) => {
             let (number, at) = (backup.head.number, report::moment(backup.head.at.seconds()));
@@ -113,8 +113,7 @@ fn list(context: &Context, is_json: bool) -> Outcome<()> {
     if is_json {
         let unreadable = backups.unsound.iter().map(|(path, _)| path.display().to_string());
         let document = Document { schema: 1, backups: rows, unreadable: unreadable.collect() };
-        let text = serde_json::to_string_pretty(&document).unwrap_or_default();
-        context.ui.answer(&(text + "\n"));
+        context.ui.answer(&crate::ui::document(&document));
         return Ok(());
     }
     if rows.is_empty() {

@@ -29,8 +29,7 @@ pub fn run(context: &Context, args: &HistoryArgs) -> Outcome<()> {
     let lines = record::read_history(&context.places)?;
     let first = lines.len().saturating_sub(args.number);
     if args.json {
-        let text = serde_json::to_string_pretty(&lines[first..]).unwrap_or_default();
-        context.ui.answer(&(text + "\n"));
+        context.ui.answer(&crate::ui::document(&lines[first..]));
         return Ok(());
     }
     if lines.is_empty() {

@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
     let marks = lines(&session, &picture, &held)?;
     if args.json {
         let listing = Listing { schema: 1, marks };
-        context.ui.answer(&(serde_json::to_string_pretty(&listing).unwrap_or_default() + "\n"));
+        context.ui.answer(&crate::ui::document(&listing));
         return Ok(());
     }
     if marks.is_empty() {

@@ -207,9 +207,7 @@ fn refuse_link(context: &Context, home: &HomePath, target: &[u8]) -> Failure {
         let hint = "Run `cfgsync sync`; if the mark is missing, put it back into the manifest.";
         return refuse(home, "it is a link to its stored copy already", hint);
     }
-    let mut shown = String::new();
-    // Writing to a string cannot fail.
-    let _ = cfgsync_core::path::display(target, &mut shown);
+    let shown = cfgsync_core::inert::shown(target);
     let path = context.places.home.join(os(home.as_bytes()));
     let reason = match std::fs::metadata(path) {
         Ok(_) => format!("it is a link to {shown}"),

@@ -80,7 +80,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Outcome<()> {
     let session = Session::open(context, Mode::Rehearsal)?;
     let status = gather(&session)?;
     if args.json {
-        context.ui.answer(&(serde_json::to_string_pretty(&status).unwrap_or_default() + "\n"));
+        context.ui.answer(&crate::ui::document(&status));
     } else {
         print(context, &status);
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cfgsync_core::inert::shown;
 use cfgsync_core::machine::is_id;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::time::UnixTime;
@@ -18,7 +19,7 @@ const DEPTH: usize = 5000;
 /// Who changed a file, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorship {
-    /// The machine that cfgsync committed it on, or the name of who did.
+    /// The machine that cfgsync committed it on, or the name of who did, fit for a terminal.
     pub who: String,
     /// When it was committed.
     pub at: UnixTime,
@@ -48,7 +49,7 @@ fn authorship(commit: &Commit<'_>) -> Authorship {
     let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
     let machine = message.split_once(": ").map(|(start, _)| start.to_owned());
     let machine = machine.filter(|machine| is_id(machine) && machine.contains('@'));
-    let author = || String::from_utf8_lossy(commit.author().name_bytes()).into_owned();
+    let author = || shown(commit.author().name_bytes());
     let seconds = u64::try_from(commit.author().when().seconds()).unwrap_or(0);
     Authorship { who: machine.unwrap_or_else(author), at: UnixTime(seconds.saturating_mul(1000)) }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use cfgsync_core::inert::shown;
+
 use super::program::{Answer, Aside, Limits, Manners, Running, run, run_aside, start};
 use super::worktree::{UPSTREAM, Worktree};
 use super::{CommitId, GitError, locks};
@@ -332,7 +334,7 @@ fn reason(stderr: &str) -> String {
             .find(|line| ["fatal:", "error:", "ssh:"].iter().any(|start| line.starts_with(start)))
     };
     let telling = of_server.or_else(first).or_else(|| lines().next_back());
-    telling.unwrap_or("git gave no reason").chars().filter(|c| !c.is_control()).take(200).collect()
+    shown(telling.unwrap_or("git gave no reason")).chars().take(200).collect()
 }
 
 /// A remote that is a folder is away when its disk is not mounted, which is no lasting error.

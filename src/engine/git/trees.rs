@@ -73,7 +73,7 @@ fn read_folder(
     for entry in &tree {
         let raw = [prefix, entry.name_bytes()].concat();
         let path = RepoPath::new(raw.clone()).map_err(|cause| {
-            let shown = String::from_utf8_lossy(&raw).escape_debug().to_string();
+            let shown = cfgsync_core::inert::shown(&raw);
             Failure::new(Code::Refused, format!("upstream holds the path {shown}: {cause}"))
                 .hint("Look at the remote: such a path is no accident. Nothing was changed here.")
         })?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use cfgsync_core::inert::shown;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::unit::BlobId;
 use git2::{
@@ -164,7 +165,11 @@ impl Worktree {
             }
             Some(current) if current != branch => {
                 return found(
-                    format!("the branch {current} is checked out, and {branch} is the synced one"),
+                    format!(
+                        "the branch {} is checked out, and {} is the synced one",
+                        shown(&current),
+                        shown(branch)
+                    ),
                     "Check out the synced branch again.",
                 );
             }

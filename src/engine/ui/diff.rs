@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use cfgsync_core::diff::{Comparison, Diff, Extent, Hunk, Line, Tag, compare};
+use cfgsync_core::inert::is_hostile;
 use cfgsync_core::unit::Mode;
 
 use super::{Tone, Ui, report};
@@ -219,13 +220,6 @@ pub fn inert(bytes: &[u8]) -> String {
         }
     }
     text
-}
-
-/// Returns true for a character that steers the terminal, or hides what is written.
-pub fn is_hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ pub mod report;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
+use cfgsync_core::inert::{self, is_hostile};
+use serde::Serialize;
+
 use crate::failure::Failure;
 
 /// When colour is used.
@@ -104,23 +107,48 @@ impl Ui {
     }
 
     /// Prints the answer.
-    #[expect(clippy::unused_self, reason = "whoever prints has to hold the Ui")]
     pub fn answer(&self, text: &str) {
+        self.raw(&self.harmless(text));
+    }
+
+    /// Prints what a program takes, byte for byte.
+    #[expect(clippy::unused_self, reason = "whoever prints has to hold the Ui")]
+    pub fn raw(&self, text: &str) {
         // A reader that went away wants no more.
         let _ = write!(io::stdout().lock(), "{text}");
     }
 
+    /// Escapes what steers a terminal or is not seen, but for line ends, tabs and our own colours:
+    /// whatever a name, a remote or an error holds, nothing of it goes through here.
+    fn harmless(&self, text: &str) -> String {
+        let mut harmless = String::with_capacity(text.len());
+        for (at, c) in text.char_indices() {
+            let is_ours = match c {
+                '\n' | '\t' => true,
+                '\x1b' => self.color && is_color(&text[at..]),
+                c => !is_hostile(c),
+            };
+            if is_ours {
+                harmless.push(c);
+            } else {
+                harmless.extend(c.escape_default());
+            }
+        }
+        harmless
+    }
+
     /// Prints a long answer, through the user's pager on a terminal.
     pub fn page(&self, text: &str) {
-        if !io::stdout().is_terminal() || pager::show(text).is_none() {
-            self.answer(text);
+        let text = self.harmless(text);
+        if !io::stdout().is_terminal() || pager::show(&text).is_none() {
+            self.raw(&text);
         }
     }
 
     /// Says what happened.
     pub fn say(&self, text: &str) {
         if self.loudness > Loudness::Quiet {
-            let _ = writeln!(io::stderr().lock(), "{text}");
+            let _ = writeln!(io::stderr().lock(), "{}", self.harmless(text));
         }
     }
 
@@ -130,7 +158,7 @@ impl Ui {
         for hint in &failure.hints {
             text.push_str(&format!("  {hint}\n"));
         }
-        let _ = write!(io::stderr().lock(), "{text}");
+        let _ = write!(io::stderr().lock(), "{}", self.harmless(&text));
     }
 
     /// Asks for one of some letters; the first is the answer of those who only press Enter.
@@ -147,6 +175,7 @@ impl Ui {
                         if letter.chars().next() == first { letter.to_uppercase() } else { letter }
                     })
                     .collect();
+                let question = self.harmless(question);
                 let _ = write!(io::stderr().lock(), "{question} [{}] ", shown.join("/"));
                 let mut line = String::new();
                 if io::stdin().lock().read_line(&mut line).unwrap_or(0) == 0 {
@@ -166,7 +195,7 @@ impl Ui {
         if self.answers != Answers::Asked {
             return None;
         }
-        let _ = write!(io::stderr().lock(), "{question} ");
+        let _ = write!(io::stderr().lock(), "{} ", self.harmless(question));
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).ok()?;
         Some(line.trim().to_owned()).filter(|line| !line.is_empty())
@@ -185,6 +214,17 @@ impl Ui {
             None => Confirmed::No,
         }
     }
+}
+
+/// Returns an object or list of JSON as an answer.
+pub fn document(value: &(impl Serialize + ?Sized)) -> String {
+    inert::json(&serde_json::to_string_pretty(value).unwrap_or_default()) + "\n"
+}
+
+/// Returns true for text that begins with a colour of ours.
+fn is_color(text: &str) -> bool {
+    let end = text.strip_prefix("\x1b[").and_then(|rest| rest.split_once('m'));
+    end.is_some_and(|(code, _)| code.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// What a person answered.

@@ -53,7 +53,7 @@ impl Shell {
 
 /// Runs it.
 pub fn run(ui: Ui, args: &CompletionsArgs) {
-    ui.answer(args.shell.script());
+    ui.raw(args.shell.script());
 }
 
 /// Returns the answer to a shell that asks for completions; none for a command of a person. The

@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cfgsync_core::path::{RepoPath, display};
+use cfgsync_core::inert::shown;
+use cfgsync_core::path::RepoPath;
 use clap_complete::{ArgValueCompleter, CompletionCandidate};
 
 use super::typed::{Typed, expanded};
@@ -217,10 +218,7 @@ fn operations(session: &Session<'_>) -> Outcome<Vec<CompletionCandidate>> {
 
 /// A word with what is said about it, which may come from anybody.
 fn word(value: &str, help: &str) -> CompletionCandidate {
-    let mut shown = String::new();
-    // Writing to a string cannot fail.
-    let _ = display(help.trim().as_bytes(), &mut shown);
-    CompletionCandidate::new(value).help(Some(shown.into()))
+    CompletionCandidate::new(value).help(Some(shown(help.trim()).into()))
 }
 
 /// Returns paths as the person has begun to type them. Many are offered folder by folder.
@@ -272,8 +270,7 @@ fn bases(folder: &str, home: &Path) -> Vec<PathBuf> {
 
 /// Returns true where a name is shown as it is: text, and no control character in it.
 fn is_plain(name: &str) -> bool {
-    let mut shown = String::new();
-    display(name.as_bytes(), &mut shown).is_ok() && shown == name
+    shown(name) == name
 }
 
 #[cfg(test)]

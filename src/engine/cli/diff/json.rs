@@ -4,7 +4,6 @@ use cfgsync_core::diff::{Comparison, Diff, Extent, Hunk, Line, Tag};
 use serde::Serialize;
 
 use super::entry::{Between, Content, Entry};
-use crate::ui::diff::is_hostile;
 
 /// The document. Fields are only ever added within a schema.
 #[derive(Debug, Serialize)]
@@ -60,25 +59,7 @@ struct Piece {
 /// Returns the document.
 pub fn document(entries: &[Entry]) -> String {
     let document = Document { schema: 1, changes: entries.iter().map(change).collect() };
-    let text = serde_json::to_string_pretty(&document).unwrap_or_default();
-    quiet(&text) + "\n"
-}
-
-/// Escapes what steers a terminal. Such characters stand only within strings, so the document says
-/// the same as before.
-fn quiet(text: &str) -> String {
-    let mut quiet = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c == '\n' || !is_hostile(c) {
-            quiet.push(c);
-            continue;
-        }
-        let mut units = [0; 2];
-        for unit in c.encode_utf16(&mut units) {
-            quiet.push_str(&format!("\\u{unit:04x}"));
-        }
-    }
-    quiet
+    crate::ui::document(&document)
 }
 
 fn change(entry: &Entry) -> Change<'_> {

@@ -7,8 +7,9 @@ mod stat;
 
 use std::path::PathBuf;
 
+use cfgsync_core::inert::shown;
 use cfgsync_core::manifest::MANIFEST;
-use cfgsync_core::path::{RepoPath, display};
+use cfgsync_core::path::RepoPath;
 use cfgsync_core::policy::Removals;
 use cfgsync_core::tree::Tree;
 
@@ -145,9 +146,7 @@ fn limits(
 
 fn unknown(path: &std::path::Path) -> Failure {
     use std::os::unix::ffi::OsStrExt;
-    let mut name = String::new();
-    // Writing to a string has no way to fail.
-    let _ = display(path.as_os_str().as_bytes(), &mut name);
+    let name = shown(path.as_os_str().as_bytes());
     Failure::error(format!("{name} is no file that is shared"))
         .hint("`cfgsync list` shows what is marked, and `cfgsync mark PATH` shares a file.")
 }

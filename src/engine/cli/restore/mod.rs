@@ -248,7 +248,7 @@ fn list(
     }
     if args.json {
         let document = Document { schema: 1, moments: rows };
-        ui.answer(&(serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"));
+        ui.answer(&crate::ui::document(&document));
         return Ok(());
     }
     if rows.is_empty() {

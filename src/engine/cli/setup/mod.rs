@@ -4,6 +4,7 @@ mod rehearsal;
 
 use std::path::Path;
 
+use cfgsync_core::inert::{is_hostile, shown};
 use cfgsync_core::observed::Live;
 use cfgsync_core::plan::{Plan, plan};
 use cfgsync_core::policy::{Choice, Removals};
@@ -126,7 +127,7 @@ fn address(url: &str) -> Outcome<String> {
 }
 
 fn check_url(url: &str) -> Outcome<()> {
-    let is_odd = url.is_empty() || url.starts_with('-') || url.chars().any(char::is_control);
+    let is_odd = url.is_empty() || url.starts_with('-') || url.chars().any(is_hostile);
     if is_odd {
         return Err(Failure::new(Code::Usage, "that is no address of a repository")
             .hint("Give one that `git clone` would take, such as git@host:me/configs.git."));
@@ -138,7 +139,7 @@ fn check_branch(branch: &str) -> Outcome<()> {
     if Worktree::is_branch_name(branch) {
         return Ok(());
     }
-    Err(Failure::new(Code::Usage, format!("`{}` is no name of a branch", branch.escape_debug()))
+    Err(Failure::new(Code::Usage, format!("`{}` is no name of a branch", shown(branch)))
         .hint("Give one that `git branch` would take, such as main."))
 }
 
