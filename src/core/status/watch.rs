@@ -18,7 +18,7 @@ pub const BASE: usize = 8;
 /// Bytes of one row.
 pub const ROW: usize = 72;
 
-/// How many rows a list has at most.
+/// How many paths a list has at most; it has a guard row more for some of their folders.
 pub const MOST: usize = 1000;
 
 /// What the disk says of one name, without following a link.
