@@ -35,8 +35,8 @@ const COARSE_NS: i64 = 2_000_000_000;
 /// From how many names on a folder is opened instead of being walked to each time.
 const WORTH_OPENING: usize = 4;
 
-/// What stands in Git's folder while something of the user's is under way.
-const UNDER_WAY: [&str; 7] = [
+/// What stands in Git's folder while something of the user's, or another Git, is under way.
+const UNDER_WAY: [&str; 8] = [
     "MERGE_HEAD",
     "CHERRY_PICK_HEAD",
     "REVERT_HEAD",
@@ -44,6 +44,7 @@ const UNDER_WAY: [&str; 7] = [
     "rebase-merge",
     "rebase-apply",
     "sequencer",
+    "index.lock",
 ];
 
 /// A path that is watched.

@@ -267,13 +267,21 @@ fn what_happens_in_the_repository_is_seen() {
             },
             PAUSED,
         ),
-        // Transient, and gone as soon as the other Git is.
         (
             "the lock of another git",
             |machine| {
                 machine.write("@.git/index.lock", "");
             },
-            ["synced", "paused"],
+            PAUSED,
+        ),
+        (
+            "the lock of another git that has ended",
+            |machine| {
+                machine.write("@.git/index.lock", "");
+                assert_eq!(prompt(machine), "paused");
+                machine.remove("@.git/index.lock");
+            },
+            SYNCED,
         ),
     ]);
 }
