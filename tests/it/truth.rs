@@ -7,6 +7,8 @@ use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::symlink;
 
 use cfgsync_core::manifest::MANIFEST;
+use cfgsync_core::status::{StatusRecord, read, wire};
+use cfgsync_core::time::UnixTime;
 
 use crate::sandbox::{Machine, Sandbox};
 
@@ -362,6 +364,13 @@ fn beyond_its_room_the_light_waits_for_the_next_sync() {
     assert!(told.contains("shows after the next sync"), "{told}");
     machine.append(".config/app/many/599", "unseen\n");
     check(&machine, "a path that found no room", ["synced", "ahead"]);
+    let record = machine.path(".local/state/cfgsync/record");
+    let published = fs::read(&record).unwrap();
+    let claim = read::decode(&published).unwrap();
+    let expired = StatusRecord { deadline: UnixTime(claim.updated.0 - 1), ..claim };
+    fs::write(&record, wire::encode(&expired)).unwrap();
+    assert_eq!(prompt(&machine), "", "a claim that is too old");
+    fs::write(&record, published).unwrap();
     machine.append(".config/app/many/000", "seen\n");
     check(&machine, "a path that has room", AHEAD);
     machine.sync();

@@ -292,6 +292,24 @@ pub(in crate::status) mod tests {
     }
 
     #[test]
+    fn a_watch_list_of_another_length_says_the_same_or_nothing() {
+        let good = include_bytes!("../../../tests/golden/watch-list-1.bin");
+        let told = |bytes: &[u8]| {
+            let list = List::read(bytes)?;
+            let rows: Option<Vec<_>> = (0..list.len()).map(|at| list.row(at)).collect();
+            rows.map(|rows| format!("{rows:?}"))
+        };
+        let whole = told(good);
+        assert!(whole.is_some());
+        for length in 0..good.len() {
+            assert_eq!(told(&good[..length]), None, "{length}");
+        }
+        for more in 1..=16 {
+            assert_eq!(told(&[&good[..], &vec![0; more]].concat()).or(whole.clone()), whole);
+        }
+    }
+
+    #[test]
     fn a_damaged_watch_list_is_never_read() {
         let good = include_bytes!("../../../tests/golden/watch-list-1.bin");
         for length in 0..good.len() {
