@@ -91,6 +91,11 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
              there shows after the next sync\n"
         ));
     }
+    for program in ["cfgsync", "cfgsync-prompt"].into_iter().filter(|name| !is_on_path(name)) {
+        context.ui.answer(&format!(
+            "  prompt     {program} is no program on your PATH; the zsh plugin does without it\n"
+        ));
+    }
     if problems.is_empty() {
         context.ui.answer(&format!("{} Nothing is wrong.\n", context.ui.paint(Tone::Good, "✓")));
         return Ok(());
@@ -99,6 +104,16 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
         context.ui.answer(&format!("  {} {line}\n", context.ui.paint(Tone::Bad, "✗")));
     });
     Err(Failure::new(Code::Error, "something needs mending"))
+}
+
+/// Returns whether a shell finds a program.
+fn is_on_path(name: &str) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let path = crate::context::variable("PATH").unwrap_or_default();
+    let is_program = |file: PathBuf| {
+        file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    std::env::split_paths(&path).any(|folder| is_program(folder.join(name)))
 }
 
 /// Returns how many paths the light depends on and does not look at: it is to be fast with any number.

@@ -170,12 +170,41 @@ fn a_shell_that_ends_at_the_first_failure_lives_on() {
     assert_eq!(terminal.run(""), "[✓ ]0");
 }
 
+/// Asserts which programs `doctor` does not find; each is a hint of one line.
+fn missed_by_doctor(home: &Home, programs: &[&str]) {
+    let mut doctor = home.command(env!("CARGO_BIN_EXE_cfgsync"));
+    let output = doctor.env("CFGSYNC_MACHINE_KIND", "ec2").arg("doctor").output().unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
+    let hints = output.lines().filter_map(|line| line.strip_prefix("  prompt     "));
+    let missed: Vec<&str> = hints.filter_map(|hint| hint.split(' ').next()).collect();
+    assert_eq!(missed, programs, "{output}");
+}
+
+#[test]
+fn programs_that_may_not_be_run_are_missed_in_silence() {
+    let home = shared();
+    make_due(&home);
+    missed_by_doctor(&home, &[]);
+    for program in ["cfgsync", "cfgsync-prompt"] {
+        let path = home.path("bin").join(program);
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "no program\n").unwrap();
+    }
+    missed_by_doctor(&home, &["cfgsync", "cfgsync-prompt"]);
+    let mut terminal = Terminal::with_plugin(home, SYNCING);
+    assert_eq!(terminal.run("echo 'set list' >>.vimrc"), "[✓ ]0");
+    assert_eq!(terminal.run(""), "[✓ ]0");
+    let lines = "<1>[✓ ]0 echo 'set list' >>.vimrc\n<2>[✓ ]0\n<3>[✓ ]0";
+    assert_eq!(terminal.screen(), lines);
+}
+
 #[test]
 fn programs_that_are_gone_are_missed_in_silence() {
     let home = shared();
     make_due(&home);
     fs::remove_file(home.path("bin/cfgsync")).unwrap();
     fs::remove_file(home.path("bin/cfgsync-prompt")).unwrap();
+    missed_by_doctor(&home, &["cfgsync", "cfgsync-prompt"]);
     let mut terminal = Terminal::with_plugin(home, SYNCING);
     assert_eq!(terminal.run("echo 'set list' >>.vimrc"), "[✓ ]0");
     assert_eq!(terminal.run(""), "[✓ ]0");
