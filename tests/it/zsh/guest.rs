@@ -91,3 +91,27 @@ fn shells_that_nobody_sits_at_are_silent() {
     check("the environment file", &["-c", "RC=1; source .zshenv"], "", "0\n");
     check("an interactive command", &["-i", "-c", "true"], "", "1 _configsync_precmd\n");
 }
+
+#[test]
+fn an_instant_prompt_sees_no_output_and_the_sync_is_started() {
+    // What powerlevel10k's instant prompt does: it draws a prompt first, and reads nothing from the
+    // terminal and catches all output until the first real prompt. Any byte of it is a warning.
+    let zshrc = format!(
+        "exec {{own_in}}<&0 {{own_out}}>&1 {{own_err}}>&2 0</dev/null 1>$HOME/console 2>&1
+         give_back() {{
+           exec 0<&$own_in 1>&$own_out 2>&$own_err {{own_in}}>&- {{own_out}}>&- {{own_err}}>&-
+           precmd_functions=(${{precmd_functions:#give_back}})
+           unfunction give_back
+         }}
+         source {PLUGIN}/configsync.plugin.zsh
+         precmd_functions=(give_back $precmd_functions)"
+    );
+    let home = Home::new();
+    home.publish(&due(Behind));
+    home.stand_in("echo out; echo error >&2");
+    let mut terminal = Terminal::start(home, &zshrc);
+    wait_until("the sync", || terminal.home().calls() == "sync --background\n");
+    terminal.run("");
+    assert_eq!(fs::read_to_string(terminal.home().path("console")).unwrap(), "");
+    assert_eq!(terminal.screen(), "<1>[↓ ]0\n<2>[↓ ]0");
+}
