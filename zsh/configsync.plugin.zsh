@@ -23,7 +23,7 @@
 # all of them hold.
 
 [[ -o interactive ]] || return 0
-'builtin' 'zmodload' zsh/datetime zsh/sched zsh/system 2>/dev/null || return 0
+'builtin' 'zmodload' zsh/datetime zsh/system 2>/dev/null || return 0
 
 # The functions below are parsed here, and these options change what a parser reads.
 'builtin' 'typeset' -ga _configsync_options
@@ -163,7 +163,7 @@ function _configsync_await() {
 # once more when they have ended.
 function _configsync_look() {
   emulate -L zsh
-  if (( _CONFIGSYNC_RAN || EPOCHREALTIME >= _CONFIGSYNC_LOOKED + 0.25 )); then
+  if (( _CONFIGSYNC_RAN || ! _CONFIGSYNC_BELL || EPOCHREALTIME >= _CONFIGSYNC_LOOKED + 0.25 )); then
     _configsync_later
   elif (( ! _CONFIGSYNC_SOON )); then
     _CONFIGSYNC_SOON=1
@@ -171,11 +171,11 @@ function _configsync_look() {
   fi
 }
 
-# Looks again a moment after the last empty line.
+# Rings this shell's own bell: the line editor does not hear of what is opened at a time set for it.
 function _configsync_soon() {
   emulate -L zsh
   _CONFIGSYNC_SOON=0
-  _configsync_later
+  (( ! _CONFIGSYNC_BELL )) || syswrite -o $_CONFIGSYNC_BELL . 2>/dev/null
 }
 
 # Has _configsync_idle called once the prompt stands and nothing is typed.
@@ -192,13 +192,21 @@ function _configsync_idle() {
   emulate -L zsh
   local -i ran=$_CONFIGSYNC_RAN
   _configsync_forget $1
-  _CONFIGSYNC_RAN=0 _CONFIGSYNC_LOOKED=EPOCHREALTIME
+  _CONFIGSYNC_RAN=0
   local file=${CFGSYNC_RECORD:-${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/record}
   [[ -f $file && -O $file ]] && zstyle -T ':cfgsync:' enabled || return 0
   (( _CONFIGSYNC_BELL )) || _configsync_hang_up_bell
   (( _CONFIGSYNC_DUE )) && _configsync_start
+  _configsync_verify $file $ran
+}
+
+# Asks whether the record $1 holds, if it says what it depends on: in any case if $2, else only where
+# something it depends on is newer.
+function _configsync_verify() {
+  emulate -L zsh
+  _CONFIGSYNC_LOOKED=EPOCHREALTIME
   [[ $_CONFIGSYNC_RECORD == 'cfgsync1 '[SO]* && $_CONFIGSYNC_RECORD[54] == w ]] || return 0
-  (( ran )) || _configsync_is_older $file && _configsync_ask $file
+  (( $2 )) || _configsync_is_older $1 && _configsync_ask $1
 }
 
 # Returns whether a watched file is newer than the record $1, without starting a process. One that is
@@ -272,12 +280,13 @@ function _configsync_take_down_bell() {
   zf_rm -f ${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/bells/$$ 2>/dev/null
 }
 
-# A run has published.
+# A run has published, or the last of many empty lines is a moment ago.
 function _configsync_rung() {
   emulate -L zsh
   local bytes=
   sysread -i $1 bytes 2>/dev/null
   _configsync_redraw
+  _configsync_verify ${CFGSYNC_RECORD:-${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/record} 0
 }
 
 # Starts one sync: own process group, no terminal, no job. Its standard output is a pipe to here, on
@@ -337,9 +346,9 @@ function configsync_plugin_unload() {
   for name in _CONFIGSYNC_{FD,IDLE,ASK,PULSE}; do
     _configsync_forget ${(P)name}
   done
-  for name in {${#zsh_scheduled_events}..1}; do
-    [[ ${zsh_scheduled_events[name]-} != *:_configsync_soon ]] || sched -$name
-  done
+  if (( _CONFIGSYNC_SOON )); then
+    sched -${zsh_scheduled_events[(I)*:_configsync_soon]}
+  fi
   zle -D _configsync_ended _configsync_answered _configsync_rung
   unfunction -m '_configsync_*'
   unfunction sync-configs sync-status sync_indicator configsync_plugin_unload
