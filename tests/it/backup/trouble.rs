@@ -1,9 +1,11 @@
 //! Archives under adverse circumstances: damage, a full disk, a death, files that change meanwhile.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+
+use flate2::read::GzDecoder;
 
 use super::{archives, content, numbers, place};
 use crate::sandbox::{Dice, Machine, Sandbox, assert_converged};
@@ -14,6 +16,13 @@ const LINES: &str = "1\n2\n3\n4\n5\n6\n7\n8\n9\n";
 fn noise(count: usize) -> Vec<u8> {
     let mut dice = Dice::of(7, 7);
     (0..count).map(|_| u8::try_from(dice.below(256)).unwrap()).collect()
+}
+
+/// Returns what is packed; none where it is damaged.
+fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 #[test]
@@ -30,6 +39,10 @@ fn verifying_finds_a_flipped_byte_anywhere() {
     for at in (10..good.len()).step_by(97).chain(good.len() - 8..good.len()) {
         let mut bad = good.clone();
         bad[at] ^= 1;
+        // Two packings of a run of equal bytes can be one bit apart; such a flip damages nothing.
+        if unpacked(&bad).is_some_and(|bytes| Some(bytes) == unpacked(&good)) {
+            continue;
+        }
         fs::write(&path, bad).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
         let output = mac.run(&["backup", "--verify"]).code(1).says(&[name, "1 backup cannot"]);
