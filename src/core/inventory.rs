@@ -47,7 +47,7 @@ pub struct Inventory {
 /// One file of an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Item {
-    /// Kind, mode and blob.
+    /// Kind, blob and exact mode, that of `chmod u+s` and its like included.
     pub version: Version,
     /// Bytes.
     pub size: u64,
@@ -72,7 +72,7 @@ pub enum InventoryError {
         /// What is wrong with it.
         cause: PathError,
     },
-    /// A mode that lends the owner's rights, or shuts the owner out.
+    /// A mode that shuts the owner out.
     #[error("it gives {0} a mode that no shared file has")]
     Mode(RepoPath),
     /// The same path twice, or paths out of order.
@@ -86,6 +86,14 @@ pub enum InventoryError {
     Foreign(RepoPath),
 }
 
+impl Item {
+    /// Returns what comes back of it: no archive lends the owner's rights.
+    pub fn shared(&self) -> Version {
+        let mode = self.version.mode.and(Mode(0o777));
+        Version { mode, ..self.version }
+    }
+}
+
 impl Inventory {
     /// Returns the bytes of all files together.
     pub fn size(&self) -> u64 {
@@ -94,7 +102,7 @@ impl Inventory {
 
     /// Returns true when the very version of a unit is in it.
     pub fn holds(&self, path: &RepoPath, version: Version) -> bool {
-        self.units.get(path).is_some_and(|item| item.version == version)
+        self.units.get(path).is_some_and(|item| item.shared() == version)
     }
 
     /// Returns true when both hold the same files with the same modes.
@@ -105,9 +113,9 @@ impl Inventory {
             && self.units.iter().map(version).eq(other.units.iter().map(version))
     }
 
-    /// Returns its files as a tree, without marks.
+    /// Returns what comes back of its files as a tree, without marks.
     pub fn tree(&self) -> Tree {
-        let units = self.units.iter().map(|(path, item)| (path.clone(), item.version));
+        let units = self.units.iter().map(|(path, item)| (path.clone(), item.shared()));
         Tree { units: units.collect(), folders: self.folders.clone(), ..Tree::default() }
     }
 
@@ -218,7 +226,7 @@ impl Inventory {
             "link" => Version::link(blob),
             mode => {
                 let mode = Mode::parse(mode).ok_or_else(damaged)?;
-                if mode.0 & !0o777 != 0 || mode.0 & 0o400 == 0 {
+                if mode.0 & 0o400 == 0 {
                     return Err(InventoryError::Mode(path));
                 }
                 Version::file(mode, blob)
@@ -289,7 +297,6 @@ mod tests {
             format!("0644 {id} 0 0 .git/config"),
             format!("0644 {id} 0 0 a/.GIT/hooks/post-merge"),
             format!("0644 {id} 0 0 .sync/config.toml"),
-            format!("4755 {id} 0 0 a"),
             format!("0000 {id} 0 0 a"),
             format!("link {id} 0 0 external/.ssh"),
             format!("0644 {id} 0 0 a\n0644 {id} 0 0 a"),
@@ -311,6 +318,18 @@ mod tests {
         for text in ["", "cfgsync archive 2\n", "cfgsync archive 1\nnumber x\n"] {
             assert_eq!(Inventory::parse(text), Err(InventoryError::Heading), "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_exact_mode_is_kept_and_no_rights_are_lent() {
+        let path = RepoPath::new("a").unwrap();
+        let mut exact = inventory();
+        let version = Version::file(Mode(0o4755), BlobId::EMPTY);
+        exact.units.insert(path.clone(), Item { version, size: 0, mtime: 5 });
+        let read = Inventory::parse(&exact.format()).unwrap();
+        assert_eq!(read.units[&path].version.mode, Mode(0o4755));
+        assert_eq!(read.tree().units[&path].mode, Mode(0o755));
+        assert!(read.holds(&path, Version::file(Mode(0o755), BlobId::EMPTY)));
     }
 
     #[test]

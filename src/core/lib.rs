@@ -28,6 +28,7 @@ pub mod reconcile;
 pub mod additions;
 pub mod agree;
 pub mod inventory;
+pub mod leads;
 pub mod lines;
 pub mod linking;
 pub mod local;

@@ -327,7 +327,10 @@ fn merged_opaque(observation: &Observation, agreed: &Tree) -> BTreeMap<Vec<u8>, 
         .into_iter()
         .filter_map(|path| {
             let [agreed, ours, theirs] = [agreed, ours, theirs].map(|tree| tree.opaque.get(path));
-            let entry = pick(agreed, ours, theirs).unwrap_or(theirs)?;
+            // A local file never leaves, and what upstream has of that name is not this machine's.
+            let is_local = RepoPath::new(path.as_slice()).is_ok_and(|path| path.is_local_only());
+            let picked = if is_local { None } else { pick(agreed, ours, theirs) };
+            let entry = picked.unwrap_or(theirs)?;
             Some((path.clone(), *entry))
         })
         .collect()

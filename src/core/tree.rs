@@ -27,7 +27,7 @@ pub struct Tree {
     pub opaque: BTreeMap<Vec<u8>, Opaque>,
 }
 
-/// An entry of a Git tree that is no unit: a submodule, or a link below `external/`.
+/// An entry of a Git tree that is no unit: a submodule, a link below `external/`, a `*.local` file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Opaque {
     /// Git's raw file mode.
@@ -45,6 +45,22 @@ impl Tree {
         };
         if self.manifest == Manifest::default() && self.units.keys().any(is_stored) {
             self.manifest.clone_from(&older.manifest);
+        }
+    }
+
+    /// Takes `*.local` files out of what is shared: one that somebody committed by hand is carried
+    /// along, and neither comes to this machine nor goes from it.
+    pub fn set_local_aside(&mut self) {
+        let local: Vec<RepoPath> =
+            self.units.keys().filter(|path| path.is_local_only()).cloned().collect();
+        for path in local {
+            let Some(Version { kind, mode, blob }) = self.units.remove(&path) else { continue };
+            let filemode = match (kind, mode.is_executable()) {
+                (Kind::Link, _) => 0o120_000,
+                (Kind::File, true) => 0o100_755,
+                (Kind::File, false) => 0o100_644,
+            };
+            self.opaque.insert(path.as_bytes().to_vec(), Opaque { filemode, id: blob });
         }
     }
 
@@ -151,6 +167,14 @@ mod tests {
         let mut read = tree(&[("a", 0o644), ("b", 0o755)]);
         read.apply_modes("0600 a\n0600 b\nnonsense\n0700 gone\n");
         assert_eq!(read.units, tree(&[("a", 0o600), ("b", 0o755)]).units);
+    }
+
+    #[test]
+    fn local_files_are_no_units() {
+        let mut tree = tree(&[("a", 0o644), ("x/b.local", 0o755)]);
+        tree.set_local_aside();
+        assert_eq!(tree.units.len(), 1);
+        assert_eq!(tree.opaque[&b"x/b.local"[..]].filemode, 0o100_755);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The states of this machine that can be brought back: its archives, and the snapshots of its vault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cfgsync_core::inventory::Inventory;
+use cfgsync_core::leads::leads_out;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::time::UnixTime;
 use cfgsync_core::tree::Tree;
@@ -11,6 +12,7 @@ use cfgsync_core::unit::{Kind, Version};
 use crate::archive::read;
 use crate::backups::{Backup, Backups};
 use crate::failure::{Code, Failure, Outcome};
+use crate::fs::dir::os;
 use crate::git::filter::Filters;
 use crate::git::vault::Snapshot;
 use crate::session::Session;
@@ -44,8 +46,19 @@ pub struct State {
     pub size: Option<u64>,
 }
 
+/// A file as it lay on disk.
+#[derive(Debug)]
+pub struct Exported {
+    /// Kind, mode and blob.
+    pub version: Version,
+    /// When its bytes last changed, in ns since 1970; a snapshot does not know.
+    pub mtime: Option<i64>,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
 /// Takes one file as it lay on disk.
-pub type Exported<'a> = dyn FnMut(&RepoPath, Version, Vec<u8>) -> Outcome<()> + 'a;
+pub type Taking<'a> = dyn FnMut(&RepoPath, Exported) -> Outcome<()> + 'a;
 
 impl Moment {
     /// Returns the name of its file, without the ending; nothing for a snapshot.
@@ -89,7 +102,7 @@ impl Moment {
         refuse_links_out(session, &read::verify(&backup.path)?, backup, &is_wanted)?;
         read::read(&backup.path, &is_wanted, &mut |path, item, bytes| {
             let blob = session.vault.put(&bytes)?;
-            fetched.insert(path.clone(), clean(session, path, Version { blob, ..item.version })?);
+            fetched.insert(path.clone(), clean(session, path, Version { blob, ..item.shared() })?);
             Ok(())
         })?;
         Ok(fetched)
@@ -100,17 +113,19 @@ impl Moment {
         &self,
         session: &Session<'_>,
         wanted: &BTreeMap<RepoPath, Version>,
-        taken: &mut Exported<'_>,
+        taken: &mut Taking<'_>,
     ) -> Outcome<()> {
         match &self.source {
             Source::Snapshot(_) => wanted.iter().try_for_each(|(path, version)| {
-                taken(path, *version, session.vault.bytes(version.blob)?)
+                let bytes = session.vault.bytes(version.blob)?;
+                taken(path, Exported { version: *version, mtime: None, bytes })
             }),
             Source::Archive(backup) => {
                 let is_wanted = |path: &RepoPath| wanted.contains_key(path);
                 refuse_links_out(session, &read::verify(&backup.path)?, backup, &is_wanted)?;
                 let mut each = |path: &RepoPath, item: &cfgsync_core::inventory::Item, bytes| {
-                    taken(path, item.version, bytes)
+                    let (version, mtime) = (item.shared(), Some(item.mtime));
+                    taken(path, Exported { version, mtime, bytes })
                 };
                 read::read(&backup.path, &is_wanted, &mut each).map(drop)
             }
@@ -167,58 +182,53 @@ fn clean(session: &Session<'_>, path: &RepoPath, version: Version) -> Outcome<Ve
     Ok(Version { blob, ..version })
 }
 
-/// A link that leads out of the repository is brought back only where this machine knew it.
+/// A link that leads out of the repository, by itself or through other links, is brought back only
+/// where this machine had it.
 fn refuse_links_out(
     session: &Session<'_>,
     inventory: &Inventory,
     backup: &Backup,
     is_wanted: &dyn Fn(&RepoPath) -> bool,
 ) -> Outcome<()> {
-    let is_new_link = |path: &RepoPath| {
-        inventory.units.get(path).is_some_and(|item| {
-            item.version.kind == Kind::Link && session.vault.size(item.version.blob).is_none()
-        })
+    let is_link = |path: &RepoPath| {
+        let item = inventory.units.get(path);
+        is_wanted(path) && item.is_some_and(|item| item.version.kind == Kind::Link)
     };
-    let is_link = |path: &RepoPath| is_wanted(path) && is_new_link(path);
-    read::read(&backup.path, &is_link, &mut |path, _, target| {
-        if !leads_out(path, &target) {
-            return Ok(());
+    let mut links = BTreeMap::new();
+    read::read(&backup.path, &is_link, &mut |path, item, target| {
+        links.insert(path.clone(), (item.version, target));
+        Ok(())
+    })?;
+    let repo = &session.context.places.repo;
+    let link_at = |place: &[u8]| {
+        let path = RepoPath::new(place).ok()?;
+        match links.get(&path) {
+            Some((_, target)) => Some(target.clone()),
+            None => std::fs::read_link(repo.join(os(place)))
+                .ok()
+                .map(|target| target.into_os_string().into_encoded_bytes()),
         }
-        let cause = format!("{} holds the link {path}, which leads out", backup.path.display());
-        Err(Failure::new(Code::Refused, cause).hint("Nothing was written. Name the other files."))
-    })
-    .map(drop)
+    };
+    let out = links.iter().filter(|(path, (_, target))| leads_out(path, target, link_at));
+    let mut out = out.map(|(path, (version, _))| (path, *version)).peekable();
+    if out.peek().is_none() {
+        return Ok(());
+    }
+    let known = known_links(session)?;
+    let Some((path, _)) = out.find(|(path, version)| !known.contains(&((*path).clone(), *version)))
+    else {
+        return Ok(());
+    };
+    let cause = format!("{} holds the link {path}, which leads out", backup.path.display());
+    Err(Failure::new(Code::Refused, cause).hint("Nothing was written. Name the other files."))
 }
 
-/// Returns true when a link at `path` leads out of the folder its path starts in.
-fn leads_out(path: &RepoPath, target: &[u8]) -> bool {
-    let mut depth = path.components().count() - 1;
-    if target.starts_with(b"/") {
-        return true;
+/// Returns every link that a snapshot of this machine has, with its place.
+fn known_links(session: &Session<'_>) -> Outcome<BTreeSet<(RepoPath, Version)>> {
+    let mut known = BTreeSet::new();
+    for snapshot in session.vault.snapshots()? {
+        let units = session.vault.read(snapshot.tree)?.units;
+        known.extend(units.into_iter().filter(|(_, version)| version.kind == Kind::Link));
     }
-    for part in target.split(|byte| *byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." if depth == 0 => return true,
-            b".." => depth -= 1,
-            _ => depth += 1,
-        }
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_that_leave_are_known() {
-        let path = RepoPath::new("a/b/link").unwrap();
-        for out in ["/etc", "../../../x", "c/../../../../x"] {
-            assert!(leads_out(&path, out.as_bytes()), "{out}");
-        }
-        for inside in ["x", "../x", "../../x", "c/../x", "./x"] {
-            assert!(!leads_out(&path, inside.as_bytes()), "{inside}");
-        }
-    }
+    Ok(known)
 }

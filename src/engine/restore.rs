@@ -10,14 +10,13 @@ use cfgsync_core::plan::{Change, Deed, Flow};
 use cfgsync_core::status::SyncState;
 use cfgsync_core::steps::{Expected, Hold, Place, Step, Target, sort, steps};
 use cfgsync_core::tree::Tree;
-use cfgsync_core::unit::Version;
+use cfgsync_core::unit::{BlobId, Version};
 
 use crate::backups;
 use crate::context::{Places, real};
 use crate::execute::{execute, partly};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::{Dir, os};
-use crate::fs::displaced::Keeper;
 use crate::fs::look::{Found, look};
 use crate::marks;
 use crate::observe::live::is_ours;
@@ -43,6 +42,8 @@ pub struct Restored {
     pub units: BTreeSet<RepoPath>,
     /// Those of them that are not shared.
     pub beside: BTreeSet<RepoPath>,
+    /// Whether an undo finds something to take back.
+    pub is_undoable: bool,
 }
 
 /// Brings units back. The vault has their bytes.
@@ -58,8 +59,10 @@ pub fn restore(
         return Err(paused(&foreign));
     }
     let mut picture = marks::picture(session)?;
-    let Restoration { mut steps, operation, beside } = prepare(session, &picture, wanted)?;
+    let Restoration { mut steps, units, operation, beside, found } =
+        prepare(session, &picture, wanted)?;
     let note = Note::leave(places)?;
+    found.iter().try_for_each(|blob| session.vault.keep_late(*blob))?;
     // What takes no part in syncing is in no other snapshot.
     picture.seen.units.extend(beside.iter().filter_map(|(path, it)| Some((path.clone(), (*it)?))));
     session.snapshot(&picture, "before a restore")?;
@@ -83,9 +86,8 @@ pub fn restore(
     observer.remember()?;
     note.withdraw()?;
     executed.warnings.iter().for_each(|warning| session.context.ui.say(&format!("  {warning}")));
-    let all = operation.units.keys().chain(beside.keys());
     let units: BTreeSet<RepoPath> =
-        all.filter(|path| !failed.contains_key(*path)).cloned().collect();
+        units.into_iter().filter(|path| !failed.contains_key(path)).collect();
     let change =
         |path: &RepoPath| Change { path: path.clone(), flow: Flow::In, deed: Deed::Edited };
     let changes: Vec<Change> = units.iter().map(change).collect();
@@ -96,16 +98,49 @@ pub fn restore(
         let hint = "Everything else came back. Remove the cause, then restore again.".to_owned();
         return Err(Failure { hints: vec![hint], ..partly(&failed) });
     }
-    Ok(Restored { units, beside: beside.into_keys().collect() })
+    let is_undoable = !operation.is_empty();
+    Ok(Restored { units, beside: beside.into_keys().collect(), is_undoable })
 }
 
 /// What is to be done.
 #[derive(Default)]
 struct Restoration {
     steps: Vec<Step>,
+    /// Every unit that comes back.
+    units: BTreeSet<RepoPath>,
     operation: Operation,
     /// Units that take no part in syncing, and what stood in their place.
     beside: BTreeMap<RepoPath, Option<Version>>,
+    /// What stands in the place of units, and no look at the shared files saw.
+    found: Vec<BlobId>,
+}
+
+/// Refuses what a restore would refuse, and changes nothing.
+pub fn check(
+    session: &Session<'_>,
+    picture: &Picture,
+    wanted: &BTreeMap<RepoPath, Version>,
+) -> Outcome<()> {
+    if let Some(foreign) = session.worktree.foreign(&session.branch)? {
+        return Err(paused(&foreign));
+    }
+    prepare(session, picture, wanted).map(drop)
+}
+
+/// Returns true where a person finds a unit at its home path; of one that is not marked, in the
+/// repository.
+pub fn is_shown(picture: &Picture, path: &RepoPath) -> bool {
+    match picture.observation.local.live.get(path) {
+        None | Some(Live::Linked | Live::Moved(_) | Live::File(_)) => true,
+        Some(
+            Live::Absent
+            | Live::FolderGone
+            | Live::LinkedElsewhere
+            | Live::Folder
+            | Live::Special
+            | Live::Unreachable,
+        ) => false,
+    }
 }
 
 /// Finds the steps that make units be what is wanted.
@@ -124,24 +159,25 @@ fn prepare(
         let tie = ties.of(path);
         if path.is_local_only() || (tie == Tie::None && path.home().is_some()) {
             let place = path.home().map_or_else(|| Place::Repo(path.clone()), Place::Home);
-            let there = file_at(session, &place)?;
+            let there = file_at(session, &place, &mut restoration.found)?;
             if there != Some(*version) {
                 let expecting = there.map_or(Expected::Nothing, Expected::Version);
                 restoration.steps.push(Step::Write { place, expecting, version: *version });
+                restoration.units.insert(path.clone());
                 restoration.beside.insert(path.clone(), there);
             }
             continue;
         }
         let ours = picture.seen.units.get(path).copied();
-        if ours == Some(*version) {
+        if ours == Some(*version) && is_shown(picture, path) {
             continue;
         }
         let stored = match observation.stored(path) {
-            None => file_at(session, &Place::Repo(path.clone()))?,
+            None => file_at(session, &Place::Repo(path.clone()), &mut restoration.found)?,
             known => known,
         };
         let live = match (observation.local.live.get(path), path.home()) {
-            (None, Some(home)) => live_at(session, home)?,
+            (None, Some(home)) => live_at(session, home, &mut restoration.found)?,
             (known, _) => known.copied().unwrap_or(Live::Absent),
         };
         let is_first = false;
@@ -150,7 +186,10 @@ fn prepare(
         if let Some(live) = blocked {
             return Err(in_the_way(path, live));
         }
-        restoration.operation.units.insert(path.clone(), (ours, Some(*version)));
+        if ours != Some(*version) {
+            restoration.operation.units.insert(path.clone(), (ours, Some(*version)));
+        }
+        restoration.units.insert(path.clone());
         restoration.steps.extend(steps);
     }
     Ok(restoration)
@@ -184,35 +223,41 @@ fn in_the_way(path: &RepoPath, live: Live) -> Failure {
 }
 
 /// Looks at a home path that was not looked at, because nobody knew of a file there.
-fn live_at(session: &Session<'_>, home: HomePath) -> Outcome<Live> {
+fn live_at(session: &Session<'_>, home: HomePath, found: &mut Vec<BlobId>) -> Outcome<Live> {
     let place = Place::Home(home.clone());
     Ok(match found_at(session, &place)? {
-        Found::Nothing => Live::Absent,
-        Found::File(whole) => {
-            session.vault.keep(&whole.bytes)?;
+        None => Live::Unreachable,
+        Some(Found::Nothing) => Live::Absent,
+        Some(Found::File(whole)) => {
+            found.push(session.vault.put(&whole.bytes)?);
             Live::File(whole.version)
         }
-        Found::Link(target) if is_ours(&session.context.places.repo, &home, &target) => {
+        Some(Found::Link(target)) if is_ours(&session.context.places.repo, &home, &target) => {
             Live::Linked
         }
-        Found::Link(_) => Live::LinkedElsewhere,
-        Found::Folder => Live::Folder,
-        Found::Special | Found::Busy => Live::Special,
+        Some(Found::Link(_)) => Live::LinkedElsewhere,
+        Some(Found::Folder) => Live::Folder,
+        Some(Found::Special | Found::Busy) => Live::Special,
     })
 }
 
 /// Returns the file at a place, with its bytes in the vault; none where nothing is there. Anything
 /// else is in the way.
-fn file_at(session: &Session<'_>, place: &Place) -> Outcome<Option<Version>> {
+fn file_at(
+    session: &Session<'_>,
+    place: &Place,
+    found: &mut Vec<BlobId>,
+) -> Outcome<Option<Version>> {
     let live = match found_at(session, place)? {
-        Found::Nothing => return Ok(None),
-        Found::File(whole) => {
-            session.vault.keep(&whole.bytes)?;
+        None => Live::Unreachable,
+        Some(Found::Nothing) => return Ok(None),
+        Some(Found::File(whole)) => {
+            found.push(session.vault.put(&whole.bytes)?);
             return Ok(Some(whole.version));
         }
-        Found::Folder => Live::Folder,
-        Found::Link(_) => Live::LinkedElsewhere,
-        Found::Special | Found::Busy => Live::Special,
+        Some(Found::Folder) => Live::Folder,
+        Some(Found::Link(_)) => Live::LinkedElsewhere,
+        Some(Found::Special | Found::Busy) => Live::Special,
     };
     let path = match place {
         Place::Home(home) => home.stored(),
@@ -221,7 +266,8 @@ fn file_at(session: &Session<'_>, place: &Place) -> Outcome<Option<Version>> {
     Err(in_the_way(&path, live))
 }
 
-fn found_at(session: &Session<'_>, place: &Place) -> Outcome<Found> {
+/// Looks at a place; none where a file or a link stands in place of a folder above it.
+fn found_at(session: &Session<'_>, place: &Place) -> Outcome<Option<Found>> {
     let places = &session.context.places;
     let (root, bytes) = match place {
         Place::Home(home) => (&places.home, home.as_bytes()),
@@ -231,10 +277,9 @@ fn found_at(session: &Session<'_>, place: &Place) -> Outcome<Found> {
     let (name, above) =
         names.split_last().map_or((&b""[..], &[][..]), |(name, rest)| (*name, rest));
     match Dir::open(root)?.descend(above.iter().copied()) {
-        Ok(Some(dir)) => Ok(look(&dir, name)?),
-        Ok(None) => Ok(Found::Nothing),
-        // A file or a link where a folder is needed.
-        Err(error) if !error.is(std::io::ErrorKind::PermissionDenied) => Ok(Found::Special),
+        Ok(Some(dir)) => Ok(Some(look(&dir, name)?)),
+        Ok(None) => Ok(Some(Found::Nothing)),
+        Err(error) if !error.is(std::io::ErrorKind::PermissionDenied) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

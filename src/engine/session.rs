@@ -252,14 +252,21 @@ impl<'a> Session<'a> {
     /// What was agreed with nobody is no memory once there is somebody.
     fn memory(&self, upstream: Option<CommitId>) -> Outcome<Option<vault::Memory>> {
         let memory = self.vault.memory()?;
-        Ok(memory.filter(|memory| memory.upstream.is_some() || upstream.is_none()))
+        let mut memory = memory.filter(|memory| memory.upstream.is_some() || upstream.is_none());
+        if let Some(memory) = &mut memory {
+            memory.run.agreed.set_local_aside();
+            memory.run.upstream.set_local_aside();
+        }
+        Ok(memory)
     }
 
     /// Returns a commit's tree, with all of its contents in the vault.
     pub fn tree(&self, commit: CommitId) -> Outcome<Tree> {
         let tree = self.worktree.tree_of(commit)?;
         trees::copy(self.worktree.store(), self.vault.store(), tree)?;
-        self.vault.read(tree)
+        let mut tree = self.vault.read(tree)?;
+        tree.set_local_aside();
+        Ok(tree)
     }
 
     /// A file that stood at a marked path before it was ever linked, and that is an old version of

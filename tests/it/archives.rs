@@ -167,6 +167,53 @@ fn what_is_cfgsyncs_own_is_not_brought_back_through_the_home() {
 }
 
 #[test]
+fn links_that_lead_out_through_one_another_are_refused() {
+    let (sandbox, machine) = machine();
+    let list = |rows: &[(&str, &str)]| {
+        let lines = rows.iter().map(|(path, target)| forge::line("link", target.as_bytes(), path));
+        let text = forge::head(NUMBER, 5) + &lines.collect::<String>();
+        let files: Vec<Vec<u8>> =
+            rows.iter().map(|(path, target)| forge::file(path, target.as_bytes())).collect();
+        forge::archive(&text, &files)
+    };
+    let inside = [("dir/up", ".."), ("in", "dir/up/note")];
+    let out = [("dir/up", ".."), ("out", "dir/up/../outside")];
+    let long = "x/".repeat(20_000);
+    fs::write(place(&machine), list(&out)).unwrap();
+    let before = sandbox.bytes();
+    let _ =
+        machine.run(&["--yes", "restore", NAME]).code(9).says(&["the link out, which leads out"]);
+    let _ = machine.run(&["restore", NAME, "--to", "taken"]).code(9).says(&["leads out"]);
+    assert_same("links that lead out", &before, &sandbox.bytes());
+    fs::write(place(&machine), list(&[("far", &long)])).unwrap();
+    let before = sandbox.bytes();
+    let _ = machine.run(&["--yes", "restore", NAME]).code(9).says(&["no sound archive"]);
+    assert_same("a link that is longer than any path", &before, &sandbox.bytes());
+    fs::write(place(&machine), list(&inside)).unwrap();
+    machine.run(&["--yes", "restore", NAME]).done();
+    assert_eq!(machine.read("@in"), "note\nmore\n");
+}
+
+#[test]
+fn a_link_that_leads_out_comes_back_only_where_it_stood() {
+    let (_sandbox, machine) = machine();
+    fs::create_dir_all(machine.path("@deep/er")).unwrap();
+    machine.link("@deep/er/link", "../../../outside");
+    machine.link("@known", "../outside");
+    machine.sync();
+    machine.run(&["backup"]).done();
+    machine.remove("@known");
+    machine.sync();
+    machine.run(&["--yes", "restore", "2"]).done();
+    assert_eq!(machine.target("@known").unwrap().to_str(), Some("../outside"));
+    let target = "../outside";
+    let text = forge::head(NUMBER, 5) + &forge::line("link", target.as_bytes(), "elsewhere");
+    let file = forge::file("elsewhere", target.as_bytes());
+    fs::write(place(&machine), forge::archive(&text, &[file])).unwrap();
+    let _ = machine.run(&["--yes", "restore", NAME]).code(9).says(&["leads out"]);
+}
+
+#[test]
 fn hostile_paths_are_refused() {
     check(hostile::paths());
 }

@@ -233,3 +233,41 @@ fn a_branch_set_back_by_hand_reverses_nothing() {
         assert_clean(&sandbox, &[&mac, &ec2]);
     }
 }
+
+#[test]
+fn a_local_file_that_somebody_committed_stays_where_it_is() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    ec2.write("@my.local", "of ec2\n");
+    mac.write("@my.local", "of mac\n");
+    let _ = mac.git(&["add", "--force", "my.local"]);
+    let _ = mac.git(&["commit", "--quiet", "-m", "By hand"]);
+    let _ = mac.git(&["push", "--quiet", "origin", "HEAD:main"]);
+    for round in 0..3 {
+        mac.write("@other", format!("{round}\n"));
+        for machine in [&mac, &ec2, &mac] {
+            machine.sync();
+        }
+        assert_eq!(ec2.read("@other"), format!("{round}\n"));
+        for (machine, content) in [(&mac, "of mac\n"), (&ec2, "of ec2\n")] {
+            assert_eq!(machine.read("@my.local"), content);
+            assert_eq!(machine.state_word(), "synced");
+            assert_eq!(machine.git(&["status", "--porcelain"]), "");
+        }
+    }
+    assert_eq!(sandbox.git(&["show", "main:my.local"]), "of mac\n", "nobody takes it away either");
+    let new = sandbox.joined("ec2-2");
+    assert!(!new.exists("@my.local"));
+    assert_eq!(new.git(&["status", "--porcelain"]), "");
+    let _ = mac.git(&["rm", "--quiet", "--cached", "my.local"]);
+    let _ = mac.git(&["commit", "--quiet", "-m", "Away"]);
+    let _ = mac.git(&["push", "--quiet", "origin", "HEAD:main"]);
+    for machine in [&ec2, &new, &mac] {
+        machine.sync();
+    }
+    assert_eq!(
+        (mac.read("@my.local"), ec2.read("@my.local")),
+        ("of mac\n".into(), "of ec2\n".into())
+    );
+    assert_eq!(sandbox.git(&["ls-tree", "main", "my.local"]), "");
+}

@@ -51,6 +51,10 @@ pub fn inventory(path: &Path) -> Outcome<Inventory> {
     let (mut archive, packed) = open(path)?;
     let inventory = Inventory::parse(&list(path, &mut archive, LARGEST_LIST)?)
         .map_err(|reason| unsound(path, reason))?;
+    let is_long = |item: &Item| item.version.kind == Kind::Link && item.size > LONGEST_NAME;
+    if let Some((unit, _)) = inventory.units.iter().find(|(_, item)| is_long(item)) {
+        return Err(unsound(path, format!("the link {unit} leads farther than any path")));
+    }
     let most = packed.saturating_mul(DENSEST);
     if inventory
         .units

@@ -76,12 +76,7 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
         problems.push("the `git` program is missing; install it".to_owned());
     }
     problems.extend(backup_problems(context)?);
-    let vault = context.places.vault();
-    context.ui.answer(&format!(
-        "  vault      {} ({})\n",
-        vault.display(),
-        report::size(folder_size(&vault))
-    ));
+    show_vault(&session)?;
     let displaced = plain::names(&context.places.displaced())?.len();
     context.ui.answer(&format!("  displaced  {displaced} files\n"));
     let left_out = left_out_of_the_light(context)?;
@@ -104,6 +99,18 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
         context.ui.answer(&format!("  {} {line}\n", context.ui.paint(Tone::Bad, "✗")));
     });
     Err(Failure::new(Code::Error, "something needs mending"))
+}
+
+/// Says where the vault is, how large it has grown, and how far back it goes.
+fn show_vault(session: &Session<'_>) -> Outcome<()> {
+    let vault = session.context.places.vault();
+    let snapshots = session.vault.snapshots()?;
+    let since = snapshots.first().map_or_else(String::new, |oldest| {
+        format!(", {} snapshots since {}", snapshots.len(), report::moment(oldest.at.seconds()))
+    });
+    let size = report::size(folder_size(&vault));
+    session.context.ui.answer(&format!("  vault      {} ({size}{since})\n", vault.display()));
+    Ok(())
 }
 
 /// Returns whether a shell finds a program.
@@ -131,12 +138,18 @@ fn backup_problems(context: &Context) -> Outcome<Vec<String>> {
     let backups = Backups::list(&context.places)?;
     let mut problems: Vec<String> =
         backups.unsound.iter().map(|(_, failure)| failure.cause.clone()).collect();
+    let folder = context.places.backups();
+    if let Some(reason) = plain::why_closed(&folder) {
+        problems.push(format!(
+            "no backup can be made in {}: {reason}; `chmod 700` it, or make room elsewhere",
+            folder.display()
+        ));
+    }
     if let Some((newest, older)) = backups.sound.split_last() {
         let damaged = older.iter().filter_map(|it| read::inventory(&it.path).err());
         problems.extend(damaged.map(|failure| failure.cause));
         problems.extend(read::verify(&newest.path).err().map(|failure| failure.cause));
     } else if (Purpose::Archive { with_local: false }).memory(&context.places).exists() {
-        let folder = context.places.backups();
         problems.push(format!(
             "the backups in {} are gone; `cfgsync backup` makes a new one, and `cfgsync restore` \
              still offers the snapshots of the vault",

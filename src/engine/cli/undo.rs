@@ -134,9 +134,7 @@ fn find(session: &Session<'_>, id: Option<u64>) -> Outcome<(u64, Operation)> {
     if !operation.is_empty() {
         return Ok((number, operation));
     }
-    let failure = Failure::error(format!(
-        "operation {number} changed nothing here: it only sent this machine's own edits"
-    ));
+    let failure = Failure::error(nothing_of(session, number)?);
     let mut earlier = known.into_iter().rev().filter(|earlier| *earlier < number);
     let last = earlier.find(|earlier| {
         session.vault.operation(*earlier).is_ok_and(|found| found.is_some_and(|op| !op.is_empty()))
@@ -144,6 +142,21 @@ fn find(session: &Session<'_>, id: Option<u64>) -> Outcome<(u64, Operation)> {
     Err(match last {
         Some(last) => failure.hint(format!("`cfgsync undo {last}` takes back the one before it.")),
         None => failure.hint("`cfgsync history` lists what was done on this machine."),
+    })
+}
+
+/// Says why there is nothing of an operation to take back.
+fn nothing_of(session: &Session<'_>, number: u64) -> Outcome<String> {
+    let history = record::read_history(&session.context.places)?;
+    let line = history.iter().rfind(|line| line.id == Some(number));
+    Ok(match line.map(|line| line.command.as_str()) {
+        Some("restore") => format!(
+            "operation {number} brought back only files that are not shared, which no undo reaches; \
+             `cfgsync restore --list -- PATH` shows what stood there"
+        ),
+        _ => format!(
+            "operation {number} changed nothing here: it only sent this machine's own edits"
+        ),
     })
 }
 

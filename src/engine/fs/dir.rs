@@ -36,8 +36,10 @@ pub struct Stat {
     pub mtime: i64,
     /// Time of the last change of the inode, in ns.
     pub ctime: i64,
-    /// Permission bits.
+    /// Permission bits, as far as they are shared.
     pub mode: Mode,
+    /// All that `chmod` sets.
+    pub exact: Mode,
     /// What it is.
     pub kind: StatKind,
 }
@@ -77,6 +79,7 @@ impl From<FileStat> for Stat {
             mtime: ns(raw.st_mtime as i64, raw.st_mtime_nsec as i64),
             ctime: ns(raw.st_ctime as i64, raw.st_ctime_nsec as i64),
             mode: Mode(u16::try_from(bits & kept).unwrap_or(0)),
+            exact: Mode(u16::try_from(bits & 0o7777).unwrap_or(0)),
             kind,
         }
     }

@@ -86,7 +86,8 @@ mod tests {
 
     fn stat(ctime_seconds: i64) -> Stat {
         let ctime = ctime_seconds * 1_000_000_000;
-        Stat { dev: 1, ino: 2, size: 0, mtime: 0, ctime, mode: Mode::FILE, kind: StatKind::File }
+        let (mode, exact) = (Mode::FILE, Mode::FILE);
+        Stat { dev: 1, ino: 2, size: 0, mtime: 0, ctime, mode, exact, kind: StatKind::File }
     }
 
     #[test]

@@ -5,6 +5,9 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use nix::unistd::{AccessFlags, access};
 
 use super::FsError;
 use crate::sabotage::{self, Break};
@@ -104,6 +107,14 @@ pub fn publish_with_mode(
     }
 }
 
+/// Says when the bytes of a file last changed, in ns since 1970.
+pub fn set_mtime(path: &Path, ns: i64) -> Result<(), FsError> {
+    let distance = Duration::from_nanos(ns.unsigned_abs());
+    let time = if ns < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance };
+    let set = File::open(path).and_then(|file| file.set_modified(time));
+    set.map_err(FsError::on("set the time of", path))
+}
+
 /// Makes an empty private file in place of whatever a killed run left there.
 pub fn create_private(path: &Path) -> Result<File, FsError> {
     remove(path)?;
@@ -124,6 +135,17 @@ pub fn remove(path: &Path) -> Result<(), FsError> {
 /// Closes a folder to everybody else: what it holds may be private, whatever its files' modes say.
 pub fn close(path: &Path) -> Result<(), FsError> {
     fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(FsError::on("chmod", path))
+}
+
+/// Returns why nothing can be made in a folder of cfgsync's own; nothing where it can, or where there is
+/// no folder yet.
+pub fn why_closed(folder: &Path) -> Option<String> {
+    let mode = fs::metadata(folder).ok()?.permissions().mode();
+    if mode & 0o300 != 0o300 {
+        return Some(format!("its mode is {:04o}", mode & 0o7777));
+    }
+    let may_write = AccessFlags::W_OK | AccessFlags::X_OK;
+    access(folder, may_write).err().map(|errno| errno.desc().to_owned())
 }
 
 /// Removes a folder that a killed run of ours was about to make.

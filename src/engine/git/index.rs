@@ -7,8 +7,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use cfgsync_core::names::is_local_only;
 use cfgsync_core::tree::Tree;
-use git2::{Index, IndexEntry, IndexTime};
+use git2::{Index, IndexEntry, IndexEntryExtendedFlag, IndexEntryFlag, IndexTime};
 
 use super::worktree::Worktree;
 use super::{GitError, trees};
@@ -77,11 +78,27 @@ fn edit(index: &mut Index, trees: Move<'_>) -> Result<Edit, git2::Error> {
         }
         edited = Edit::Some;
         match wanted {
+            Some((id, mode)) if is_local_only(name_of(path)) => {
+                index.add(&unseen(path, id, mode))?;
+            }
             Some((id, mode)) => index.add(&entry(path, id, mode))?,
             None => index.remove(Path::new(os(path)), 0)?,
         }
     }
     Ok(edited)
+}
+
+fn name_of(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+}
+
+/// An entry whose file, if there is one, is this machine's own: Git does not compare the two.
+fn unseen(path: &[u8], id: git2::Oid, mode: u32) -> IndexEntry {
+    IndexEntry {
+        flags: IndexEntryFlag::EXTENDED.bits(),
+        flags_extended: IndexEntryExtendedFlag::SKIP_WORKTREE.bits(),
+        ..entry(path, id, mode)
+    }
 }
 
 /// An entry that claims nothing about the state of its file, so that Git looks at the file itself.

@@ -20,12 +20,12 @@ use crate::failure::Outcome;
 use crate::fs::plain;
 use cfgsync_core::time::UnixTime;
 
-const AGREED: &str = "refs/cfgsync/agreed";
+pub(super) const AGREED: &str = "refs/cfgsync/agreed";
 const LATEST: &str = "refs/cfgsync/latest";
-const SNAPSHOTS: &str = "refs/cfgsync/snapshots";
+pub(super) const SNAPSHOTS: &str = "refs/cfgsync/snapshots";
 const HELD: &str = "refs/cfgsync/held";
-const ARCHIVED: &str = "refs/cfgsync/archived";
-const LATE: &str = "refs/cfgsync/late-writes";
+pub(super) const ARCHIVED: &str = "refs/cfgsync/archived";
+pub(super) const LATE: &str = "refs/cfgsync/late-writes";
 
 /// Objects kept in memory are preferred to those on disk.
 const FIRST: i32 = 1000;
@@ -161,7 +161,7 @@ impl Vault {
         let parents: Outcome<Vec<Oid>> =
             beside.iter().map(|tree| self.commit(*tree, "beside it", &[])).collect();
         let parents = parents?;
-        let number = self.next_number()?;
+        let number = self.newest_number()? + 1;
         let message = format!("{reason}\n\nnumber {number}\nat {}\n", self.at.0);
         let commit = self.commit(seen, &message, &parents)?;
         self.set(&format!("{SNAPSHOTS}/{number:09}"), commit)?;
@@ -194,15 +194,16 @@ impl Vault {
         self.set(&format!("{ARCHIVED}/{number:09}-{commit}"), commit)
     }
 
-    fn next_number(&self) -> Outcome<u64> {
-        let Some(commit) = self.target(LATEST)? else { return Ok(1) };
+    /// Returns the number of the newest snapshot, zero where there is none.
+    pub fn newest_number(&self) -> Outcome<u64> {
+        let Some(commit) = self.target(LATEST)? else { return Ok(0) };
         let commit = self
             .repository
             .find_commit(commit.0)
             .map_err(GitError::on("read the newest snapshot"))?;
         let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
         let number = message.lines().find_map(|line| line.strip_prefix("number ")?.parse().ok());
-        Ok(number.map_or(1, |number: u64| number + 1))
+        Ok(number.unwrap_or(0))
     }
 
     /// Returns what the last run left behind.
@@ -335,6 +336,31 @@ impl Vault {
         self.unlock(name)
     }
 
+    /// Keeps bytes that a program wrote to a file that was displaced, or that no look had seen, unless
+    /// the newest snapshot does.
+    pub fn keep_late(&self, blob: BlobId) -> Outcome<()> {
+        if self.is_in_latest(blob)? {
+            return Ok(());
+        }
+        let failed = || GitError::on("keep a late write");
+        let mut builder = self.repository.treebuilder(None).map_err(failed())?;
+        builder.insert(blob.to_string(), trees::oid(blob), 0o100_644).map_err(failed())?;
+        let tree = builder.write().map_err(failed())?;
+        let parent: Vec<Oid> = self.target(LATE)?.into_iter().map(|commit| commit.0).collect();
+        let commit = self.commit(tree, "late write\n", &parent)?;
+        self.set(LATE, commit)
+    }
+
+    fn is_in_latest(&self, blob: BlobId) -> Outcome<bool> {
+        let Some((seen, beside)) = self.latest()? else { return Ok(false) };
+        for tree in [seen].into_iter().chain(beside) {
+            if self.read(tree)?.units.values().any(|version| version.blob == blob) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Takes away a ref's lock that the library could not take away, and does not tell of.
     fn unlock(&self, name: &str) -> Outcome<()> {
         Ok(plain::remove(&self.repository.path().join(format!("{name}.lock")))?)
@@ -343,16 +369,6 @@ impl Vault {
 
 impl crate::fs::displaced::Keeper for Vault {
     fn keep(&self, bytes: &[u8]) -> Outcome<()> {
-        if self.size(crate::fs::look::blob_id(bytes)).is_some() {
-            return Ok(());
-        }
-        let blob = self.put(bytes)?;
-        let failed = || GitError::on("keep a late write");
-        let mut builder = self.repository.treebuilder(None).map_err(failed())?;
-        builder.insert(blob.to_string(), trees::oid(blob), 0o100_644).map_err(failed())?;
-        let tree = builder.write().map_err(failed())?;
-        let parent: Vec<Oid> = self.target(LATE)?.into_iter().map(|commit| commit.0).collect();
-        let commit = self.commit(tree, "late write\n", &parent)?;
-        self.set(LATE, commit)
+        self.keep_late(self.put(bytes)?)
     }
 }

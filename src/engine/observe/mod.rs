@@ -283,6 +283,7 @@ impl<'a> Observer<'a> {
         let Some((version, stat)) = hash::name(&mut file, &dir.join(name))? else {
             return Ok(Reading::Finding(Finding::Busy));
         };
+        let version = Version { mode: stat.exact, ..version };
         self.after.borrow_mut().remember(path, stat, version, self.now);
         Ok(Reading::Version(version, Inode::Same))
     }

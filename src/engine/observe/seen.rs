@@ -108,10 +108,12 @@ impl Seen {
     }
 
     fn is_trusted(&self, entry: &Entry, stat: Stat) -> bool {
+        // A plan knows the mode that is shared, an archive the exact one.
         entry.is_quiet
             && !self.is_full_read_due
             && entry.state == state(stat)
-            && (entry.version.mode == stat.mode || entry.version.kind == Kind::Link)
+            && ([stat.mode, stat.exact].contains(&entry.version.mode)
+                || entry.version.kind == Kind::Link)
     }
 
     /// Keeps what was read.
@@ -172,6 +174,7 @@ mod tests {
             mtime: time,
             ctime: time,
             mode: Mode::FILE,
+            exact: Mode::FILE,
             kind: StatKind::File,
         }
     }
@@ -199,7 +202,7 @@ mod tests {
             Stat { ino: 9, ..stat(10) },
             Stat { size: 9, ..stat(10) },
             Stat { ctime: 9, ..stat(10) },
-            Stat { mode: Mode(0o600), ..stat(10) },
+            Stat { mode: Mode(0o600), exact: Mode(0o600), ..stat(10) },
         ];
         for other in changed {
             assert!(matches!(seen.recall(b"/a b", other), Recall::Before { .. }), "{other:?}");

@@ -183,3 +183,29 @@ fn a_file_that_its_owner_may_not_read_stops_nothing_else() {
     mac.chmod("@closed", 0o600);
     assert_eq!(mac.read("@closed"), "closed\n");
 }
+
+#[test]
+fn exact_modes_are_kept_and_no_rights_are_lent_on_the_way_back() {
+    let sandbox = Sandbox::new();
+    let (mac, _ec2) = sandbox.pair(LINES);
+    for (name, mode) in [("@tool", 0o4755), ("@group", 0o2750), ("@sticky", 0o1644)] {
+        mac.write(name, LINES);
+        mac.chmod(name, mode);
+    }
+    mac.run(&["backup"]).done();
+    let unpacked = mac.command("tar").arg("-tvzf").arg(&archives(&mac)[0]).output().unwrap();
+    let list = String::from_utf8_lossy(&unpacked.stdout).into_owned();
+    for bits in ["-rwsr-xr-x", "-rwxr-s---", "-rw-r--r-T"] {
+        assert!(list.contains(bits), "{bits} is not in\n{list}");
+    }
+    mac.run(&["backup", "--verify"]).done();
+    let _ = mac.run(&["backup"]).code(0).says(&["Nothing changed since backup 1"]);
+    mac.sync();
+    ["@tool", "@group", "@sticky"].iter().for_each(|name| mac.remove(name));
+    mac.run(&["--yes", "restore", "1"]).done();
+    mac.run(&["restore", "1", "--to", "out"]).done();
+    for (name, mode) in [("tool", 0o755), ("group", 0o750), ("sticky", 0o644)] {
+        assert_eq!(mac.mode(&format!("@{name}")), mode, "{name}");
+        assert_eq!(mac.mode(&format!("out/{name}")), mode, "{name}");
+    }
+}

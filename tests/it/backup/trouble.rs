@@ -254,3 +254,15 @@ fn files_that_come_and_go_meanwhile_tear_no_archive() {
     mac.run(&["backup"]).done();
     mac.run(&["backup", "--verify"]).done();
 }
+
+#[test]
+fn doctor_tells_of_a_folder_that_takes_no_backup() {
+    let sandbox = Sandbox::new();
+    let (mac, _ec2) = sandbox.pair("1\n");
+    mac.run(&["backup"]).done();
+    let _ = mac.run(&["doctor"]).code(0);
+    mac.chmod("@.sync/backups", 0o500);
+    let _ = mac.run(&["doctor"]).code(1).says(&["no backup can be made", "its mode is 0500"]);
+    mac.chmod("@.sync/backups", 0o700);
+    let _ = mac.run(&["doctor"]).code(0);
+}

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::bytes;
+use super::{bytes, kept};
 use crate::archives::forge::sound;
 use crate::sandbox::{Machine, Sandbox, assert_same};
 
@@ -113,4 +113,23 @@ fn the_list_shows_what_is_there_and_each_version_once() {
 fn the_numbers_go_on_where_those_of_other_archives_end() {
     let (_sandbox, mac) = long_kept();
     let _ = mac.run(&["backup"]).code(0).says(&["Backup 104 keeps"]);
+}
+
+#[test]
+fn a_time_that_summer_time_left_out_is_a_time_all_the_same() {
+    let (_sandbox, mac, _ec2) = kept();
+    let restore = |zone: &str, word: &str| {
+        let mut command = mac.command(env!("CARGO_BIN_EXE_cfgsync"));
+        let output = command.env("TZ", zone).args(["restore", word, "--dry-run"]).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for word in ["2035-03-25 02:30", "2035-03-25 02:30:10", "2035-10-28 02:30", "2035-03-25"] {
+        let (code, text) = restore("CET-1CEST,M3.5.0,M10.5.0/3", word);
+        assert_eq!(code, Some(0), "{word}: {text}");
+    }
+    let (code, text) = restore("CET-1CEST,M3.5.0,M10.5.0/3", "2035-03-25 25:30");
+    assert_eq!(code, Some(2), "{text}");
+    // Midnight itself is left out here.
+    let (code, text) = restore("XXX3YYY,M3.5.0/0,M10.5.0/0", "2035-03-25 00:10");
+    assert_eq!(code, Some(0), "{text}");
 }

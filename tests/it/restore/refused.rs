@@ -124,3 +124,67 @@ fn what_stands_in_the_way_is_not_replaced_and_nothing_else_is_either() {
     mac.run(&["--yes", "restore", "1", "--", ".conf"]).done();
     assert_eq!(mac.read(".conf"), LINES);
 }
+
+#[test]
+fn a_dry_run_promises_nothing_that_is_refused_later() {
+    let (sandbox, mac, _ec2) = kept();
+    change_everything(&mac);
+    mac.write("app/sub/two/inside", "in the way\n");
+    let before = bytes(&sandbox);
+    let refused = ["app/sub/two", "cannot be restored", "a folder stands in its place"];
+    let _ = mac.run(&["restore", "1", "--dry-run"]).code(9).says(&refused);
+    assert_same("a dry run with something in the way", &before, &bytes(&sandbox));
+    let _ = mac.run(&["restore", "1", "--dry-run", "--", ".conf"]).code(3);
+}
+
+#[test]
+fn a_file_where_a_folder_was_is_told_of() {
+    let (sandbox, mac, _ec2) = kept();
+    for folder in ["app/sub", "@dir"] {
+        fs::remove_dir_all(mac.path(folder)).unwrap();
+        mac.write(folder, "a file now\n");
+    }
+    let _ = mac.run(&["sync"]).code(4);
+    let refused = ["cannot be restored", "a folder above it is a link or a file"];
+    for path in ["app/sub", "app/sub/two", "dev/configs/dir"] {
+        let before = bytes(&sandbox);
+        for ending in [&["--dry-run"][..], &[]] {
+            let arguments = [&["--yes", "restore", "1"], ending, &["--", path]].concat();
+            let _ = mac.run(&arguments).code(9).says(&refused);
+        }
+        let changed = bytes(&sandbox);
+        assert_eq!(before.len(), changed.len(), "{path}: nothing was changed");
+    }
+    assert_eq!(
+        (mac.read("app/sub"), mac.read("@dir")),
+        ("a file now\n".into(), "a file now\n".into())
+    );
+}
+
+#[test]
+fn a_live_file_that_is_gone_comes_back() {
+    let (sandbox, mac, ec2) = kept();
+    mac.remove(".conf");
+    let _ = mac.run(&["restore", "1", "--dry-run", "--", ".conf"]).code(3).says(&["comes back"]);
+    mac.run(&["--yes", "restore", "1", "--", ".conf"]).done();
+    mac.assert_linked(".conf");
+    assert_as_kept(&mac);
+    super::assert_settled(&sandbox, &mac, &ec2);
+}
+
+#[test]
+fn times_come_along_to_a_folder_of_their_own_and_not_in_place() {
+    let (_sandbox, mac, _ec2) = kept();
+    let then = std::time::UNIX_EPOCH + std::time::Duration::new(1_234_567_890, 123_456_789);
+    let file = fs::File::options().write(true).open(mac.path("@note")).unwrap();
+    file.set_modified(then).unwrap();
+    mac.append(".conf", "more\n");
+    mac.run(&["backup"]).done();
+    mac.run(&["restore", "2", "--to", "out"]).done();
+    let modified = |below: &str| mac.path(below).metadata().unwrap().modified().unwrap();
+    assert_eq!(modified("out/note"), then);
+    mac.write("@note", "changed\n");
+    mac.run(&["--yes", "restore", "2"]).done();
+    assert_eq!(mac.read("@note"), LINES);
+    assert!(modified("@note") > then, "programs that watch the file see that it changed");
+}

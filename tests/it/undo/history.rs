@@ -125,3 +125,20 @@ fn joining_is_not_taken_back_for_everybody_unasked() {
     mac.assert_plain(".conf", "x\n");
     ec2.assert_plain(".conf", "x\n");
 }
+
+#[test]
+fn a_restore_of_what_is_not_shared_says_where_to_look() {
+    let sandbox = Sandbox::new();
+    let (mac, _ec2) = sandbox.pair("1\n2\n3\n");
+    mac.run(&["backup"]).done();
+    mac.run(&["unmark", ".conf"]).done();
+    mac.sync();
+    mac.write(".conf", "mine alone\n");
+    let told = mac.run(&["--yes", "restore", "1", "--", ".conf"]).code(0);
+    let told = told.says(&["is not shared", "cfgsync restore --list -- ~/.conf"]);
+    assert!(!told.stdout.contains("next sync") && !told.stderr.contains("next sync"), "{told:?}");
+    let files = mac.files();
+    let told = mac.run(&["undo"]).code(1).says(&["not shared", "cfgsync restore --list -- PATH"]);
+    assert!(!told.stderr.contains("only sent"), "{told:?}");
+    assert_same("an undo of what is not shared", &files, &mac.files());
+}

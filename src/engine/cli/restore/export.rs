@@ -13,7 +13,7 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::fs::FsError;
 use crate::fs::dir::os;
 use crate::fs::plain::{self, Durability};
-use crate::moments::Moment;
+use crate::moments::{Exported, Moment};
 use crate::session::Session;
 use crate::ui::{Tone, report};
 
@@ -42,13 +42,14 @@ pub fn export(
         return Err(Failure::new(Code::Refused, format!("{} is not empty", folder.display()))
             .hint("Name a folder that does not exist yet."));
     }
-    moment.export(session, wanted, &mut |path, version, bytes| {
+    moment.export(session, wanted, &mut |path, Exported { version, mtime, bytes }| {
         let place = folder.join(os(path.as_bytes()));
         plain::make_private(place.parent().unwrap_or(&folder))?;
         match version.kind {
             Kind::File => {
                 let mode = version.mode.0.into();
                 plain::publish_with_mode(&place, &bytes, Durability::Relaxed, mode)?;
+                mtime.map_or(Ok(()), |mtime| plain::set_mtime(&place, mtime))?;
             }
             Kind::Link => std::os::unix::fs::symlink(os(&bytes), &place)
                 .map_err(FsError::on("create the link", &place))?,

@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
 use crate::marks;
 use crate::moments::{self, Moment};
-use crate::restore::{Reach, refuse_own, restore};
+use crate::restore::{Reach, check, is_shown, refuse_own, restore};
 use crate::session::{Mode, Picture, Session};
 use crate::ui::{Answers, Confirmed, Tone, report};
 
@@ -89,7 +89,8 @@ pub struct Now {
 
 impl Now {
     fn of(picture: &Picture) -> Self {
-        let stored = picture.seen.units.clone();
+        let mut stored = picture.seen.units.clone();
+        stored.retain(|path, _| is_shown(picture, path));
         let mut on_disk = stored.clone();
         for (path, at) in &picture.observation.local.filtered {
             on_disk.extend(at.live.or(at.stored).map(|version| (path.clone(), version)));
@@ -149,6 +150,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Outcome<()> {
     context.ui.say(&format!("As of {} ({}):", report::moment(moment.at.seconds()), moment.reason));
     context.ui.answer(&show::changes(&context.ui, &session, &now.stored, &wanted)?);
     if args.dry_run {
+        check(&session, &picture, &wanted)?;
         return Err(Failure::new(
             Code::OutOfSync,
             "this would be brought back; nothing was changed",
@@ -169,17 +171,19 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Outcome<()> {
 fn told(context: &Context, restored: &crate::restore::Restored, reach: Reach) {
     let ui = &context.ui;
     let count = report::files(restored.units.len());
+    let is_shared = restored.units.len() > restored.beside.len();
     let next = match reach {
-        Reach::Everywhere => "The next sync shares it.",
-        Reach::OnlyHere => "It stays on this machine; `cfgsync resolve` decides.",
+        _ if !is_shared => "",
+        Reach::Everywhere => " The next sync shares it.",
+        Reach::OnlyHere => " It stays on this machine; `cfgsync resolve` decides.",
     };
-    ui.say(&format!("{} {count} brought back. {next}", ui.paint(Tone::Good, "✓")));
+    ui.say(&format!("{} {count} brought back.{next}", ui.paint(Tone::Good, "✓")));
     for path in &restored.beside {
         let name = report::name(path);
         ui.say(&format!("  {name} is a plain file here, and is not shared."));
         ui.say(&format!("  What stood there is kept: `cfgsync restore --list -- {name}`."));
     }
-    if restored.units.len() > restored.beside.len() {
+    if restored.is_undoable {
         ui.say("  `cfgsync undo` takes this back.");
     }
 }

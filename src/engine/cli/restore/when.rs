@@ -73,9 +73,11 @@ fn ago(word: &str, now: DateTime<Local>) -> Option<DateTime<Local>> {
     now.checked_sub_signed(back).filter(|_| words.next().is_none())
 }
 
-/// Where a clock was set back, the later of the two moments counts.
+/// Where a clock was set back, the later of the two moments counts; a time that a clock which was set
+/// ahead never showed is the first one after it, as late in its hour.
 fn local(time: NaiveDateTime) -> Option<DateTime<Local>> {
-    Local.from_local_datetime(&time).latest()
+    let later = |hours| time.checked_add_signed(chrono::Duration::hours(hours));
+    (0..=24).filter_map(later).find_map(|time| Local.from_local_datetime(&time).latest())
 }
 
 #[cfg(test)]
