@@ -40,5 +40,6 @@ pub mod operation;
 pub mod plan;
 pub mod policy;
 pub mod renames;
+pub mod retention;
 pub mod steps;
 pub mod verdict;

@@ -22,6 +22,7 @@ mod quiet;
 mod record;
 mod recover;
 mod restore;
+mod retention;
 mod sabotage;
 mod session;
 mod settings;

@@ -18,6 +18,9 @@ const INTERVAL: u64 = 300;
 /// Archives that are kept.
 const BACKUPS: usize = 10;
 
+/// Days for which snapshots are kept.
+const SNAPSHOT_DAYS: u64 = 30;
+
 /// Largest file that is shared without being asked for by name.
 pub const LARGEST: u64 = 10 * 1024 * 1024;
 
@@ -44,6 +47,8 @@ pub struct Settings {
     pub interval: u64,
     /// How many archives are kept.
     pub backups: usize,
+    /// For how many days snapshots are kept; zero keeps them for good.
+    pub snapshot_days: u64,
     /// Whether archives hold `*.local` files too.
     pub backup_local: bool,
     /// False once `setup --undo` took cfgsync off this machine.
@@ -56,6 +61,7 @@ impl Default for Settings {
             branch: None,
             interval: INTERVAL,
             backups: BACKUPS,
+            snapshot_days: SNAPSHOT_DAYS,
             backup_local: false,
             enabled: true,
         }

@@ -33,6 +33,7 @@ mod replay;
 mod resolve;
 mod resolve_by_key;
 mod restore;
+mod retention;
 mod sandbox;
 mod simulation;
 mod surprises;

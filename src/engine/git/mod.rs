@@ -6,6 +6,7 @@ pub mod authorship;
 pub mod branch;
 pub mod driver;
 pub mod filter;
+pub mod forgetting;
 pub mod index;
 pub mod locks;
 pub mod mergetool;
@@ -22,6 +23,14 @@ use crate::failure::{Code, Failure};
 
 /// A tree's name.
 pub type TreeId = Oid;
+
+/// The name of any object.
+pub type ObjectId = Oid;
+
+/// Reads the name of any object.
+pub fn object_id(text: &str) -> Option<ObjectId> {
+    Oid::from_str(text.trim()).ok()
+}
 
 /// A commit's name, as it is written in messages and files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

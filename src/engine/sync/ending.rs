@@ -11,6 +11,7 @@ use crate::observe::Observer;
 use crate::quiet::Quiet;
 use crate::record::{self, Done, Standing};
 use crate::recover::Note;
+use crate::retention;
 use crate::watch::{Tips, watch};
 
 /// How a sync left things.
@@ -88,6 +89,10 @@ impl Sync<'_> {
             let done = Done { number: *number, command: self.wishes.command.word(), operation };
             record::history(context, &done, &report.changes, report.held.len())?;
             report.is_undoable = !operation.is_empty();
+        }
+        // Nobody waits for this, and nothing depends on it.
+        if let Err(failure) = retention::tend(session) {
+            report.notes.push(format!("The vault was not tidied up: {}", failure.cause));
         }
         report.ahead = ahead;
         report.remote = failure;

@@ -115,6 +115,7 @@ pub fn assert_clean(sandbox: &Sandbox, machines: &[&Machine]) {
                 "quiet",
                 "running",
                 "seen",
+                "unreached",
                 "vault",
             ],
         );

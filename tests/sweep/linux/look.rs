@@ -30,8 +30,18 @@ const INTERNAL: [&str; 5] =
     [".local", ".config/cfgsync", "configs/.git", "configs/.sync", "configs/.git.cfgsync-new"];
 
 /// What belongs into the state folder.
-const STATE: [&str; 9] =
-    ["archived", "displaced", "filtered", "lock", "quiet", "running", "sealed", "seen", "vault"];
+const STATE: [&str; 10] = [
+    "archived",
+    "displaced",
+    "filtered",
+    "lock",
+    "quiet",
+    "running",
+    "sealed",
+    "seen",
+    "unreached",
+    "vault",
+];
 
 /// Returns every file of a machine. What is being written under a name of cfgsync's own is no file
 /// of the user's.

@@ -1,6 +1,7 @@
 //! The commands under test, each with the state it starts from. One row a command.
 
 use std::fs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::place::Place;
 
@@ -55,6 +56,7 @@ pub const SCENARIOS: &[Scenario] = &[
         ..scenario("sync-offline", &["sync"], &[5], Healing::Done, offline)
     },
     scenario("sync-refused", &["sync"], &[0], Healing::Done, refused),
+    scenario("sync-forgetting", &["sync"], &[0], Healing::Done, forgetting),
     scenario("force-pull", &["sync", "--force-pull", "--yes"], &[0], Healing::DoneOrNot, held),
     scenario("force-push", &["sync", "--force-push", "--yes"], &[0], Healing::DoneOrNot, held),
     scenario("resolve-theirs", &["resolve", ".conf", "--theirs"], &[0], Healing::DoneOrNot, waits),
@@ -271,6 +273,37 @@ fn refused(place: &Place) {
 fn waits(place: &Place) {
     held(place);
     place.ec2().must_end(&["sync"], 4);
+}
+
+/// More snapshots than are kept, of long ago, and bytes that nothing leads to any more.
+fn forgetting(place: &Place) {
+    outgoing(place);
+    let ec2 = place.ec2();
+    let state = ec2.state().unwrap();
+    let vault = state.join("vault");
+    let git = |arguments: &[&str]| ec2.git_at(&vault, arguments).trim().to_owned();
+    let tree = git(&["rev-parse", "refs/cfgsync/latest^{tree}"]);
+    let now = SystemTime::now();
+    let day = Duration::from_secs(24 * 60 * 60);
+    for number in 1..=104 {
+        let at = (now - day * (200 - number)).duration_since(UNIX_EPOCH).unwrap().as_millis();
+        let message = format!("before a sync\n\nnumber {number}\nat {at}\n");
+        let commit = git(&["commit-tree", &tree, "-m", &message]);
+        git(&["update-ref", &format!("refs/cfgsync/snapshots/{number:09}"), &commit]);
+        git(&["update-ref", "refs/cfgsync/latest", &commit]);
+    }
+    let mut unreached = "cfgsync unreached 1 1\n".to_owned();
+    for name in ["one", "two"] {
+        let path = ec2.path(&format!(".config/app/{name}"));
+        let draft = state.join("of-no-use");
+        fs::write(&draft, format!("once in {}\n", path.display())).unwrap();
+        let blob = git(&["hash-object", "-w", draft.to_str().unwrap()]);
+        fs::remove_file(draft).unwrap();
+        let object = vault.join("objects").join(&blob[..2]).join(&blob[2..]);
+        fs::File::open(object).unwrap().set_modified(now - day * 9).unwrap();
+        unreached += &format!("{blob}\n");
+    }
+    fs::write(state.join("unreached"), unreached).unwrap();
 }
 
 fn undo(place: &Place) {
