@@ -30,9 +30,9 @@ check: all-tools ## format, lints, and the proof that deciding needs no engine
 	"$(CARGO)" clippy --locked --release --bin cfgsync-prompt --no-default-features \
 	  --features bare --quiet -- -D warnings
 
-bench: all-tools build ## measure the programs, the light and the plugin beside what they are compared with
+bench: bench-tools build ## measure the programs, the light and the plugin beside what they are compared with
 	@failed=0; scripts/bench.sh "$(TARGET)/release" || failed=1; \
-	for bench in planning backup prompt shell; do \
+	for bench in planning backup prompt shell syncs; do \
 	  "$(CARGO)" bench --locked --quiet --bench $$bench || failed=1; \
 	done; exit $$failed
 
@@ -64,4 +64,7 @@ tools:
 all-tools:
 	@CARGO="$(CARGO)" scripts/tools.sh all
 
-.PHONY: help demo test check bench sweep fuzz install uninstall build tools all-tools
+bench-tools:
+	@CARGO="$(CARGO)" scripts/tools.sh bench
+
+.PHONY: help demo test check bench sweep fuzz install uninstall build tools all-tools bench-tools

@@ -3,6 +3,7 @@
 #
 #   scripts/tools.sh          cargo, a C compiler and git: enough to build
 #   scripts/tools.sh all      also zsh, fish, tmux and strace, which the tests and the demo drive
+#   scripts/tools.sh bench    also an ssh server, which the benchmarks run on loopback
 #   scripts/tools.sh fuzz     also a nightly compiler and cargo-fuzz
 
 set -euo pipefail
@@ -21,11 +22,13 @@ die() {
 missing() {
   has cc || echo 'cc:a C compiler, which builds libgit2'
   has git || echo 'git:talks to the remote'
-  [ "${1:-}" = all ] || return 0
+  case "${1:-}" in all | bench) ;; *) return 0 ;; esac
   has zsh || echo 'zsh:the shell the light is for'
   has fish || echo 'fish:a shell for the tests of completions'
   has tmux || echo 'tmux:a terminal for the tests of the light'
   [ "$(uname)" != Linux ] || has strace || echo 'strace:kills programs for the tests of crashes'
+  [ "${1:-}" = bench ] || return 0
+  PATH="$PATH:/usr/sbin" has sshd || echo 'sshd:the other end of the benchmarks over ssh'
 }
 
 # Names the missing commands in one line.
@@ -37,7 +40,8 @@ packages() {
   while IFS=: read -r command _; do
     case "$1:$command" in
       apt:cc) echo gcc libc6-dev ;;
-      brew:cc) ;;
+      apt:sshd) echo openssh-server ;;
+      brew:cc | brew:sshd) ;;
       *) echo "$command" ;;
     esac
   done <<<"$2"
@@ -81,7 +85,7 @@ if ! "$cargo" --version >/dev/null 2>&1; then
   die "$cargo is there but does not run:" "$("$cargo" --version 2>&1 || true)" \
     'With rustup, this installs a toolchain: rustup default stable'
 fi
-if [ "${1:-}" = all ] && ! { "$cargo" fmt --version && "$cargo" clippy --version; } >/dev/null 2>&1; then
+if [[ "${1:-}" =~ ^(all|bench)$ ]] && ! { "$cargo" fmt --version && "$cargo" clippy --version; } >/dev/null 2>&1; then
   has rustup || die 'rustfmt and clippy are needed. Install them where cargo came from.'
   echo 'Running: rustup component add rustfmt clippy'
   rustup component add rustfmt clippy

@@ -150,7 +150,7 @@ fn endangered(step: &Step) -> Option<(RepoPath, Version)> {
 pub fn keep(session: &Session<'_>, reason: &str, with_local: bool) -> Outcome<Kept> {
     let places = &session.context.places;
     plain::make_private(&places.backups())?;
-    let observer = session.observer_for(Purpose::Archive { with_local })?;
+    let observer = session.observer_for(Purpose::Archive { with_local });
     let backups = Backups::list(places)?;
     let mut seals = seals(places)?;
     let newest = backups.newest(&mut seals);
@@ -254,7 +254,7 @@ fn at_home(local: &Local) -> BTreeSet<RepoPath> {
 
 /// Returns what archive would be made; none where the newest one holds the same.
 pub fn preview(session: &Session<'_>, with_local: bool) -> Outcome<Option<Inventory>> {
-    let observer = session.observer_for(Purpose::Archive { with_local })?;
+    let observer = session.observer_for(Purpose::Archive { with_local });
     let backups = Backups::list(&session.context.places)?;
     let newest = backups.newest(&mut seals(&session.context.places)?).map(|(_, it)| it);
     let (now, _) = look(session, &observer, newest.as_ref(), with_local)?;

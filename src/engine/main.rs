@@ -27,6 +27,7 @@ mod sabotage;
 mod session;
 mod settings;
 mod setup;
+mod still;
 mod sync;
 mod ui;
 mod watch;

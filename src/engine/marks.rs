@@ -43,7 +43,7 @@ pub fn rehearse(
     edit: impl Fn(&mut Manifest),
 ) -> Outcome<Plan> {
     let upstream = session.worktree.upstream()?;
-    let observer = session.observer()?;
+    let observer = session.observer();
     let before = session.picture(&observer, upstream)?.observation.local.stored.manifest;
     let mut manifest = before.clone();
     edit(&mut manifest);
@@ -67,7 +67,7 @@ fn concerns(paths: &BTreeSet<HomePath>, unit: &RepoPath) -> bool {
 /// Looks at everything, against what was agreed or fetched last.
 pub fn picture(session: &Session<'_>) -> Outcome<Picture> {
     let upstream = session.worktree.upstream()?;
-    let observer = session.observer()?;
+    let observer = session.observer();
     session.picture(&observer, upstream)
 }
 

@@ -52,6 +52,17 @@ impl Standing {
     }
 }
 
+/// What a state depends on that is published.
+#[derive(Debug, Clone, Copy)]
+pub enum Basis<'a> {
+    /// Nothing on disk.
+    Nothing,
+    /// What this list says.
+    List(&'a Watch),
+    /// What the list says that was published last.
+    LastList,
+}
+
 /// Returns the record that stands.
 pub fn read(places: &Places) -> Outcome<Option<StatusRecord>> {
     let bytes = plain::read(&places.record())?;
@@ -60,7 +71,7 @@ pub fn read(places: &Places) -> Outcome<Option<StatusRecord>> {
 
 /// Publishes a state that nothing on disk can change.
 pub fn publish(context: &Context, state: SyncState, standing: Standing) -> Outcome<()> {
-    publish_watched(context, state, standing, None)
+    publish_watched(context, state, standing, Basis::Nothing)
 }
 
 /// Publishes a state, and what it depends on.
@@ -68,7 +79,7 @@ pub fn publish_watched(
     context: &Context,
     state: SyncState,
     standing: Standing,
-    watch: Option<&Watch>,
+    basis: Basis<'_>,
 ) -> Outcome<()> {
     let before = read(&context.places)?;
     let now = now();
@@ -84,11 +95,20 @@ pub fn publish_watched(
     };
     let contact = standing.contact.or(before.as_ref().map(|record| record.contact));
     let generation = before.map_or(1, |record| record.generation + 1);
-    if let Some(watch) = watch {
-        let list = wire::encode_watch(watch, generation);
-        plain::publish(&context.places.watch(), &list, Durability::Relaxed)?;
-        plain::publish(&context.places.watched(), &watch.paths(), Durability::Relaxed)?;
-        lights::leave_bells(&context.places);
+    let places = &context.places;
+    if let Basis::List(watch) = basis {
+        plain::publish(&places.watched(), &watch.paths(), Durability::Relaxed)?;
+    }
+    let list = match basis {
+        Basis::Nothing => None,
+        Basis::List(watch) => Some(wire::encode_watch(watch, generation)),
+        Basis::LastList => plain::read(&places.watch())?,
+    };
+    let watched = list.is_some();
+    if let Some(mut list) = list {
+        wire::renew_watch(&mut list, generation);
+        plain::publish(&places.watch(), &list, Durability::Relaxed)?;
+        lights::leave_bells(places);
     }
     let record = StatusRecord {
         state,
@@ -105,7 +125,7 @@ pub fn publish_watched(
         pid_start: host::own_start(),
         boot: host::boot(),
         label: label(&context.machine.id),
-        watched: watch.is_some(),
+        watched,
     };
     plain::publish(&context.places.record(), &wire::encode(&record), Durability::Relaxed)?;
     if state != SyncState::Syncing {

@@ -81,7 +81,7 @@ pub fn restore(
     let failed = executed.undone();
     session.settle_displaced()?;
     // The new files are known from now on: their modes are meant.
-    let observer = session.observer()?;
+    let observer = session.observer();
     session.picture(&observer, picture.upstream)?;
     observer.remember()?;
     note.withdraw()?;

@@ -128,12 +128,12 @@ impl<'a> Session<'a> {
     }
 
     /// Returns an observer of this repository's files.
-    pub fn observer(&self) -> Outcome<Observer<'_>> {
+    pub fn observer(&self) -> Observer<'_> {
         self.observer_for(Purpose::Plan)
     }
 
     /// Returns an observer that looks for this purpose.
-    pub fn observer_for(&self, purpose: Purpose) -> Outcome<Observer<'_>> {
+    pub fn observer_for(&self, purpose: Purpose) -> Observer<'_> {
         let Self { worktree, vault, filters, context, .. } = self;
         Observer::new(&context.places, worktree, vault, filters, context.now, purpose)
     }

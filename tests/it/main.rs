@@ -36,6 +36,7 @@ mod restore;
 mod retention;
 mod sandbox;
 mod simulation;
+mod still;
 mod surprises;
 mod symlinks;
 mod terminal;

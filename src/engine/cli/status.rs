@@ -116,7 +116,7 @@ fn gather(session: &Session<'_>) -> Outcome<Status> {
         held: Vec::new(),
         next: Vec::new(),
     };
-    let observer = session.observer()?;
+    let observer = session.observer();
     match session.picture(&observer, upstream) {
         Ok(picture) => {
             let last = record.map(|record| record.state);

@@ -95,6 +95,13 @@ impl Dir {
         Ok(Self { fd, path: path.to_owned() })
     }
 
+    /// Opens a folder that is no link itself.
+    pub fn open_itself(path: &Path) -> Result<Self, FsError> {
+        let fd = nix::fcntl::open(path, FOLDER | OFlag::O_NOFOLLOW, Bits::empty())
+            .map_err(FsError::on("open", path))?;
+        Ok(Self { fd, path: path.to_owned() })
+    }
+
     /// Opens a folder inside. A link is an error.
     pub fn child(&self, name: &[u8]) -> Result<Self, FsError> {
         let path = self.join(name);

@@ -33,6 +33,24 @@ impl Worktree {
         of_user.exists() || self.git_folder().join("info/attributes").exists()
     }
 
+    /// Returns the files outside the repository that may say what is ignored or filtered.
+    pub fn user_rules(&self) -> Vec<PathBuf> {
+        let home = crate::context::home().unwrap_or_default();
+        let mut folders = vec![home.join(".config/git")];
+        folders.extend(
+            crate::context::variable("XDG_CONFIG_HOME").map(|at| Path::new(&at).join("git")),
+        );
+        let mut files = vec![home.join(".gitconfig"), "/etc/gitconfig".into()];
+        files.push("/etc/gitattributes".into());
+        let names = ["config", "ignore", "attributes"];
+        files.extend(folders.iter().flat_map(|folder| names.map(|name| folder.join(name))));
+        let keys = ["core.excludesFile", "core.attributesFile"];
+        files.extend(keys.iter().filter_map(|key| self.setting(key)).map(|file| {
+            file.strip_prefix("~/").map_or_else(|| PathBuf::from(&file), |below| home.join(below))
+        }));
+        files
+    }
+
     /// Returns the name of the clean and smudge filter that must see a file's bytes.
     pub fn filter_name(&self, path: &RepoPath) -> Option<String> {
         self.attribute(path, "filter", |value| match value {

@@ -73,7 +73,7 @@ fn walk(
         match stat.kind {
             StatKind::Folder => {
                 let child = dir.child(&name)?;
-                if child.stat(b".git")?.is_none() {
+                if !observer.is_repository(&child)? {
                     walk(observer, scope, &child, [&home, top], local)?;
                 }
             }

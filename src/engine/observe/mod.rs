@@ -5,7 +5,7 @@ pub mod live;
 pub mod seen;
 pub mod stored;
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -64,9 +64,10 @@ pub struct Observer<'a> {
     /// The filters of the repository.
     pub filters: &'a Filters,
     purpose: Purpose,
-    before: Seen,
+    before: OnceCell<Seen>,
     after: RefCell<Seen>,
     listed: RefCell<Vec<Listed>>,
+    met_a_repository: Cell<bool>,
 }
 
 /// A folder whose names a look has read.
@@ -159,13 +160,37 @@ impl<'a> Observer<'a> {
         filters: &'a Filters,
         now: UnixTime,
         purpose: Purpose,
-    ) -> Outcome<Self> {
+    ) -> Self {
+        let (before, after, listed) = (OnceCell::new(), RefCell::default(), RefCell::default());
+        let met_a_repository = Cell::default();
+        Self {
+            places,
+            worktree,
+            vault,
+            now,
+            filters,
+            purpose,
+            before,
+            after,
+            listed,
+            met_a_repository,
+        }
+    }
+
+    /// Returns what the last run saw; it is read when it is first asked for.
+    fn before(&self) -> Outcome<&Seen> {
+        if let Some(known) = self.before.get() {
+            return Ok(known);
+        }
         // Without a snapshot the vault may not hold what the cache speaks of.
-        let is_kept = matches!(purpose, Purpose::Archive { .. }) || vault.latest()?.is_some();
-        let before =
-            if is_kept { Seen::read(&purpose.memory(places), now)? } else { Seen::default() };
-        let (after, listed) = (RefCell::default(), RefCell::default());
-        Ok(Self { places, worktree, vault, now, filters, purpose, before, after, listed })
+        let is_kept =
+            matches!(self.purpose, Purpose::Archive { .. }) || self.vault.latest()?.is_some();
+        let seen = if is_kept {
+            Seen::read(&self.purpose.memory(self.places), self.now)?
+        } else {
+            Seen::default()
+        };
+        Ok(self.before.get_or_init(|| seen))
     }
 
     /// Returns where the sides of filters are.
@@ -176,8 +201,9 @@ impl<'a> Observer<'a> {
     /// Looks at the working tree and at every live file of the marks, those of `scope` included.
     pub fn look(&self, scope: &Scope<'_>) -> Outcome<Local> {
         let manifest = self.manifest(scope)?;
-        self.after.replace(self.before.renewed(self.now));
+        self.after.replace(self.before()?.renewed(self.now));
         self.listed.borrow_mut().clear();
+        self.met_a_repository.set(false);
         let mut local = Local::default();
         local.stored.manifest = manifest;
         stored::look(self, scope, &mut local)?;
@@ -196,6 +222,28 @@ impl<'a> Observer<'a> {
     /// Returns inode, size and both times (in ns) of a file as this look has read it.
     pub fn read_state(&self, path: &Path) -> Option<[u64; 4]> {
         self.after.borrow().read_state(path)
+    }
+
+    /// Returns the whole state of a file or link as this look has read it.
+    pub fn stat(&self, path: &Path) -> Option<Stat> {
+        self.after.borrow().stat(path)
+    }
+
+    /// Returns when everything was read last, in Unix seconds.
+    pub fn full_read(&self) -> u64 {
+        self.after.borrow().full_read()
+    }
+
+    /// Returns whether this look left out a folder because it is a repository of somebody's own.
+    pub fn met_a_repository(&self) -> bool {
+        self.met_a_repository.get()
+    }
+
+    /// Returns true for a folder that is a repository of somebody's own.
+    fn is_repository(&self, folder: &Dir) -> Outcome<bool> {
+        let is_one = folder.stat(b".git")?.is_some();
+        self.met_a_repository.set(is_one || self.met_a_repository.get());
+        Ok(is_one)
     }
 
     /// Returns the folders that this look has listed.
@@ -222,7 +270,11 @@ impl<'a> Observer<'a> {
     pub fn remember(&self) -> Outcome<()> {
         self.filters.remember()?;
         let after = self.after.borrow();
-        if *after == self.before { Ok(()) } else { after.write(&self.purpose.memory(self.places)) }
+        if *after == *self.before()? {
+            Ok(())
+        } else {
+            after.write(&self.purpose.memory(self.places))
+        }
     }
 
     fn manifest(&self, scope: &Scope<'_>) -> Outcome<Manifest> {
@@ -238,7 +290,7 @@ impl<'a> Observer<'a> {
     /// Reads one regular file, from memory where it has not changed.
     fn read(&self, dir: &Dir, name: &[u8], stat: Stat, size: Size) -> Outcome<Reading> {
         let path = dir.join(name).into_os_string().into_encoded_bytes();
-        let recall = self.before.recall(&path, stat);
+        let recall = self.before()?.recall(&path, stat);
         if let Recall::Same(version) = recall {
             self.after.borrow_mut().remember(path, stat, version, self.now);
             return Ok(Reading::Version(version, Inode::Same));
@@ -291,7 +343,7 @@ impl<'a> Observer<'a> {
     /// Reads one link, from memory where it has not changed.
     fn read_link(&self, dir: &Dir, name: &[u8], stat: Stat) -> Outcome<Version> {
         let path = dir.join(name).into_os_string().into_encoded_bytes();
-        let version = match self.before.recall(&path, stat) {
+        let version = match self.before()?.recall(&path, stat) {
             Recall::Same(version) => version,
             Recall::Before { .. } | Recall::Never => {
                 let target = dir.read_link(name)?;

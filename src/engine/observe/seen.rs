@@ -12,14 +12,17 @@ use cfgsync_core::time::UnixTime;
 use cfgsync_core::unit::{BlobId, Kind, Mode, Version};
 
 use crate::failure::Outcome;
-use crate::fs::dir::Stat;
+use crate::fs::dir::{Stat, StatKind};
 use crate::fs::plain::{self, Durability};
 
 const HEADING: &str = "cfgsync seen 1";
 /// Stands where a file has its mode.
 const LINK: &str = "link";
+/// How long a file had to be quiet, in ms.
+pub const QUIET_MS: u64 = 2_000;
 const QUIET_NS: i64 = 2_000_000_000;
-const DAY_SECONDS: u64 = 24 * 60 * 60;
+/// For how many seconds what was seen is believed.
+pub const DAY: u64 = 24 * 60 * 60;
 
 /// One file as it was last read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +68,7 @@ impl Seen {
         if read_at == 0 {
             return Ok(Self { is_full_read_due: true, read_at: now.seconds(), ..Self::default() });
         }
-        let is_full_read_due = now.seconds().abs_diff(read_at) > DAY_SECONDS;
+        let is_full_read_due = now.seconds().abs_diff(read_at) > DAY;
         let read_at = if is_full_read_due { now.seconds() } else { read_at };
         Ok(Self { entries: lines.filter_map(parse).collect(), is_full_read_due, read_at })
     }
@@ -93,6 +96,23 @@ impl Seen {
     pub fn read_state(&self, path: &Path) -> Option<[u64; 4]> {
         let [_, rest @ ..] = self.entries.get(path.as_os_str().as_encoded_bytes())?.state;
         Some(rest)
+    }
+
+    /// Returns when everything was read last, in Unix seconds.
+    pub fn full_read(&self) -> u64 {
+        self.read_at
+    }
+
+    /// Returns the whole state of a file or link as it was read; the mode of a link means nothing.
+    pub fn stat(&self, path: &Path) -> Option<Stat> {
+        let entry = self.entries.get(path.as_os_str().as_encoded_bytes())?;
+        let [dev, ino, size, mtime, ctime] = entry.state;
+        let kind = match entry.version.kind {
+            Kind::File => StatKind::File,
+            Kind::Link => StatKind::Link,
+        };
+        let [mtime, ctime] = [mtime, ctime].map(u64::cast_signed);
+        Some(Stat { dev, ino, size, mtime, ctime, mode: entry.version.mode, kind })
     }
 
     /// Returns what is known about a file in this state.
@@ -161,7 +181,6 @@ fn parse(line: &str) -> Option<(Vec<u8>, Entry)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::dir::StatKind;
 
     const NOW: UnixTime = UnixTime(1_790_000_000_000);
 

@@ -64,7 +64,7 @@ fn look_child(
     }
     let child = dir.child(path.name())?;
     // A repository inside the repository is somebody else's.
-    if child.stat(b".git")?.is_some() {
+    if observer.is_repository(&child)? {
         return Ok(());
     }
     if stat.mode != Mode::EXECUTABLE {

@@ -9,9 +9,10 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::git::CommitId;
 use crate::observe::Observer;
 use crate::quiet::Quiet;
-use crate::record::{self, Done, Standing};
+use crate::record::{self, Basis, Done, Standing};
 use crate::recover::Note;
 use crate::retention;
+use crate::still;
 use crate::watch::{Tips, watch};
 
 /// How a sync left things.
@@ -19,6 +20,8 @@ use crate::watch::{Tips, watch};
 pub enum Ending {
     /// In sync, as was seen, for as long as this stands.
     Known(Watch),
+    /// In sync as before, with all that the last list says.
+    Still,
     /// So many changes came up meanwhile, or wait.
     Pending(usize),
 }
@@ -45,8 +48,11 @@ impl Sync<'_> {
         Quiet::write(session, upstream, local)?;
         let tips = Tips { head: picture.head, upstream: session.worktree.upstream()? };
         // What is over already, somebody changed just now.
-        let watch = watch(session, observer, local, tips, since)?;
-        Ok(watch.map_or(Ending::Pending(1), Ending::Known))
+        let Some(watch) = watch(session, observer, local, tips, since)? else {
+            return Ok(Ending::Pending(1));
+        };
+        still::write(session, observer, local, &watch, since)?;
+        Ok(Ending::Known(watch))
     }
 
     /// Publishes the record and the history.
@@ -65,7 +71,7 @@ impl Sync<'_> {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let held = count(report.held.len() + report.failed.len());
         let pending = match &ending {
-            Ending::Known(_) => 0,
+            Ending::Known(_) | Ending::Still => 0,
             Ending::Pending(changes) => count(*changes),
         };
         let state = match &failure {
@@ -76,12 +82,13 @@ impl Sync<'_> {
             Some(_) => SyncState::Offline,
             None => SyncState::Synced,
         };
-        let watch = match &ending {
-            Ending::Known(watch) => Some(watch),
-            Ending::Pending(_) => None,
+        let basis = match &ending {
+            Ending::Known(watch) => Basis::List(watch),
+            Ending::Still => Basis::LastList,
+            Ending::Pending(_) => Basis::Nothing,
         };
         let standing = Standing { ahead, behind, pending, held, contact };
-        record::publish_watched(context, state, standing, watch)?;
+        record::publish_watched(context, state, standing, basis)?;
         if let Some(at) = contact {
             record::contact(&context.places, at)?;
         }

@@ -20,7 +20,6 @@ use cfgsync_core::path::HomePath;
 use cfgsync_core::plan::{Plan, Why, plan};
 use cfgsync_core::policy::{Policy, Winner};
 use cfgsync_core::status::SyncState;
-use cfgsync_core::status::wire::Watch;
 
 use crate::context::now;
 use crate::failure::{Code, Failure, Outcome};
@@ -35,6 +34,7 @@ use crate::quiet::Quiet;
 use crate::record::{self, Standing};
 use crate::recover::Note;
 use crate::session::{Picture, Session};
+use crate::still;
 use crate::watch::{Tips, watch};
 use ending::Ending;
 pub use report::Report;
@@ -105,12 +105,11 @@ impl<'a> Sync<'a> {
         let fetch = self.remote().map(|remote| remote.start_fetch()).transpose()?;
         let published = record::publish(session.context, SyncState::Syncing, standing);
         let observer = session.observer();
-        let looked = observer.as_ref().ok().map(|observer| self.look_first(observer));
+        let looked = self.look_first(&observer);
         // Whatever the first look came to, the fetch has to be waited for.
         let fetched = self.remote().zip(fetch).map(|(remote, fetch)| remote.finish_fetch(fetch));
         published?;
-        let observer = observer?;
-        let looked = looked.unwrap_or(Ok(Looked::Whole))?;
+        let looked = looked?;
         let (upstream, mut failure) = self.upstream(fetched)?;
         self.check_tip(upstream, failure.as_ref())?;
         // What was last known of the remote is not what a person agreed to.
@@ -120,9 +119,9 @@ impl<'a> Sync<'a> {
         if let Some(failure) = failure.take_if(|_| !self.wishes.edit.overruled.is_empty()) {
             return Err(failure.hint("What was overruled is at the remote; it has to answer."));
         }
-        if let Looked::Quiet { upstream: known, watch } = looked {
+        if let Looked::Quiet { upstream: known, ending } = looked {
             if known == upstream && failure.is_none() {
-                return self.finish(Report::default(), upstream, None, Ending::Known(watch));
+                return self.finish(Report::default(), upstream, None, ending);
             }
             self.look_whole(&observer)?;
         }
@@ -138,6 +137,10 @@ impl<'a> Sync<'a> {
     /// since the last run left everything in sync.
     fn look_first(&self, observer: &Observer<'_>) -> Outcome<Looked> {
         let session = self.session;
+        if let Some(ending) = self.still()? {
+            let upstream = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+            return Ok(Looked::Quiet { upstream, ending });
+        }
         let quiet = Quiet::read(&session.context.places)?;
         if let Some(quiet) = quiet.filter(|_| self.wishes.are_plain()) {
             let _lock = self.session.lock()?;
@@ -151,12 +154,24 @@ impl<'a> Sync<'a> {
                 let head = session.worktree.tip(&session.branch)?;
                 let tips = Tips { head, upstream: session.worktree.upstream()? };
                 if let Some(watch) = watch(session, observer, &local, tips, since)? {
-                    return Ok(Looked::Quiet { upstream: known, watch });
+                    still::write(session, observer, &local, &watch, since)?;
+                    return Ok(Looked::Quiet { upstream: known, ending: Ending::Known(watch) });
                 }
             }
         }
         self.look_whole(observer)?;
         Ok(Looked::Whole)
+    }
+
+    /// Under the lock: asks whether all stands exactly as it was left, without looking into it.
+    fn still(&self) -> Outcome<Option<Ending>> {
+        let session = self.session;
+        if !self.wishes.are_plain() {
+            return Ok(None);
+        }
+        let _lock = self.session.lock()?;
+        let is_ours = session.worktree.foreign(&session.branch)?.is_none();
+        Ok((is_ours && still::holds(session, now())?).then_some(Ending::Still))
     }
 
     /// Under the lock: makes sure that everything on disk is in the vault, whoever is at work in
@@ -322,7 +337,7 @@ impl<'a> Sync<'a> {
 /// What the first look came to.
 enum Looked {
     /// Everything stands as the last run left it, with upstream at this commit.
-    Quiet { upstream: Option<CommitId>, watch: Watch },
+    Quiet { upstream: Option<CommitId>, ending: Ending },
     /// Something changed, or nobody knows; everything is in the vault.
     Whole,
 }

@@ -41,7 +41,7 @@ pub fn rehearse(session: &Session<'_>, wishes: &Wishes, manners: Manners) -> Out
         });
     }
     sync.check_history(upstream)?;
-    let observer = session.observer()?;
+    let observer = session.observer();
     let mut picture = session.picture(&observer, upstream)?;
     if let Some(marks) = sync.added_marks(&picture) {
         picture = session.picture_with(&observer, upstream, Some(&marks))?;

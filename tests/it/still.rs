@@ -1,0 +1,119 @@
+//! A sync with nothing to do looks into nothing, and any change at all makes it look.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+
+use crate::sandbox::{Machine, Sandbox};
+
+/// Returns a file of the state folder.
+fn state(machine: &Machine, name: &str) -> PathBuf {
+    machine.state().join(name)
+}
+
+/// Syncs until all has been quiet for long enough to be taken as it stands. Afterwards nothing
+/// remembers what was read, so that only a sync that did not look leaves it so.
+fn settle(machine: &Machine) {
+    let _ = fs::remove_file(state(machine, "still"));
+    (0..2000).any(|_| {
+        machine.sync();
+        state(machine, "still").exists()
+    });
+    assert!(state(machine, "still").exists(), "it never became still");
+    fs::remove_file(state(machine, "seen")).unwrap();
+    machine.sync();
+    assert!(!looked(machine), "a still machine was looked at");
+}
+
+fn looked(machine: &Machine) -> bool {
+    state(machine, "seen").exists()
+}
+
+fn sandbox() -> (Sandbox, Machine) {
+    let sandbox = Sandbox::new();
+    let machine = sandbox.joined("ec2-one");
+    machine.write(".vimrc", "set nu\n");
+    machine.write(".config/app/a.conf", "a = 1\n");
+    machine.write(".config/app/deep/b.conf", "b = 1\n");
+    machine.write("configs/notes/one", "one\n");
+    machine.write("configs/.gitignore", "*.tmp\n");
+    machine.run(&["mark", "--yes", ".vimrc", ".config/app"]).done();
+    machine.sync();
+    (sandbox, machine)
+}
+
+#[test]
+fn any_change_is_seen_by_a_machine_that_was_still() {
+    let (_sandbox, machine) = sandbox();
+    let at = |path: &str| machine.path(path);
+    let write = |path: &str, text: &str| machine.write(path, text);
+    let steps: [(&str, &dyn Fn()); 12] = [
+        ("a file is edited", &|| write("configs/notes/one", "two\n")),
+        ("bytes change under an old time and the same size", &|| {
+            let path = at("configs/notes/one");
+            let time = fs::metadata(&path).unwrap().modified().unwrap();
+            fs::write(&path, "six\n").unwrap();
+            File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
+        }),
+        ("a mode changes", &|| {
+            fs::set_permissions(at("configs/notes/one"), PermissionsExt::from_mode(0o600)).unwrap();
+        }),
+        ("a file is new in the repository", &|| write("configs/notes/new", "new\n")),
+        ("a file is new in a marked folder", &|| write(".config/app/deep/c.conf", "c\n")),
+        ("a live file is edited through its link", &|| write(".vimrc", "set nonu\n")),
+        ("a link is replaced by a file", &|| {
+            fs::remove_file(at(".vimrc")).unwrap();
+            write(".vimrc", "by an app\n");
+        }),
+        ("a file goes", &|| fs::remove_file(at("configs/notes/new")).unwrap()),
+        ("a folder's mode changes", &|| {
+            fs::set_permissions(at("configs/notes"), PermissionsExt::from_mode(0o700)).unwrap();
+        }),
+        ("what is ignored changes outside of the files", &|| {
+            write("configs/.git/info/exclude", "*.other\n");
+        }),
+        ("a folder on the way becomes a link", &|| {
+            fs::rename(at(".config"), at(".elsewhere")).unwrap();
+            symlink(at(".elsewhere"), at(".config")).unwrap();
+        }),
+        ("the folder on the way is itself again", &|| {
+            fs::remove_file(at(".config")).unwrap();
+            fs::rename(at(".elsewhere"), at(".config")).unwrap();
+        }),
+    ];
+    for (what, step) in steps {
+        if !at(".config").is_symlink() {
+            settle(&machine);
+        }
+        step();
+        let _ = machine.run(&["sync"]);
+        assert!(looked(&machine), "not seen: {what}");
+    }
+}
+
+#[test]
+fn a_commit_and_a_list_that_is_damaged_are_looked_at() {
+    let (_sandbox, machine) = sandbox();
+    settle(&machine);
+    machine.git(&["commit", "--quiet", "--allow-empty", "-m", "mine"]);
+    machine.sync();
+    assert!(looked(&machine), "a commit of the user's own was not seen");
+    settle(&machine);
+    let mut bytes = fs::read(state(&machine, "still")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(state(&machine, "still"), bytes).unwrap();
+    machine.sync();
+    assert!(looked(&machine), "a damaged list was believed");
+}
+
+#[test]
+fn what_upstream_has_arrives_on_a_machine_that_was_still() {
+    let (sandbox, machine) = sandbox();
+    settle(&machine);
+    let other = sandbox.joined("ec2-two");
+    other.write("configs/notes/one", "from there\n");
+    other.sync();
+    machine.sync();
+    assert_eq!(machine.read("configs/notes/one"), "from there\n");
+}
