@@ -91,7 +91,7 @@ impl List {
 
 fn state(stat: Stat) -> [u8; STATE] {
     let mut bytes = [0; STATE];
-    let Stat { dev, ino, size, mtime, ctime, mode, kind } = stat;
+    let Stat { dev, ino, size, mtime, ctime, mode, kind, .. } = stat;
     let numbers = [dev, ino, size, mtime.cast_unsigned(), ctime.cast_unsigned()];
     for (at, number) in numbers.into_iter().enumerate() {
         bytes[at * 8..][..8].copy_from_slice(&number.to_le_bytes());

@@ -112,7 +112,8 @@ impl Seen {
             Kind::Link => StatKind::Link,
         };
         let [mtime, ctime] = [mtime, ctime].map(u64::cast_signed);
-        Some(Stat { dev, ino, size, mtime, ctime, mode: entry.version.mode, kind })
+        let mode = entry.version.mode;
+        Some(Stat { dev, ino, size, mtime, ctime, mode, exact: mode, kind })
     }
 
     /// Returns what is known about a file in this state.
