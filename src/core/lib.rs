@@ -41,5 +41,6 @@ pub mod plan;
 pub mod policy;
 pub mod renames;
 pub mod retention;
+pub mod schedule;
 pub mod steps;
 pub mod verdict;

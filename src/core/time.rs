@@ -41,6 +41,41 @@ impl fmt::Display for Age {
     }
 }
 
+/// Returns a length of time in whole words: `1 hour 30 minutes`.
+pub fn spelled(seconds: u64) -> String {
+    let parts = [
+        Age(seconds / 86_400 * 86_400),
+        Age(seconds % 86_400 / 3600 * 3600),
+        Age(seconds % 3600 / 60 * 60),
+        Age(seconds % 60),
+    ];
+    let parts: Vec<String> =
+        parts.into_iter().filter(|part| part.0 > 0).map(|part| part.to_string()).collect();
+    parts.join(" ")
+}
+
+/// Reads a length of time in seconds, as people write it: `90s`, `30m`, `1h30m`, `2d`; none where it is
+/// something else, or nothing.
+pub fn duration(text: &str) -> Option<u64> {
+    let (mut total, mut number) = (0_u64, None);
+    for letter in text.chars() {
+        if let Some(digit) = letter.to_digit(10) {
+            number = Some(number.unwrap_or(0_u64).checked_mul(10)?.checked_add(digit.into())?);
+            continue;
+        }
+        let unit = match letter {
+            's' => 1,
+            'm' => 60,
+            'h' => 60 * 60,
+            'd' => 24 * 60 * 60,
+            'w' => 7 * 24 * 60 * 60,
+            _ => return None,
+        };
+        total = total.checked_add(number.take()?.checked_mul(unit)?)?;
+    }
+    (number.is_none() && 0 < total).then_some(total)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +92,35 @@ mod tests {
     #[test]
     fn a_clock_that_ran_backwards_is_no_age() {
         assert_eq!(UnixTime(1000).since(UnixTime(5000)), Age(0));
+    }
+
+    #[test]
+    fn lengths_of_time_are_read_as_people_write_them() {
+        for (text, seconds) in [
+            ("90s", Some(90)),
+            ("30m", Some(1800)),
+            ("2h", Some(7200)),
+            ("1h30m", Some(5400)),
+            ("1w2d", Some(777_600)),
+            ("", None),
+            ("2", None),
+            ("h", None),
+            ("0m", None),
+            ("1h30", None),
+            ("-1h", None),
+            ("1.5h", None),
+            ("tomorrow", None),
+            ("99999999999999999999h", None),
+            ("9999999999999999999w", None),
+        ] {
+            assert_eq!(duration(text), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_are_spelled_whole() {
+        assert_eq!(spelled(5400), "1 hour 30 minutes");
+        assert_eq!(spelled(90), "1 minute 30 seconds");
+        assert_eq!(spelled(2 * 86_400 + 1), "2 days 1 second");
     }
 }

@@ -1,6 +1,7 @@
 //! What one run knows of its surroundings, read once: environment, clock, host, places, settings.
 
 use std::ffi::OsString;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -76,6 +77,11 @@ impl Places {
     /// The lock of a whole sync, network included.
     pub fn running(&self) -> PathBuf {
         self.state.join("running")
+    }
+
+    /// There while somebody who was turned away asks for another sync.
+    pub fn asked_for_another(&self) -> PathBuf {
+        self.state.join("again")
     }
 
     /// Archives.
@@ -280,6 +286,11 @@ pub fn variable(name: &str) -> Option<String> {
 #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
 fn os_variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
+}
+
+/// Throws a number that nobody can tell before.
+pub fn dice() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Returns the time.

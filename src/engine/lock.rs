@@ -1,11 +1,14 @@
 //! One run at a time, by a lock that dies with its holder.
 //!
 //! `flock` on a file that is never removed. No child inherits it: everything local happens in this
-//! process, so getting the lock proves that all of the last run is dead.
+//! process, so getting the lock proves that all of the last run is dead. Only a run in the background
+//! is handed its lock by whoever started it, as standard input, and gives it to none but its own.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::process::Stdio;
 
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::FsError;
@@ -14,7 +17,7 @@ use crate::sabotage::{self, Break};
 /// The lock, while it is held.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 /// What to do when another run holds the lock.
@@ -27,6 +30,34 @@ pub enum Patience {
 }
 
 impl Lock {
+    /// Returns the lock that whoever started this process holds and handed over; none where standard
+    /// input is something else.
+    pub fn inherited(path: &Path) -> Option<Self> {
+        let file = File::from(std::io::stdin().as_fd().try_clone_to_owned().ok()?);
+        let (found, wanted) = (file.metadata().ok()?, path.symlink_metadata().ok()?);
+        let is_same = (found.dev(), found.ino()) == (wanted.dev(), wanted.ino());
+        // It succeeds for whoever holds it already.
+        if !is_same || file.try_lock().is_err() {
+            return None;
+        }
+        // Whoever waits for the end of this process must not meet the lock any more.
+        let nothing = File::open("/dev/null").ok()?;
+        nix::unistd::dup2_stdin(nothing).ok()?;
+        Some(Self { file })
+    }
+
+    /// Lets a process about to be started hold the lock too, as its standard input.
+    pub fn share(&self) -> Outcome<Stdio> {
+        let file = self.file.try_clone();
+        file.map(Stdio::from)
+            .map_err(|error| Failure::error(format!("could not share the lock: {error}")))
+    }
+
+    /// Hands the lock over to a process about to be started, as its standard input.
+    pub fn hand_over(self) -> Stdio {
+        Stdio::from(self.file)
+    }
+
     /// Takes the lock.
     pub fn take(path: &Path, patience: Patience) -> Outcome<Self> {
         let mut options = OpenOptions::new();
@@ -38,7 +69,7 @@ impl Lock {
             .open(path)
             .map_err(FsError::on("open", path))?;
         if sabotage::is(Break::NoLock) {
-            return Ok(Self { _file: file });
+            return Ok(Self { file });
         }
         match (file.try_lock(), patience) {
             (Ok(()), _) => {}
@@ -53,6 +84,6 @@ impl Lock {
                 return Err(FsError::on("lock", path)(error).into());
             }
         }
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }

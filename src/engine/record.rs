@@ -7,16 +7,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use cfgsync_core::operation::Operation;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Change, Deed, Flow};
+use cfgsync_core::schedule::{self, Trouble};
 use cfgsync_core::status::wire::{self, Watch};
 use cfgsync_core::status::{StatusRecord, SyncState};
 use cfgsync_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
-use crate::context::{Context, Places, now};
-use crate::failure::Outcome;
+use crate::context::{Context, Places, dice, now};
+use crate::failure::{Code, Failure, Outcome};
 use crate::fs::FsError;
 use crate::fs::plain::{self, Durability};
-use crate::{host, lights};
+use crate::{host, lights, pause};
 
 /// How long a run may take before it is no longer believed.
 const RUN_SECONDS: u64 = 120;
@@ -37,6 +38,8 @@ pub struct Standing {
     pub held: u32,
     /// When upstream answered in this run.
     pub contact: Option<UnixTime>,
+    /// What makes the next run wait.
+    pub trouble: Option<Trouble>,
 }
 
 impl Standing {
@@ -48,6 +51,7 @@ impl Standing {
             pending: record.pending,
             held: record.held,
             contact: None,
+            trouble: None,
         })
     }
 }
@@ -74,6 +78,16 @@ pub fn publish(context: &Context, state: SyncState, standing: Standing) -> Outco
     publish_watched(context, state, standing, Basis::Nothing)
 }
 
+/// Publishes that a run came to nothing.
+pub fn publish_failure(context: &Context, failure: &Failure) -> Outcome<()> {
+    let state = match failure.code {
+        Code::Foreign => SyncState::Paused,
+        _ => SyncState::Failed,
+    };
+    let trouble = pause::trouble(failure);
+    publish(context, state, Standing { trouble, ..Standing::default() })
+}
+
 /// Publishes a state, and what it depends on.
 pub fn publish_watched(
     context: &Context,
@@ -83,15 +97,21 @@ pub fn publish_watched(
 ) -> Outcome<()> {
     let before = read(&context.places)?;
     let now = now();
-    let due = now.after_seconds(context.settings.interval);
-    let (due, deadline) = match state {
-        SyncState::Syncing => {
-            let due = before.as_ref().map_or(due, |record| record.due.max(now));
-            (due, now.after_seconds(RUN_SECONDS))
+    let paused = pause::read(&context.places)?.filter(|pause| pause.holds(now));
+    let (state, basis, due, deadline) = match (state, paused) {
+        (SyncState::Syncing, _) => {
+            let due = before.as_ref().map_or(now, |record| record.due.max(now));
+            (state, basis, due, now.after_seconds(RUN_SECONDS))
         }
-        // What came up during the run is due at once.
-        SyncState::Ahead if standing.pending > 0 => (now, due.after_seconds(GRACE_SECONDS)),
-        _ => (due, due.after_seconds(GRACE_SECONDS)),
+        // Whatever a run came to that a person started: none follows it.
+        (_, Some(pause)) => {
+            let due = pause.until.unwrap_or(UnixTime(u64::MAX));
+            (SyncState::Paused, Basis::Nothing, due, due)
+        }
+        (_, None) => {
+            let due = next(context, state, standing, now)?;
+            (state, basis, due, due.after_seconds(GRACE_SECONDS))
+        }
     };
     let contact = standing.contact.or(before.as_ref().map(|record| record.contact));
     let generation = before.map_or(1, |record| record.generation + 1);
@@ -132,6 +152,20 @@ pub fn publish_watched(
         lights::ring(&context.places);
     }
     Ok(())
+}
+
+/// Notes what a run came to, and returns when the next one is due.
+fn next(
+    context: &Context,
+    state: SyncState,
+    standing: Standing,
+    now: UnixTime,
+) -> Outcome<UnixTime> {
+    // What came up during the run.
+    let is_unsettled = state == SyncState::Ahead && standing.pending > 0;
+    let trouble = standing.trouble.or(is_unsettled.then_some(Trouble::Unsettled));
+    let streak = pause::note(&context.places, trouble)?;
+    Ok(now.after_seconds(schedule::wait(streak, context.settings.interval, dice())))
 }
 
 fn label(id: &str) -> [u8; 20] {

@@ -107,6 +107,11 @@ impl<'a> Session<'a> {
         Ok(Self { context, worktree, vault, filters, scratch, branch, remote })
     }
 
+    /// Takes the lock of a whole sync.
+    pub fn turn(&self, patience: Patience) -> Outcome<Lock> {
+        Lock::take(&self.context.places.running(), patience)
+    }
+
     /// Takes the lock of everything local, and cleans up after a run that died.
     pub fn lock(&self) -> Outcome<Lock> {
         let places = &self.context.places;

@@ -15,6 +15,9 @@ use crate::fs::plain::{self, Durability};
 /// Seconds between two background runs.
 const INTERVAL: u64 = 300;
 
+/// Seconds that a background run may take.
+const DEADLINE: u64 = 60;
+
 /// Archives that are kept.
 const BACKUPS: usize = 10;
 
@@ -45,6 +48,8 @@ pub struct Settings {
     pub branch: Option<String>,
     /// Seconds between two background runs.
     pub interval: u64,
+    /// Seconds after which a background run is ended.
+    pub deadline: u64,
     /// How many archives are kept.
     pub backups: usize,
     /// For how many days snapshots are kept; zero keeps them for good.
@@ -60,6 +65,7 @@ impl Default for Settings {
         Self {
             branch: None,
             interval: INTERVAL,
+            deadline: DEADLINE,
             backups: BACKUPS,
             snapshot_days: SNAPSHOT_DAYS,
             backup_local: false,

@@ -83,7 +83,7 @@ fn runs(system: &impl System, pid: u32, start: u64, is_told: bool) -> Option<boo
     }
     with_path(&[b"/proc/", &digits[at..], b"/stat"], |path| {
         match system.small(path, &mut [0; 512]) {
-            Some(line) => Some(started(line)? == start),
+            Some(line) => Some(started(line)? == start && !is_dead(line)),
             None => is_told.then_some(false),
         }
     })?
@@ -98,6 +98,12 @@ fn started(line: &[u8]) -> Option<u64> {
         let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
         number.checked_mul(10)?.checked_add(digit.into())
     })
+}
+
+/// Returns whether a process is over, and only waits for its parent to notice.
+fn is_dead(line: &[u8]) -> bool {
+    let name_end = line.iter().rposition(|byte| *byte == b')');
+    name_end.and_then(|at| line.get(at + 2)).is_some_and(|state| matches!(state, b'Z' | b'X'))
 }
 
 /// Asks the watch list beside a record; none where there is none that belongs to it.

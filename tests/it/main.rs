@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod archives;
+mod background;
 mod backup;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod bare;
@@ -24,6 +25,7 @@ mod marks;
 mod merging;
 mod names;
 mod new_machine;
+mod pausing;
 mod planner;
 mod prompt;
 mod recipes;

@@ -158,7 +158,7 @@ const CORE_FLOORS: [&[&str]; 7] = [
     &["linking", "manifest"],
     &["agree", "tree"],
     &["inventory", "local", "observed"],
-    &["clash", "operation", "plan", "policy", "renames", "steps", "verdict"],
+    &["clash", "operation", "plan", "policy", "renames", "schedule", "steps", "verdict"],
 ];
 
 /// Adapters of the engine, and the flow and surface that they may not know.

@@ -198,7 +198,7 @@ fn vec_of(value: &impl bincode::Encode) -> Vec<u8> {
 }
 
 #[cfg(test)]
-pub(in crate::status) mod tests {
+pub(crate) mod tests {
     use std::ffi::CStr;
 
     use super::*;

@@ -79,13 +79,10 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
     show_vault(&session)?;
     let displaced = plain::names(&context.places.displaced())?.len();
     context.ui.answer(&format!("  displaced  {displaced} files\n"));
-    let left_out = left_out_of_the_light(context)?;
-    if 0 < left_out {
-        context.ui.answer(&format!(
-            "  light      watches {MOST} paths; {left_out} more found no room, and what changes \
-             there shows after the next sync\n"
-        ));
+    if let Some(paused) = super::pause::described(context)? {
+        context.ui.answer(&format!("  paused     {paused}\n"));
     }
+    say_what_the_light_leaves_out(context)?;
     for program in ["cfgsync", "cfgsync-prompt"].into_iter().filter(|name| !is_on_path(name)) {
         context.ui.answer(&format!(
             "  prompt     {program} is no program on your PATH; the zsh plugin does without it\n"
@@ -121,6 +118,17 @@ fn is_on_path(name: &str) -> bool {
         file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     };
     std::env::split_paths(&path).any(|folder| is_program(folder.join(name)))
+}
+
+fn say_what_the_light_leaves_out(context: &Context) -> Outcome<()> {
+    let left_out = left_out_of_the_light(context)?;
+    if 0 < left_out {
+        context.ui.answer(&format!(
+            "  light      watches {MOST} paths; {left_out} more found no room, and what changes \
+             there shows after the next sync\n"
+        ));
+    }
+    Ok(())
 }
 
 /// Returns how many paths the light depends on and does not look at: it is to be fast with any number.

@@ -36,7 +36,7 @@ pub fn run(context: &Context, winner: Winner, is_dry: bool) -> Outcome<()> {
     }
     let session = Session::open(context, Mode::Real)?;
     let wishes = Wishes { expecting: seen, ..wishes };
-    let mut done = match sync(&session, &wishes, context.manners(), Patience::Wait) {
+    let mut done = match sync(&session, &wishes, context.manners(), session.turn(Patience::Wait)?) {
         Err(failure) if Tip::Exactly(session.worktree.upstream()?) != seen => {
             preview(context, &wishes, winner)?;
             return Err(failure);

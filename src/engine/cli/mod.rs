@@ -9,6 +9,7 @@ pub mod force;
 pub mod history;
 pub mod list;
 pub mod mark;
+pub mod pause;
 pub mod resolve;
 pub mod restore;
 pub mod setup;
@@ -87,27 +88,10 @@ enum Command {
     Undo(undo::UndoArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
+    Pause(pause::PauseArgs),
+    Resume(pause::ResumeArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
-    #[command(flatten)]
-    Later(Later),
-}
-
-/// Commands whose capability is not there yet. They say so, and do nothing.
-#[derive(Debug, Subcommand)]
-enum Later {
-    /// Stop background runs for a while (not available yet)
-    #[command(hide = true)]
-    Pause(Anything),
-    /// Let background runs go on (not available yet)
-    #[command(hide = true)]
-    Resume(Anything),
-}
-
-#[derive(Debug, Args)]
-struct Anything {
-    #[arg(allow_hyphen_values = true, trailing_var_arg = true, hide = true)]
-    _rest: Vec<String>,
 }
 
 impl Cli {
@@ -144,29 +128,15 @@ impl Cli {
             Some(Command::Undo(args)) => undo::run(&open()?, &args),
             Some(Command::Backup(args)) => backup::run(&open()?, &args),
             Some(Command::Restore(args)) => restore::run(&open()?, &args),
+            Some(Command::Pause(args)) => pause::pause(&open()?, &args),
+            Some(Command::Resume(args)) => pause::resume(&open()?, &args),
             Some(Command::Doctor(args)) => doctor::run(&open()?, &args),
             Some(Command::Completions(args)) => {
                 completions::run(ui, &args);
                 Ok(())
             }
-            Some(Command::Later(later)) => Err(not_yet(later.name())),
         }
     }
-}
-
-impl Later {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Pause(_) => "pause",
-            Self::Resume(_) => "resume",
-        }
-    }
-}
-
-/// Says that a capability is not there yet.
-pub fn not_yet(what: &str) -> Failure {
-    Failure::new(Code::Usage, format!("`{what}` is not part of this version yet; nothing was done"))
-        .hint("Every state of your files is kept in the vault all the same: see `cfgsync doctor`.")
 }
 
 /// Returns a path below `$HOME` as a person types it.

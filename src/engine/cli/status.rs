@@ -43,9 +43,21 @@ struct Status {
     behind: u32,
     pending: Pending,
     paused: Option<String>,
+    background: Background,
     marks: Vec<MarkLine>,
     held: Vec<HeldLine>,
     next: Vec<String>,
+}
+
+/// What becomes of syncs in the background.
+#[derive(Debug, Serialize)]
+struct Background {
+    /// Whether a person paused them.
+    paused: bool,
+    /// Until when, in Unix seconds; null for until a person says otherwise.
+    until: Option<u64>,
+    #[serde(skip)]
+    described: Option<String>,
 }
 
 /// Changes that no sync has carried yet, by the side they come from.
@@ -112,6 +124,7 @@ fn gather(session: &Session<'_>) -> Outcome<Status> {
         behind,
         pending: Pending::default(),
         paused: foreign.map(|foreign| format!("{}. {}", foreign.what, foreign.hint)),
+        background: background(context)?,
         marks: Vec::new(),
         held: Vec::new(),
         next: Vec::new(),
@@ -127,6 +140,13 @@ fn gather(session: &Session<'_>) -> Outcome<Status> {
         Err(failure) => return Err(failure),
     }
     Ok(status)
+}
+
+fn background(context: &Context) -> Outcome<Background> {
+    let pause = crate::pause::read(&context.places)?.filter(|pause| pause.holds(context.now));
+    let until = pause.and_then(|pause| pause.until).map(UnixTime::seconds);
+    let described = super::pause::described(context)?;
+    Ok(Background { paused: pause.is_some(), until, described })
 }
 
 /// Adds what the files themselves say.
@@ -197,6 +217,9 @@ fn next(status: &Status, plan: &Plan, picture: &Picture) -> Vec<String> {
     if status.remote.is_none() {
         next.push("cfgsync setup <URL>                    add a remote to share with".to_owned());
     }
+    if status.background.paused {
+        next.push("cfgsync resume                         let background syncs go on".to_owned());
+    }
     if picture.observation.local.stored.manifest.marks.is_empty() {
         next.push("cfgsync mark ~/.zshrc                  share a file of your home".to_owned());
     }
@@ -223,6 +246,9 @@ fn print(context: &Context, status: &Status) {
         row("commits", &format!("{} to send, {} to receive", status.ahead, status.behind));
     }
     if let Some(paused) = &status.paused {
+        row("paused", paused);
+    }
+    if let Some(paused) = &status.background.described {
         row("paused", paused);
     }
     text.push_str(&section(ui, status));

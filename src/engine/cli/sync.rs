@@ -2,8 +2,8 @@
 
 use cfgsync_core::policy::{Removals, Winner};
 
-use super::force;
-use crate::background;
+use super::{force, pause};
+use crate::background::{self, Part, Stay};
 use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
 use crate::lock::Patience;
@@ -21,7 +21,7 @@ use crate::ui::{Answers, report};
 ///
 ///   cfgsync sync                 now, with every change named
 ///   cfgsync sync --dry-run       what it would do, without doing it
-///   cfgsync sync --background    as the prompt does it: silent, detached
+///   cfgsync sync --background    as the prompt does it: when due, silent
 ///   cfgsync sync --force-push    this machine's side wins everywhere
 ///   cfgsync sync --force-pull    the remote's side wins here
 #[derive(Debug, Default, clap::Args)]
@@ -31,9 +31,14 @@ pub struct SyncArgs {
     /// Show what would happen, and change nothing (exit code 3 when something would)
     #[arg(long)]
     dry_run: bool,
-    /// Run detached from this terminal, asking nobody
+    /// If one is due and none runs: run detached from this terminal, asking nobody
     #[arg(long, conflicts_with = "dry_run")]
     background: bool,
+    /// With --background: stay until the run has ended, as timers want it
+    #[arg(long, requires = "background")]
+    wait: bool,
+    #[arg(long, hide = true, requires = "background", value_parser = part)]
+    part: Option<Part>,
     /// Leave with exit code 7 when another run is at work, instead of waiting
     #[arg(long)]
     no_wait: bool,
@@ -45,10 +50,17 @@ pub struct SyncArgs {
     force_pull: bool,
 }
 
+fn part(word: &str) -> Result<Part, &'static str> {
+    Part::of(word).ok_or("it is for cfgsync's own processes")
+}
+
 /// Runs it.
 pub fn run(context: &Context, args: &SyncArgs) -> Outcome<()> {
+    if let Some(part) = args.part {
+        return background::take_part(context, part);
+    }
     if args.background {
-        return background::run(context);
+        return background::start(context, if args.wait { Stay::Yes } else { Stay::No });
     }
     let winner = match (args.force_push, args.force_pull) {
         (true, _) => Some(Winner::Ours),
@@ -69,8 +81,12 @@ pub fn run(context: &Context, args: &SyncArgs) -> Outcome<()> {
     }
     let patience = if args.no_wait { Patience::Leave } else { Patience::Wait };
     let session = Session::open(context, Mode::Real)?;
-    let done = sync(&session, &wishes, manners, patience)?;
+    let done = sync(&session, &wishes, manners, session.turn(patience)?)?;
+    background::start_if_asked(context)?;
     report::synced(&context.ui, &done);
+    if let Some(paused) = pause::described(context)? {
+        context.ui.say(&format!("This was one sync; {paused}."));
+    }
     done.failure().map_or(Ok(()), Err)
 }
 

@@ -94,7 +94,7 @@ pub fn run(context: &Context, args: &UndoArgs) -> Outcome<()> {
         drop(session);
         return dry_run(context, &wishes);
     }
-    let done = sync(&session, &wishes, context.manners(), Patience::Wait)?;
+    let done = sync(&session, &wishes, context.manners(), session.turn(Patience::Wait)?)?;
     report::synced(&context.ui, &done);
     if done.is_undoable {
         context.ui.say("  `cfgsync undo` again brings it back.");

@@ -8,6 +8,7 @@ use crate::context::now;
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::CommitId;
 use crate::observe::Observer;
+use crate::pause;
 use crate::quiet::Quiet;
 use crate::record::{self, Basis, Done, Standing};
 use crate::recover::Note;
@@ -87,7 +88,8 @@ impl Sync<'_> {
             Ending::Still => Basis::LastList,
             Ending::Pending(_) => Basis::Nothing,
         };
-        let standing = Standing { ahead, behind, pending, held, contact };
+        let trouble = failure.as_ref().and_then(pause::trouble);
+        let standing = Standing { ahead, behind, pending, held, contact, trouble };
         record::publish_watched(context, state, standing, basis)?;
         if let Some(at) = contact {
             record::contact(&context.places, at)?;

@@ -22,13 +22,13 @@ use cfgsync_core::policy::{Policy, Winner};
 use cfgsync_core::status::SyncState;
 
 use crate::context::now;
-use crate::failure::{Code, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::git::CommitId;
 use crate::git::program::Manners;
 use crate::git::remote::{Fetched, Pushed, Remote, user_ssh};
 use crate::git::worktree::Worktree;
 use crate::lights::Pulse;
-use crate::lock::{Lock, Patience};
+use crate::lock::Lock;
 use crate::observe::{Observer, Scope};
 use crate::quiet::Quiet;
 use crate::record::{self, Standing};
@@ -49,19 +49,14 @@ pub fn sync(
     session: &Session<'_>,
     wishes: &Wishes,
     manners: Manners,
-    patience: Patience,
+    _running: Lock,
 ) -> Outcome<Report> {
     let context = session.context;
-    let _running = Lock::take(&context.places.running(), patience)?;
     let _pulse = Pulse::begin(&context.places);
     record::announce(&context.places)?;
     let result = Sync::new(session, wishes, manners).run();
     if let Err(failure) = &result {
-        let state = match failure.code {
-            Code::Foreign => SyncState::Paused,
-            _ => SyncState::Failed,
-        };
-        record::publish(context, state, Standing::default())?;
+        record::publish_failure(context, failure)?;
     }
     result
 }

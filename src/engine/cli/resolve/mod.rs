@@ -93,7 +93,7 @@ pub fn run(context: &Context, args: &ResolveArgs) -> Outcome<()> {
     let real = Session::open(context, Mode::Real)?;
     let wishes = wishes(&real, &picture, &decided)?;
     drop(session);
-    let done = sync(&real, &wishes, context.manners(), Patience::Wait)?;
+    let done = sync(&real, &wishes, context.manners(), real.turn(Patience::Wait)?)?;
     report::synced(&context.ui, &done);
     report::undo_line(&context.ui, &done);
     done.failure().map_or(Ok(()), Err)

@@ -230,10 +230,10 @@ fn first_sync(context: &Context, args: &SetupArgs) -> Outcome<Report> {
     let session = Session::open(context, Mode::Real)?;
     let fetched = fetch(&session, manners)?;
     let wishes = if fetched { decide(&session, args)? } else { Wishes::default() };
-    let first = sync(&session, &wishes, manners, Patience::Wait)?;
+    let first = sync(&session, &wishes, manners, session.turn(Patience::Wait)?)?;
     setup::ensure_ignored(&session)?;
     setup::ensure_shim(&context.places)?;
-    let mut second = sync(&session, &Wishes::default(), manners, Patience::Wait)?;
+    let mut second = sync(&session, &Wishes::default(), manners, session.turn(Patience::Wait)?)?;
     second.changes.extend(first.changes);
     second.notes.extend(first.notes);
     second.changes.sort();
