@@ -5,7 +5,7 @@
 //! read, the folder as it was before its names were read. What was changed so shortly before that
 //! look that a later change could have the same time is marked: its bytes decide, each time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -32,8 +32,9 @@ const TICK_NS: i64 = 20_000_000;
 /// The same, for file systems that keep whole seconds, or two of them.
 const COARSE_NS: i64 = 2_000_000_000;
 
-/// From how many names on a folder is opened instead of being walked to each time.
-const WORTH_OPENING: usize = 4;
+/// How many looks below a folder are worth opening it: that costs as much as walking to each of so
+/// many names through two folders more.
+const WORTH_OPENING: usize = 16;
 
 /// What stands in Git's folder while something of the user's, or another Git, is under way.
 const UNDER_WAY: [&str; 8] = [
@@ -218,8 +219,8 @@ impl Rows {
     }
 }
 
-/// Gives every row a base: its own folder where several are in it, else a root above it. Links and
-/// absent names need no look while their folder stands as it was, so it comes first.
+/// Gives every row a base. Links and absent names need no look while their folder stands as it was, so
+/// it comes first.
 fn group(paths: Vec<Watched>, roots: &[PathBuf], since: i64) -> Watch {
     let mut folders: BTreeMap<PathBuf, Vec<Watched>> = BTreeMap::new();
     let mut listed: BTreeMap<PathBuf, Watched> = BTreeMap::new();
@@ -231,32 +232,24 @@ fn group(paths: Vec<Watched>, roots: &[PathBuf], since: i64) -> Watch {
             folders.entry(parent).or_default().push(watched);
         }
     }
-    let mut bases: BTreeMap<PathBuf, Vec<Row<Vec<u8>>>> = BTreeMap::new();
-    for (folder, mut rows) in folders {
+    for folder in listed.keys() {
+        folders.entry(folder.clone()).or_default();
+    }
+    for (folder, rows) in &mut folders {
         rows.sort_by_key(|watched| !is_guarded(watched.row.kind));
         let guarded = rows.iter().filter(|watched| is_guarded(watched.row.kind)).count();
-        let guard = listed.remove(&folder).or_else(|| {
-            let stat = stat_of(&folder).filter(|_| 1 < guarded)?;
-            let flags = if is_racy(&stat, since) { RACY } else { 0 };
-            let blob = [0; 20];
-            let kind = Kind::Guard;
-            let row = Row { base: 0, name: (), kind, flags, children: 0, stat, blob, count: 0 };
-            Some(Watched { path: folder.clone(), row })
-        });
-        let guard = guard.map(|mut guard| {
+        let guard = listed.remove(folder).or_else(|| guard(folder, guarded, since));
+        if let Some(mut guard) = guard {
             guard.row.children = u32::try_from(guarded).unwrap_or(0);
-            guard
-        });
-        let is_worth = WORTH_OPENING <= rows.len() + usize::from(guard.is_some());
-        let base = if is_worth { folder } else { root_of(&folder, roots) };
-        let named = guard.into_iter().chain(rows).map(|watched| named(watched, &base));
-        let named: Vec<_> = named.collect();
-        bases.entry(base).or_default().extend(named);
+            rows.insert(0, guard);
+        }
     }
-    for (path, watched) in listed {
-        let base = root_of(&path, roots);
-        let row = named(watched, &base);
-        bases.entry(base).or_default().push(row);
+    let opened = opened(&folders, roots);
+    let mut bases: BTreeMap<PathBuf, Vec<Row<Vec<u8>>>> = BTreeMap::new();
+    for (folder, rows) in folders {
+        let base = base_of(&folder, &rows, &opened, roots);
+        let rows = rows.into_iter().map(|watched| named(watched, &base)).collect::<Vec<_>>();
+        bases.entry(base).or_default().extend(rows);
     }
     let mut watch = Watch::default();
     for ((folder, rows), base) in bases.into_iter().zip(0..=u16::MAX) {
@@ -264,6 +257,55 @@ fn group(paths: Vec<Watched>, roots: &[PathBuf], since: i64) -> Watch {
         watch.rows.extend(rows.into_iter().map(|row| Row { base, ..row }));
     }
     watch
+}
+
+/// Returns a row that saves looks at the names in a folder, where it saves any.
+fn guard(folder: &Path, guarded: usize, since: i64) -> Option<Watched> {
+    let stat = stat_of(folder).filter(|_| 1 < guarded)?;
+    let flags = if is_racy(&stat, since) { RACY } else { 0 };
+    let (kind, blob) = (Kind::Guard, [0; 20]);
+    let row = Row { base: 0, name: (), kind, flags, children: 0, stat, blob, count: 0 };
+    Some(Watched { path: folder.to_owned(), row })
+}
+
+/// Returns the folders that are worth opening, by the number of looks below each while nothing has
+/// changed; those below a deeper one that is opened do not count.
+fn opened(folders: &BTreeMap<PathBuf, Vec<Watched>>, roots: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let mut looks: BTreeMap<&Path, usize> = BTreeMap::new();
+    for (folder, rows) in folders {
+        let skipped = rows.first().map_or(0, |first| first.row.children);
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        looks.insert(folder, rows.len().saturating_sub(skipped));
+    }
+    let mut opened = BTreeSet::new();
+    // What is deeper comes later in the order of paths.
+    while let Some((folder, made)) = looks.pop_last() {
+        if roots.iter().any(|root| root == folder) {
+            continue;
+        }
+        if WORTH_OPENING <= made {
+            opened.insert(folder.to_owned());
+        } else if let Some(above) = folder.parent() {
+            *looks.entry(above).or_default() += made;
+        }
+    }
+    opened
+}
+
+/// Returns the base of the rows of a folder: the nearest folder that is opened. What is packed of a ref
+/// lies in a root, so a ref has that.
+fn base_of(
+    folder: &Path,
+    rows: &[Watched],
+    opened: &BTreeSet<PathBuf>,
+    roots: &[PathBuf],
+) -> PathBuf {
+    if rows.iter().any(|watched| watched.row.kind == Kind::Ref) {
+        return root_of(folder, roots);
+    }
+    let nearest = folder.ancestors().find(|above| opened.contains(*above));
+    let root = root_of(folder, roots);
+    nearest.filter(|nearest| nearest.starts_with(&root)).map_or(root, Path::to_path_buf)
 }
 
 fn is_guarded(kind: Kind) -> bool {

@@ -9,6 +9,8 @@ use cfgsync_core::status::SyncState::Synced;
 
 use super::{HOSTED, program};
 #[cfg(target_arch = "x86_64")]
+use crate::sandbox::Sandbox;
+#[cfg(target_arch = "x86_64")]
 use crate::terminal::{Home, bytes};
 
 /// Returns the kinds of the parts that a program is loaded from.
@@ -104,4 +106,28 @@ fn a_record_costs_little() {
         assert!(cost.faults <= 10, "{cost:?}");
         assert!(!cost.asks_processor, "asking the processor leaves a virtual machine: {cost:?}");
     }
+}
+
+/// A look at a file is all that a watched file costs; folders are opened only where that saves more.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_watched_file_costs_one_look() {
+    const FOLDERS: u32 = 5;
+    const FILES: u32 = 8;
+    let sandbox = Sandbox::new();
+    let machine = sandbox.joined("ec2");
+    for (folder, file) in (0..FOLDERS).flat_map(|folder| (0..FILES).map(move |file| (folder, file)))
+    {
+        machine.write(format!(".config/app/{folder}/{file}"), format!("{folder} {file}\n"));
+    }
+    machine.run(&["mark", ".config/app"]).done();
+    // What was just written is read again; by the last look everything has settled.
+    (0..3).for_each(|_| machine.sync());
+    let out = machine.path("out");
+    let mut command = machine.command(program().to_str().unwrap());
+    let cost = cost(command.arg("word").stdout(File::create(&out).unwrap()));
+    assert_eq!(fs::read_to_string(out).unwrap(), "synced");
+    // Each file where it is stored, each folder at both places, and what does not grow.
+    let looks = FOLDERS * FILES + 2 * FOLDERS;
+    assert!(looks < cost.calls && cost.calls <= looks + 30, "{looks} {cost:?}");
 }
