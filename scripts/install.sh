@@ -9,6 +9,8 @@ cd "$(dirname "$0")/.."
 
 bin=$PREFIX/bin
 share=$PREFIX/share/cfgsync
+compiled=(configsync.plugin.zsh theme-snippet.zsh)
+linked=("${compiled[@]}" "${compiled[@]/%/.zwc}" _cfgsync README.md)
 plugin=$ZSH_CUSTOM/plugins/configsync
 bash_completions=$PREFIX/share/bash-completion/completions/cfgsync
 fish_completions=$PREFIX/share/fish/vendor_completions.d/cfgsync.fish
@@ -30,6 +32,17 @@ install_plugin() {
   local file
   mkdir -p "$share"
   for file in zsh/*.zsh zsh/_cfgsync zsh/README.md; do put "$file" "$share/${file#zsh/}" 644; done
+  for file in "${compiled[@]}"; do compile "$file"; done
+}
+
+# Leaves a file beside a zsh file in which its text is parsed already: a shell that starts has that
+# much less to do. zsh itself ignores it where the text is newer, or the zsh another one.
+compile() {
+  rm -f "$share/$1.zwc"
+  command -v zsh >/dev/null || return 0
+  zsh -f -c 'zcompile -U "$1" "$2"' zsh "$share/$1.new" "$share/$1" || return 0
+  mv -f "$share/$1.new.zwc" "$share/$1.zwc"
+  echo "  $share/$1.zwc"
 }
 
 # Where bash and fish look for those of a prefix by themselves; zsh has _cfgsync beside the plugin.
@@ -46,7 +59,8 @@ link_plugin() {
     return
   fi
   mkdir -p "$plugin"
-  for file in configsync.plugin.zsh theme-snippet.zsh _cfgsync README.md; do
+  for file in "${linked[@]}"; do
+    [ -e "$share/$file" ] || continue
     if [ -e "$plugin/$file" ] && [ ! -L "$plugin/$file" ]; then
       echo "  $plugin/$file is a file of yours, and stays as it is"
     else
@@ -74,14 +88,14 @@ say_next() {
 # Removes links only where they are ours.
 remove() {
   local file
-  for file in configsync.plugin.zsh theme-snippet.zsh _cfgsync README.md; do
+  for file in "${linked[@]}"; do
     if [ -L "$plugin/$file" ] && [ "$(readlink "$plugin/$file")" = "$share/$file" ]; then
       rm "$plugin/$file"
       echo "  $plugin/$file"
     fi
   done
   [ ! -d "$plugin" ] || [ -L "$plugin" ] || rmdir "$plugin" 2>/dev/null || true
-  for file in "$bin/cfgsync" "$bin/cfgsync-prompt" "$share"/*.zsh "$share/_cfgsync" \
+  for file in "$bin/cfgsync" "$bin/cfgsync-prompt" "$share"/*.zsh "$share"/*.zwc "$share/_cfgsync" \
     "$share/README.md" "$bash_completions" "$fish_completions"; do
     [ -e "$file" ] || continue
     rm "$file"

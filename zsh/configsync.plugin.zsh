@@ -16,8 +16,8 @@
 #   zstyle ':cfgsync:STATE' color COLOR   another colour, as in %F{COLOR}
 #   STATE is synced, ahead, behind, syncing, held, failed or paused.
 #
-# Drawing a prompt starts no process: it reads the status record. Once the prompt stands and the line
-# editor is idle, the plugin looks whether the record still holds: after a command it asks
+# Drawing a prompt starts no process: it reads the status record. Once the prompt stands and no key has
+# come for a moment, the plugin looks whether the record still holds: after a command it asks
 # cfgsync-prompt; after an empty line only where a watched file is newer than the record, and not for
 # each of many lines in a row. What ends elsewhere is heard on a FIFO. docs/status-record.md says what
 # all of them hold.
@@ -51,17 +51,38 @@ function sync_indicator() {
   print -rn -- "$CFGSYNC_SEGMENT"
 }
 
-# Keeps the segment true. A record that did not change costs one read and one comparison.
+# Keeps the segment true: a record that did not change costs one read and one comparison. And has
+# _configsync_idle called once the prompt stands and nothing is typed: after a command; after empty
+# lines a few times in a second, and once more when they have ended. All of that is in one function,
+# since a call of another takes as long as the read.
 function _configsync_precmd() {
   emulate -L zsh
-  local file=${CFGSYNC_RECORD:-${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/record} record=
-  [[ -f $file && -r $file ]] && record=$(<$file)
-  (( _CONFIGSYNC_IDLE )) || _configsync_look
-  [[ $record == $_CONFIGSYNC_RECORD ]] && (( EPOCHSECONDS < _CONFIGSYNC_UNTIL )) && return 0
-  [[ $record == $_CONFIGSYNC_RECORD ]] || typeset -g _CONFIGSYNC_TRUTH='?' _CONFIGSYNC_PATHS='?'
-  typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_STATE= _CONFIGSYNC_RECORD=$record
-  (( _CONFIGSYNC_UNTIL = EPOCHSECONDS + 60 ))
-  [[ ! -f $file ]] || _configsync_read $file
+  local record=
+  (( _CONFIGSYNC_UNTIL )) || _configsync_find
+  [[ -f $_CONFIGSYNC_FILE && -r $_CONFIGSYNC_FILE ]] && record=$(<$_CONFIGSYNC_FILE)
+  if [[ $record != $_CONFIGSYNC_RECORD ]] || (( EPOCHSECONDS >= _CONFIGSYNC_UNTIL )); then
+    [[ $record == $_CONFIGSYNC_RECORD ]] || typeset -g _CONFIGSYNC_TRUTH='?' _CONFIGSYNC_PATHS='?'
+    typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_STATE= _CONFIGSYNC_RECORD=$record
+    (( _CONFIGSYNC_UNTIL = EPOCHSECONDS + 60 ))
+    [[ ! -f $_CONFIGSYNC_FILE ]] || _configsync_read
+  fi
+  (( _CONFIGSYNC_WAITS )) && return 0
+  if (( _CONFIGSYNC_RAN || _CONFIGSYNC_DUE || ! _CONFIGSYNC_BELL
+        || EPOCHREALTIME >= _CONFIGSYNC_LOOKED + 0.25 )); then
+    (( ! ZSH_SUBSHELL )) && [[ -o zle && -t 0 && -z ${ZSH_EXECUTION_STRING-} ]] || return 0
+    (( _CONFIGSYNC_IDLE )) || sysopen -r -o cloexec -u _CONFIGSYNC_IDLE /dev/null || return 0
+    zle -F $_CONFIGSYNC_IDLE _configsync_idle
+    _CONFIGSYNC_WAITS=1
+  elif (( ! _CONFIGSYNC_SOON )); then
+    _CONFIGSYNC_SOON=1
+    sched +1 _configsync_soon
+  fi
+}
+
+# Finds the record.
+function _configsync_find() {
+  emulate -L zsh
+  typeset -g _CONFIGSYNC_FILE=${CFGSYNC_RECORD:-${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/record}
 }
 
 # Remembers that a command ran: what it did is looked at when the line editor is idle.
@@ -69,7 +90,7 @@ function _configsync_preexec() {
   _CONFIGSYNC_RAN=1
 }
 
-# Reads $_CONFIGSYNC_RECORD, the bytes of the file $1. Nothing but the letter and the digits of its
+# Reads $_CONFIGSYNC_RECORD, the bytes of the record. Nothing but the letter and the digits of its
 # head is used, and only if the whole has the shape of a record.
 function _configsync_read() {
   emulate -L zsh -o extended_glob -o no_multibyte
@@ -79,7 +100,7 @@ function _configsync_read() {
         $record != 'cfgsync1 '[SABYHFPO](' '[0-9](#c4))(#c4)(' '[0-9](#c10))(#c2)' '[w\ ]$' \n'*$'\0end'
      ]]; then
     # Damaged, or of another version: one sync from this shell may write a new one.
-    (( _CONFIGSYNC_NEXT )) || _configsync_await $1
+    (( _CONFIGSYNC_NEXT )) || _configsync_await
     return 0
   fi
 
@@ -92,7 +113,7 @@ function _configsync_read() {
   if [[ $letter == Y ]] && { (( EPOCHSECONDS > deadline )) || ! _configsync_pulse }; then
     letter=F  # the run died
   fi
-  (( EPOCHSECONDS < due )) || [[ $letter == Y ]] || _configsync_await $1
+  (( EPOCHSECONDS < due )) || [[ $letter == Y ]] || _configsync_await
   if [[ $letter == [SO] ]]; then
     case $_CONFIGSYNC_TRUTH in
       (ahead*) letter=A pending=${_CONFIGSYNC_TRUTH#ahead} ;;
@@ -148,27 +169,15 @@ function _configsync_show() {
 }
 
 # Decides to start a sync once the line editor is idle: at most once in an interval, and only for the
-# person at this terminal who owns the record $1.
+# person at this terminal who owns the record.
 function _configsync_await() {
   emulate -L zsh
   local -i interval=60
-  (( EPOCHSECONDS >= _CONFIGSYNC_NEXT )) || return 0
-  [[ -O $1 ]] && zstyle -T ':cfgsync:' background || return 0
+  (( EPOCHSECONDS >= _CONFIGSYNC_NEXT && ! ZSH_SUBSHELL )) || return 0
+  [[ -o zle && -t 0 && -z ${ZSH_EXECUTION_STRING-} ]] || return 0
+  [[ -O $_CONFIGSYNC_FILE ]] && zstyle -T ':cfgsync:' background || return 0
   zstyle -s ':cfgsync:' interval interval
-  _configsync_later || return 0
   (( _CONFIGSYNC_NEXT = EPOCHSECONDS + (interval > 0 ? interval : 60), _CONFIGSYNC_DUE = 1 ))
-}
-
-# Has the record looked after: at once after a command; after empty lines a few times in a second, and
-# once more when they have ended.
-function _configsync_look() {
-  emulate -L zsh
-  if (( _CONFIGSYNC_RAN || ! _CONFIGSYNC_BELL || EPOCHREALTIME >= _CONFIGSYNC_LOOKED + 0.25 )); then
-    _configsync_later
-  elif (( ! _CONFIGSYNC_SOON )); then
-    _CONFIGSYNC_SOON=1
-    sched +1 _configsync_soon
-  fi
 }
 
 # Rings this shell's own bell: the line editor does not hear of what is opened at a time set for it.
@@ -178,57 +187,61 @@ function _configsync_soon() {
   (( ! _CONFIGSYNC_BELL )) || syswrite -o $_CONFIGSYNC_BELL . 2>/dev/null
 }
 
-# Has _configsync_idle called once the prompt stands and nothing is typed.
-function _configsync_later() {
+# The line editor is idle. Whoever reads the terminal is let read the prompt first, and whoever types
+# goes first, too: what may take a moment waits until no key has come for 30 ms. Reading nothing tells
+# (5) that a key is there and leaves it there; that comes to an end where the editor does not see it.
+function _configsync_idle() {
   emulate -L zsh
-  (( ZSH_SUBSHELL == 0 )) && [[ -o zle && -t 0 && -z ${ZSH_EXECUTION_STRING-} ]] || return 1
-  (( _CONFIGSYNC_IDLE )) && return 0
-  sysopen -r -o cloexec -u _CONFIGSYNC_IDLE /dev/null && zle -F $_CONFIGSYNC_IDLE _configsync_idle
+  local nothing=
+  sysread -t 0.03 -s 0 -i 0 nothing
+  (( $? == 5 && ++_CONFIGSYNC_KEYS < 200 )) && return 0
+  zle -F $1
+  _CONFIGSYNC_WAITS=0 _CONFIGSYNC_KEYS=0
+  _configsync_look
 }
 
 # Does what may take a moment: hangs up the bell, starts a sync that is due, asks whether the record
 # still holds.
-function _configsync_idle() {
+function _configsync_look() {
   emulate -L zsh
   local -i ran=$_CONFIGSYNC_RAN
-  _configsync_forget $1
   _CONFIGSYNC_RAN=0
-  local file=${CFGSYNC_RECORD:-${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/record}
-  [[ -f $file && -O $file ]] && zstyle -T ':cfgsync:' enabled || return 0
+  _configsync_find
+  [[ -f $_CONFIGSYNC_FILE && -O $_CONFIGSYNC_FILE ]] && zstyle -T ':cfgsync:' enabled || return 0
   (( _CONFIGSYNC_BELL )) || _configsync_hang_up_bell
-  (( _CONFIGSYNC_DUE )) && _configsync_start
-  _configsync_verify $file $ran
+  (( ! _CONFIGSYNC_DUE )) || _configsync_start
+  _configsync_verify $ran
 }
 
-# Asks whether the record $1 holds, if it says what it depends on: in any case if $2, else only where
+# Asks whether the record holds, if it says what it depends on: in any case if $1, else only where
 # something it depends on is newer.
 function _configsync_verify() {
   emulate -L zsh
   _CONFIGSYNC_LOOKED=EPOCHREALTIME
   [[ $_CONFIGSYNC_RECORD == 'cfgsync1 '[SO]* && $_CONFIGSYNC_RECORD[54] == w ]] || return 0
-  (( $2 )) || _configsync_is_older $1 && _configsync_ask $1
+  (( $1 )) || _configsync_is_older && _configsync_ask
 }
 
-# Returns whether a watched file is newer than the record $1, without starting a process. One that is
+# Returns whether a watched file is newer than the record, without starting a process. One that is
 # has been asked about then, and is left to the next command.
 function _configsync_is_older() {
   emulate -L zsh
-  local watched=$1:h/watched path=
+  local watched=$_CONFIGSYNC_FILE:h/watched path=
   if [[ $_CONFIGSYNC_PATHS == '?' ]]; then
     [[ -r $watched ]] && _CONFIGSYNC_PATHS=$(<$watched)
     typeset -ga _configsync_watched
-    _configsync_watched=("${(@0)_CONFIGSYNC_PATHS}")
+    _configsync_watched=(${(0)_CONFIGSYNC_PATHS})
     _CONFIGSYNC_PATHS=read
   fi
-  for path in "${_configsync_watched[@]}"; do
-    [[ -n $path && $path -nt $1 ]] || continue
+  for path in $_configsync_watched; do
+    [[ $path -nt $_CONFIGSYNC_FILE ]] || continue
     _configsync_watched=("${(@)_configsync_watched:#$path}")
     return 0
   done
   return 1
 }
 
-# Asks cfgsync-prompt about the record $1; the answer comes when it comes.
+# Asks cfgsync-prompt about the record; the answer comes when it comes.
 function _configsync_ask() {
   emulate -L zsh -o no_aliases  # what is in <( ) is parsed when it runs
   local asked=${commands[cfgsync-prompt]-} bell=
@@ -237,7 +250,7 @@ function _configsync_ask() {
   _configsync_forget $_CONFIGSYNC_ASK
   typeset -g _CONFIGSYNC_ASKED=$_CONFIGSYNC_RECORD
   sysopen -r -o cloexec -u _CONFIGSYNC_ASK <(
-    exec "$asked" word --record "$1" ${bell:+--bell} ${bell:+"$bell"} </dev/null 2>/dev/null
+    exec "$asked" word --record "$_CONFIGSYNC_FILE" ${bell:+--bell} ${bell:+"$bell"} </dev/null 2>/dev/null
   ) || return 0
   zle -F -w $_CONFIGSYNC_ASK _configsync_answered
 }
@@ -275,8 +288,7 @@ function _configsync_hang_up_bell() {
 # Takes this shell's bell down.
 function _configsync_take_down_bell() {
   emulate -L zsh
-  [[ $$ == ${sysparams[pid]} ]] && (( _CONFIGSYNC_BELL )) || return 0
-  _configsync_forget $_CONFIGSYNC_BELL
+  (( _CONFIGSYNC_BELL )) && [[ $$ == ${sysparams[pid]} ]] || return 0
   zf_rm -f ${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/bells/$$ 2>/dev/null
 }
 
@@ -286,7 +298,7 @@ function _configsync_rung() {
   local bytes=
   sysread -i $1 bytes 2>/dev/null
   _configsync_redraw
-  _configsync_verify ${CFGSYNC_RECORD:-${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/record} 0
+  _configsync_verify 0
 }
 
 # Starts one sync: own process group, no terminal, no job. Its standard output is a pipe to here, on
@@ -296,7 +308,7 @@ function _configsync_start() {
   local cfgsync=${commands[cfgsync]-}
   _CONFIGSYNC_DUE=0
   [[ -x $cfgsync ]] || return 0
-  _configsync_forget $_CONFIGSYNC_FD
+  (( ! _CONFIGSYNC_FD )) || _configsync_forget $_CONFIGSYNC_FD
   sysopen -r -o cloexec -u _CONFIGSYNC_FD <(
     CFGSYNC_HOLD_STDOUT=1 exec "$cfgsync" sync --background </dev/null 2>/dev/null
   ) || return 0
@@ -338,12 +350,13 @@ function _configsync_forget() {
 # Takes the plugin out of this shell.
 function configsync_plugin_unload() {
   emulate -L zsh
-  local name=
-  add-zsh-hook -d precmd _configsync_precmd
-  add-zsh-hook -d preexec _configsync_preexec
-  add-zsh-hook -d zshexit _configsync_take_down_bell
+  local hook= name=
+  for hook name in $_configsync_hooks; do
+    set -A $hook ${${(P)hook}:#$name}
+    (( ${#${(P)hook}} )) || unset $hook
+  done
   _configsync_take_down_bell
-  for name in _CONFIGSYNC_{FD,IDLE,ASK,PULSE}; do
+  for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE}; do
     _configsync_forget ${(P)name}
   done
   if (( _CONFIGSYNC_SOON )); then
@@ -358,18 +371,23 @@ function configsync_plugin_unload() {
 # Puts the plugin into this shell; a second time changes nothing.
 function _configsync_load() {
   emulate -L zsh
-  local name=
-  autoload -Uz add-zsh-hook || return 0
-  typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_RECORD= _CONFIGSYNC_STATE= _CONFIGSYNC_ASKED=
+  local hook= name=
+  # As add-zsh-hook does; reading its file takes as long as reading this one.
+  typeset -ga _configsync_hooks=(
+    precmd_functions _configsync_precmd
+    preexec_functions _configsync_preexec
+    zshexit_functions _configsync_take_down_bell
+  )
+  typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_{FILE,RECORD,STATE,ASKED}=
   typeset -g _CONFIGSYNC_TRUTH='?' _CONFIGSYNC_PATHS='?'
   typeset -gi _CONFIGSYNC_UNTIL=0 _CONFIGSYNC_RAN=0 _CONFIGSYNC_DUE=0
   typeset -gF _CONFIGSYNC_LOOKED=0
-  for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE,NEXT,SOON}; do
+  for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE,NEXT,SOON,KEYS,WAITS}; do
     (( ${(P)+name} )) || typeset -gi $name=0
   done
-  add-zsh-hook precmd _configsync_precmd
-  add-zsh-hook preexec _configsync_preexec
-  add-zsh-hook zshexit _configsync_take_down_bell
+  for hook name in $_configsync_hooks; do
+    set -A $hook ${${(P)hook}:#$name} $name
+  done
   for name in _configsync_{ended,answered,rung}; do
     zle -N $name
   done

@@ -199,6 +199,25 @@ fn a_prompt_starts_no_process() {
 }
 
 #[test]
+fn whoever_types_goes_first() {
+    let home = Home::new();
+    home.publish(&bytes(Synced));
+    assert!(home.command("mkfifo").arg(home.path("keys")).status().unwrap().success());
+    // In place of the terminal, a FIFO: a key that waits puts off what takes a moment, and stays.
+    let script = "
+        source PLUGIN
+        zle() { : }
+        _configsync_look() { print -r -- looked }
+        exec {keys}<>$HOME/keys
+        print -nu $keys k
+        _configsync_idle 0 <&$keys; print -r -- put off $_CONFIGSYNC_KEYS
+        sysread -i $keys key; print -r -- $key
+        _configsync_idle 0 <&$keys; print -r -- $_CONFIGSYNC_KEYS ${+REPLY}
+        print -nu $keys k; repeat 300; do _configsync_idle 0 <&$keys; done";
+    assert_eq!(printed(&home, script), "put off 1\nk\nlooked\n0 0\nlooked\n");
+}
+
+#[test]
 fn hostile_options_and_aliases_are_harmless_and_kept() {
     let hostile = "
         setopt ksh_arrays sh_word_split no_unset err_return sh_glob no_brace_expand

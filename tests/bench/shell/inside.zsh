@@ -10,7 +10,7 @@ function bench_median() {
 function bench_nothing() { : }
 
 # Prints what one call takes where nothing changed: of a function that does nothing, of the hook, of
-# the hook when it also asks to be called once the line editor is idle, of that call.
+# the hook when it also asks to be called once the line editor is idle, of what is done then.
 function bench_segment() {
   emulate -L zsh
   local -a nothing hook both idle plugin_load
@@ -18,12 +18,12 @@ function bench_segment() {
   local -F start
   for (( round = 0; round < 1000; round++ )); do
     start=$EPOCHREALTIME; bench_nothing; nothing+=($(( (EPOCHREALTIME - start) * 1e6 )))
-    _configsync_later
-    start=$EPOCHREALTIME; _configsync_precmd; hook+=($(( (EPOCHREALTIME - start) * 1e6 )))
-    _configsync_forget $_CONFIGSYNC_IDLE
+    _CONFIGSYNC_LOOKED=0
     start=$EPOCHREALTIME; _configsync_precmd; both+=($(( (EPOCHREALTIME - start) * 1e6 )))
-    _CONFIGSYNC_RAN=0 _CONFIGSYNC_DUE=0
-    start=$EPOCHREALTIME; _configsync_idle $_CONFIGSYNC_IDLE; idle+=($(( (EPOCHREALTIME - start) * 1e6 )))
+    start=$EPOCHREALTIME; _configsync_precmd; hook+=($(( (EPOCHREALTIME - start) * 1e6 )))
+    zle -F $_CONFIGSYNC_IDLE
+    _CONFIGSYNC_WAITS=0 _CONFIGSYNC_RAN=0 _CONFIGSYNC_DUE=0
+    start=$EPOCHREALTIME; _configsync_look; idle+=($(( (EPOCHREALTIME - start) * 1e6 )))
   done
   print -rn -- '<took'
   bench_median $nothing; bench_median $hook; bench_median $both; bench_median $idle

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::kit::machine::Machine;
+use crate::kit::machine::{ENGINE, Machine};
 
-const PLUGIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/zsh");
+/// Where `make install` puts the plugin, below the home.
+const INSTALLED: &str = ".local/share/cfgsync";
 
 /// What the settings of a shell are besides the plugin.
 #[derive(Debug, Clone)]
@@ -38,13 +39,9 @@ impl Kind {
 
     fn zshrc(&self, plugin: Plugin) -> String {
         let plugin = plugin == Plugin::Loaded;
-        let source = if plugin {
-            format!("() {{ builtin source {PLUGIN}/configsync.plugin.zsh }}")
-        } else {
-            String::new()
-        };
-        let snippet =
-            if plugin { format!("source {PLUGIN}/theme-snippet.zsh") } else { String::new() };
+        let said = |line: String| if plugin { line } else { String::new() };
+        let source = said(format!("() {{ builtin source ~/{INSTALLED}/configsync.plugin.zsh }}"));
+        let snippet = said(format!("source ~/{INSTALLED}/theme-snippet.zsh"));
         match self {
             Self::Bare if plugin => {
                 format!("{source}\nsetopt prompt_subst\nPROMPT='${{CFGSYNC_SEGMENT-}}%~ %# '")
@@ -93,14 +90,25 @@ typeset -g bench_folder=$HOME
 source $HOME/bench.zsh
 ";
 
+/// Puts the plugin where a person has it.
+fn install(machine: &Machine) {
+    let home = machine.home();
+    fs::create_dir_all(home.join("custom")).expect("a folder");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/install.sh");
+    let programs = Path::new(ENGINE).parent().expect("a folder");
+    let mut command = machine.command("bash");
+    command.arg(script).arg(programs).env("PREFIX", home.join(".local"));
+    let output = command.env("ZSH_CUSTOM", home.join("custom")).output().expect("bash");
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// The folder of a shell's settings, and how it is started.
 pub fn command(machine: &Machine, kind: &Kind, plugin: Plugin, through: &[&str]) -> Command {
     let home = machine.home();
     let folder = home.join(format!("{}-{plugin:?}", kind.name().replace(' ', "-")));
     if !folder.exists() {
         fs::create_dir_all(&folder).expect("a folder");
-        fs::create_dir_all(home.join("custom/plugins")).expect("a folder");
-        let _ = std::os::unix::fs::symlink(PLUGIN, home.join("custom/plugins/configsync"));
+        install(machine);
         fs::write(home.join("bench.zsh"), include_str!("inside.zsh")).expect("a file");
         let zshrc = format!("{}\n{BENCH}", kind.zshrc(plugin));
         fs::write(folder.join(".zshrc"), zshrc).expect("a file");

@@ -1,4 +1,5 @@
-//! Where `make install` puts completions, and that `make uninstall` takes them away.
+//! Where `make install` puts completions and the parsed plugin, and that `make uninstall` takes them
+//! away.
 
 use std::fs;
 use std::path::Path;
@@ -38,4 +39,43 @@ fn completions_are_installed_where_shells_look_and_removed_again() {
     let left = [everything(&home.path(".local")), everything(&home.path("custom"))].concat();
     let is_file = |line: &&String| !Path::new(line.split(' ').next().unwrap()).is_dir();
     assert_eq!(left.iter().filter(is_file).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn a_plugin_that_is_parsed_already_is_installed_beside_its_text() {
+    let home = bare();
+    fs::create_dir(home.path("custom")).unwrap();
+    fs::create_dir(home.path("built")).unwrap();
+    for program in ["cfgsync", "cfgsync-prompt"] {
+        fs::write(home.path("built").join(program), "").unwrap();
+    }
+    install(&home, home.path("built").to_str().unwrap());
+    let plugin = home.path("custom/plugins/configsync/configsync.plugin.zsh");
+    let source = |setup: &str| {
+        let script = format!(
+            "zmodload zsh/datetime zsh/system; {setup}; source {}; functions -m '*configsync*'",
+            plugin.display()
+        );
+        run(&home, "zsh", &["-f", "-i", "-c", &script])
+    };
+    let parsed = source("alias local='print hostile' command='print hostile'");
+    assert!(parsed.contains("_configsync_precmd") && !parsed.contains("hostile"), "{parsed}");
+    let compiled = plugin.with_extension("zsh.zwc");
+    // What is beside it is read: another plugin, parsed, takes its place.
+    let other = home.path("configsync.plugin.zsh");
+    fs::write(&other, "print -r -- parsed").unwrap();
+    fs::remove_file(&compiled).unwrap();
+    let script = "zcompile -U $1 $2";
+    run(
+        &home,
+        "zsh",
+        &["-f", "-c", script, "zsh", compiled.to_str().unwrap(), other.to_str().unwrap()],
+    );
+    assert_eq!(source(":"), "parsed\n");
+    // One of another version of zsh is passed over in silence.
+    let mut bytes = fs::read(&compiled).unwrap();
+    bytes[8] ^= 1;
+    fs::remove_file(&compiled).unwrap();
+    fs::write(&compiled, bytes).unwrap();
+    assert_eq!(source(":"), parsed);
 }

@@ -44,13 +44,10 @@ fn a_sync_in_the_background_shows_and_says_nothing_else() {
     assert_eq!(terminal.screen(), "<1>[✓ ]0 jobs; wait\n<2>[✓ ]0\n<3>[✓ ]0");
 }
 
-/// Returns whether a shell waits for no answer, and not for its line editor to be idle.
+/// Returns whether a shell waits for no answer.
 #[cfg(target_os = "linux")]
 fn is_settled(open: &BTreeMap<String, PathBuf>) -> bool {
-    let is_passing = |path: &PathBuf| {
-        path.as_os_str() == "/dev/null" || path.to_string_lossy().starts_with("pipe:")
-    };
-    !open.values().any(is_passing)
+    !open.values().any(|path| path.to_string_lossy().starts_with("pipe:"))
 }
 
 /// Returns what the shell of a terminal has open, and under which number.
