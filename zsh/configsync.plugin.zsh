@@ -72,7 +72,7 @@ function _configsync_precmd() {
     (( ! ZSH_SUBSHELL )) && [[ -o zle && -t 0 && -z ${ZSH_EXECUTION_STRING-} ]] || return 0
     (( _CONFIGSYNC_IDLE )) || sysopen -r -o cloexec -u _CONFIGSYNC_IDLE /dev/null || return 0
     zle -F $_CONFIGSYNC_IDLE _configsync_idle
-    _CONFIGSYNC_WAITS=1
+    _CONFIGSYNC_WAITS=EPOCHREALTIME
   elif (( ! _CONFIGSYNC_SOON )); then
     _CONFIGSYNC_SOON=1
     sched +1 _configsync_soon
@@ -188,15 +188,15 @@ function _configsync_soon() {
 }
 
 # The line editor is idle. Whoever reads the terminal is let read the prompt first, and whoever types
-# goes first, too: what may take a moment waits until no key has come for 30 ms. Reading nothing tells
-# (5) that a key is there and leaves it there; that comes to an end where the editor does not see it.
+# goes first, too: what may take a moment waits until no key has come for 30 ms, but half a second at
+# most. Reading nothing tells (5) that a key is there, and leaves it there.
 function _configsync_idle() {
   emulate -L zsh
   local nothing=
   sysread -t 0.03 -s 0 -i 0 nothing
-  (( $? == 5 && ++_CONFIGSYNC_KEYS < 200 )) && return 0
+  (( $? == 5 && EPOCHREALTIME < _CONFIGSYNC_WAITS + 0.5 )) && return 0
   zle -F $1
-  _CONFIGSYNC_WAITS=0 _CONFIGSYNC_KEYS=0
+  _CONFIGSYNC_WAITS=0
   _configsync_look
 }
 
@@ -381,8 +381,8 @@ function _configsync_load() {
   typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_{FILE,RECORD,STATE,ASKED}=
   typeset -g _CONFIGSYNC_TRUTH='?' _CONFIGSYNC_PATHS='?'
   typeset -gi _CONFIGSYNC_UNTIL=0 _CONFIGSYNC_RAN=0 _CONFIGSYNC_DUE=0
-  typeset -gF _CONFIGSYNC_LOOKED=0
-  for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE,NEXT,SOON,KEYS,WAITS}; do
+  typeset -gF _CONFIGSYNC_LOOKED=0 _CONFIGSYNC_WAITS=${_CONFIGSYNC_WAITS-0}
+  for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE,NEXT,SOON}; do
     (( ${(P)+name} )) || typeset -gi $name=0
   done
   for hook name in $_configsync_hooks; do
