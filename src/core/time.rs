@@ -41,17 +41,27 @@ impl fmt::Display for Age {
     }
 }
 
-/// Returns a length of time in whole words: `1 hour 30 minutes`.
-pub fn spelled(seconds: u64) -> String {
-    let parts = [
-        Age(seconds / 86_400 * 86_400),
-        Age(seconds % 86_400 / 3600 * 3600),
-        Age(seconds % 3600 / 60 * 60),
-        Age(seconds % 60),
-    ];
-    let parts: Vec<String> =
-        parts.into_iter().filter(|part| part.0 > 0).map(|part| part.to_string()).collect();
-    parts.join(" ")
+/// A length of time in seconds, shown in whole words: `1 hour 30 minutes`. The prompt has this file, too,
+/// and no memory to put a text together in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spelled(pub u64);
+
+impl fmt::Display for Spelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(seconds) = *self;
+        let parts = [
+            Age(seconds / 86_400 * 86_400),
+            Age(seconds % 86_400 / 3600 * 3600),
+            Age(seconds % 3600 / 60 * 60),
+            Age(seconds % 60),
+        ];
+        let mut gap = "";
+        for part in parts.into_iter().filter(|part| part.0 > 0) {
+            write!(f, "{gap}{part}")?;
+            gap = " ";
+        }
+        Ok(())
+    }
 }
 
 /// Reads a length of time in seconds, as people write it: `90s`, `30m`, `1h30m`, `2d`; none where it is
@@ -119,8 +129,8 @@ mod tests {
 
     #[test]
     fn lengths_of_time_are_spelled_whole() {
-        assert_eq!(spelled(5400), "1 hour 30 minutes");
-        assert_eq!(spelled(90), "1 minute 30 seconds");
-        assert_eq!(spelled(2 * 86_400 + 1), "2 days 1 second");
+        assert_eq!(Spelled(5400).to_string(), "1 hour 30 minutes");
+        assert_eq!(Spelled(90).to_string(), "1 minute 30 seconds");
+        assert_eq!(Spelled(2 * 86_400 + 1).to_string(), "2 days 1 second");
     }
 }

@@ -2,7 +2,7 @@
 
 use cfgsync_core::schedule::{Pause, Trouble};
 use cfgsync_core::status::SyncState;
-use cfgsync_core::time::{duration, spelled};
+use cfgsync_core::time::{Spelled, duration};
 
 use crate::background::{self, Stay};
 use crate::context::{Context, make_folders};
@@ -57,7 +57,7 @@ pub fn described(context: &Context) -> Outcome<Option<String>> {
 pub fn pause(context: &Context, args: &PauseArgs) -> Outcome<()> {
     let until = args.duration.map(|seconds| context.now.after_seconds(seconds));
     let how_long = match args.duration {
-        Some(seconds) => format!("for {}", spelled(seconds)),
+        Some(seconds) => format!("for {}", Spelled(seconds)),
         None => "until `cfgsync resume`".to_owned(),
     };
     if args.dry_run {
