@@ -26,6 +26,7 @@ pub mod merge;
 pub mod reconcile;
 
 pub mod additions;
+pub mod address;
 pub mod agree;
 pub mod inventory;
 pub mod leads;

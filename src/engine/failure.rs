@@ -26,6 +26,8 @@ pub enum Code {
     Refused = 9,
     /// Some units could not be done.
     Partly = 10,
+    /// A person stopped it.
+    Stopped = 130,
 }
 
 /// Why a command did not do all it was asked.

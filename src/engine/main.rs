@@ -14,6 +14,7 @@ mod git;
 mod held;
 mod host;
 mod identity;
+mod interrupt;
 mod kin;
 mod lights;
 mod lock;

@@ -40,7 +40,7 @@ pub fn trouble(failure: &Failure) -> Option<Trouble> {
     match failure.code {
         Code::Offline => Some(Trouble::Offline),
         Code::Authentication => Some(Trouble::Authentication),
-        Code::Foreign => None,
+        Code::Foreign | Code::Stopped => None,
         Code::Error
         | Code::Usage
         | Code::OutOfSync

@@ -31,7 +31,7 @@ Exit codes:
   0 done   1 error   2 usage   3 out of sync (status --exit-code, --dry-run)
   4 done, but files wait for you   5 offline, work is queued
   6 authentication needed   7 another run   8 the repository is busy with git
-  9 refused for safety   10 partly done
+  9 refused for safety   10 partly done   130 stopped by Ctrl-C
 
 The flags of the old sync.sh still work: --setup --status --mark --unmark
 --list-marked --dry-run --force-push --force-pull --backup-only --restore

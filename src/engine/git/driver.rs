@@ -7,7 +7,7 @@ use std::time::Duration;
 use cfgsync_core::merge::TextMerge;
 use cfgsync_core::path::RepoPath;
 
-use super::program::{self, Limits, Manners};
+use super::program::{self, Limits};
 use crate::failure::Outcome;
 use crate::fs::desk::Desk;
 use crate::fs::dir::os;
@@ -33,7 +33,7 @@ pub fn run(
         files.push(desk.put(name, text)?);
     }
     let line = expand(command, path, &files);
-    let limits = Limits { manners: Manners::Silent, deadline: DEADLINE };
+    let limits = Limits::local(DEADLINE);
     let answer = program::shell(worktree, limits, desk.folder(), &line)?;
     if answer.code != Some(0) {
         return Ok(TextMerge::Overlapping);

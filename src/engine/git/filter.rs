@@ -14,7 +14,7 @@ use cfgsync_core::path::RepoPath;
 use cfgsync_core::unit::BlobId;
 use git2::Odb;
 
-use super::program::{Answer, Aside, Limits, Manners, run_aside};
+use super::program::{Answer, Aside, Limits, run_aside};
 use super::vault::Vault;
 use super::worktree::Worktree;
 use super::{CommitId, GitError, trees};
@@ -162,7 +162,7 @@ impl Filters {
 fn call(stores: Stores<'_>, desk: &Desk, filter: &str, arguments: &[&str]) -> Outcome<Answer> {
     let required = format!("filter.{filter}.required=true");
     let arguments = [&["-c", required.as_str()], arguments].concat();
-    let limits = Limits { manners: Manners::Silent, deadline: DEADLINE };
+    let limits = Limits::local(DEADLINE);
     let of_repository = stores.worktree.git_folder().join("objects");
     let of_vault = stores.vault.store().path().join("objects");
     let aside = Aside { objects: desk.folder(), known: &[&of_repository, &of_vault] };

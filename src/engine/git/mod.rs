@@ -5,6 +5,7 @@ pub mod attributes;
 pub mod authorship;
 pub mod branch;
 pub mod driver;
+pub mod ear;
 pub mod filter;
 pub mod forgetting;
 pub mod index;
@@ -14,6 +15,7 @@ pub mod operations;
 pub mod program;
 pub mod remote;
 pub mod trees;
+pub mod trouble;
 pub mod vault;
 pub mod worktree;
 

@@ -13,21 +13,23 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::ear::{Ear, Ended, REPORT, Silence, is_answered, moved, without_reports};
 use crate::failure::{Failure, Outcome};
 use crate::fs::FsError;
+use crate::interrupt;
+use crate::ui::Ui;
 
-/// Options of every call: nothing in the background, no hooks, no fsmonitor, no other repository,
-/// slow transfers end.
-const OPTIONS: [&str; 12] = [
+/// Options of every call: nothing in the background, no fsmonitor, no other repository, slow
+/// transfers end.
+const OPTIONS: [&str; 11] = [
     "gc.auto=0",
     "maintenance.auto=false",
     "core.fsmonitor=false",
-    "core.hooksPath=/dev/null",
     "core.fsync=all",
     "fetch.writeCommitGraph=false",
     "submodule.recurse=false",
@@ -62,6 +64,12 @@ const FOREIGN: [&str; 17] = [
 /// Appended to the user's own ssh command.
 const SSH_PATIENCE: &str = "-oConnectTimeout=10 -oServerAliveInterval=5 -oServerAliveCountMax=3";
 
+/// How often a call is listened to.
+const TICK: Duration = Duration::from_millis(100);
+
+/// From how many ticks on a person is shown how far it is.
+const WORTH_SHOWING: u32 = 5;
+
 /// How long a call has to end once it was asked to.
 const MERCY: Duration = Duration::from_secs(2);
 
@@ -74,6 +82,15 @@ pub enum Manners {
     Silent,
 }
 
+/// Whether hooks of the user's run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hooks {
+    /// None does.
+    Off,
+    /// The repository's own do: Git LFS sends its files from one.
+    Own,
+}
+
 /// How a call of the program is bounded.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -81,6 +98,19 @@ pub struct Limits {
     pub manners: Manners,
     /// When the call and its children are ended.
     pub deadline: Duration,
+    /// How long it may be silent; none for a call that talks to nobody.
+    pub silence: Option<Silence>,
+    /// Who is shown how far it is.
+    pub shown: Option<Ui>,
+    /// Whether hooks run.
+    pub hooks: Hooks,
+}
+
+impl Limits {
+    /// A program that works on this machine, and asks nobody.
+    pub fn local(deadline: Duration) -> Self {
+        Self { manners: Manners::Silent, deadline, silence: None, shown: None, hooks: Hooks::Off }
+    }
 }
 
 /// Where objects go that a call fetches, beside the repository's own.
@@ -101,8 +131,10 @@ pub struct Answer {
     pub stdout: Vec<u8>,
     /// What it complained about.
     pub stderr: String,
-    /// True when its deadline passed.
-    pub is_late: bool,
+    /// Whether a Git server said anything.
+    pub is_answered: bool,
+    /// Why it was ended before its own end.
+    pub ended: Option<Ended>,
 }
 
 impl Answer {
@@ -116,10 +148,11 @@ impl Answer {
 #[derive(Debug)]
 pub struct Running {
     child: Child,
+    manners: Manners,
     stdout: File,
     stderr: File,
     done: mpsc::Sender<()>,
-    watchdog: JoinHandle<bool>,
+    watchdog: JoinHandle<Option<Ended>>,
 }
 
 /// Runs `git` in a repository, to its end.
@@ -166,6 +199,9 @@ fn git(folder: &Path, ssh: Option<&str>, limits: Limits, arguments: &[&str]) -> 
     for option in OPTIONS {
         command.args(["-c", option]);
     }
+    if limits.hooks == Hooks::Off {
+        command.args(["-c", "core.hooksPath=/dev/null"]);
+    }
     if let Some(ssh) = ssh {
         let batch = if limits.manners == Manners::Silent { "-oBatchMode=yes " } else { "" };
         command.env("GIT_SSH_COMMAND", format!("{ssh} {batch}{SSH_PATIENCE}"));
@@ -178,6 +214,9 @@ fn git(folder: &Path, ssh: Option<&str>, limits: Limits, arguments: &[&str]) -> 
             .env("SSH_ASKPASS_REQUIRE", "never")
             .env("GCM_INTERACTIVE", "never")
             .process_group(0);
+    }
+    if limits.silence.is_some() {
+        command.env(REPORT.0, REPORT.1);
     }
     command.args(arguments);
     command
@@ -221,21 +260,44 @@ fn bounded(mut command: Command, limits: Limits, scratch: &Path) -> Outcome<Runn
     })?;
     let target = i32::try_from(child.id()).map_or(Pid::this(), Pid::from_raw);
     let (done, waiting) = mpsc::channel();
-    let watchdog = std::thread::spawn(move || watch(&waiting, target, limits));
-    Ok(Running { child, stdout, stderr, done, watchdog })
+    let said = copy_of(&stderr, scratch)?;
+    let watchdog = std::thread::spawn(move || watch(&waiting, target, limits, said));
+    Ok(Running { child, manners: limits.manners, stdout, stderr, done, watchdog })
 }
 
-/// Ends the call when its deadline passes, and says whether it did.
-fn watch(waiting: &mpsc::Receiver<()>, target: Pid, limits: Limits) -> bool {
+/// Ends the call when its time is over, and says why it did.
+fn watch(waiting: &mpsc::Receiver<()>, target: Pid, limits: Limits, said: File) -> Option<Ended> {
     let is_group = limits.manners == Manners::Silent;
-    let is_late = waiting.recv_timeout(limits.deadline) == Err(RecvTimeoutError::Timeout);
-    if is_late {
-        end(target, is_group, Signal::SIGTERM);
-        if waiting.recv_timeout(MERCY) == Err(RecvTimeoutError::Timeout) {
-            end(target, is_group, Signal::SIGKILL);
+    let start = Instant::now();
+    let mut bar = None;
+    let mut ticks = 0;
+    let mut ear = limits.silence.map(|silence| Ear::new(said, silence));
+    let ended = loop {
+        if waiting.recv_timeout(TICK) != Err(RecvTimeoutError::Timeout) {
+            return None;
         }
+        ticks += 1;
+        if interrupt::is_wanted() {
+            break Ended::Stopped;
+        }
+        if let Some(ended) = ear.as_mut().and_then(Ear::listen) {
+            break ended;
+        }
+        if limits.deadline <= start.elapsed() {
+            break Ended::Late;
+        }
+        if let (Some(ui), Some(ear)) = (limits.shown, &ear)
+            && WORTH_SHOWING <= ticks
+            && let Some(moved) = moved(&ear.tail())
+        {
+            bar.get_or_insert_with(|| ui.transfer()).show(&moved.what, moved.done, &moved.amount);
+        }
+    };
+    end(target, is_group, Signal::SIGTERM);
+    if waiting.recv_timeout(MERCY) == Err(RecvTimeoutError::Timeout) {
+        end(target, is_group, Signal::SIGKILL);
     }
-    is_late
+    Some(ended)
 }
 
 impl Running {
@@ -245,10 +307,17 @@ impl Running {
             Failure::error(format!("could not wait for the `git` program: {error}"))
         })?;
         drop(self.done);
-        let is_late = self.watchdog.join().unwrap_or(false);
+        let ended = self.watchdog.join().unwrap_or(None);
         let stdout = bytes_of(&mut self.stdout)?;
-        let stderr = String::from_utf8_lossy(&bytes_of(&mut self.stderr)?).into_owned();
-        Ok(Answer { code: status.code(), stdout, stderr, is_late })
+        let said = bytes_of(&mut self.stderr)?;
+        let said = String::from_utf8_lossy(&said);
+        let (stderr, is_answered) = (without_reports(&said), is_answered(&said));
+        // Ctrl-C reaches what Git started as soon as it reaches this process.
+        let has_failed = ended.is_none() && status.code() != Some(0);
+        let is_near = self.manners == Manners::Ask;
+        let is_stopped = has_failed && is_near && interrupt::is_wanted_by_now();
+        let ended = if is_stopped { Some(Ended::Stopped) } else { ended };
+        Ok(Answer { code: status.code(), stdout, stderr, is_answered, ended })
     }
 }
 

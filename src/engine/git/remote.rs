@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
-use cfgsync_core::inert::shown;
+use cfgsync_core::address::Reached;
 
-use super::program::{Answer, Aside, Limits, Manners, Running, run, run_aside, start};
+use super::ear::Silence;
+use super::program::{Answer, Aside, Hooks, Limits, Manners, Running, run, run_aside, start};
+use super::trouble::{failure, not_git};
 use super::worktree::{UPSTREAM, Worktree};
 use super::{CommitId, GitError, locks};
-use crate::failure::{Code, Failure, Outcome};
+use crate::context::variable;
+use crate::failure::{Failure, Outcome};
 use crate::fs::plain::{self, Durability};
 use crate::sabotage::{self, Break};
+use crate::ui::Ui;
 use std::path::Path;
 
-/// How long one connection may take.
-const DEADLINE: Duration = Duration::from_secs(45);
+/// How long one connection may take that goes on moving. Runs that nobody waits for end long before.
+const DEADLINE: Duration = Duration::from_secs(3600);
 
 /// How often a fetch is tried again while another one still holds our ref.
 const ORPHAN_TRIES: u32 = 5;
@@ -26,7 +30,7 @@ pub struct Remote<'a> {
     name: &'a str,
     branch: &'a str,
     ssh: Option<String>,
-    manners: Manners,
+    limits: Limits,
     scratch: &'a Path,
 }
 
@@ -58,10 +62,10 @@ impl<'a> Remote<'a> {
         name: &'a str,
         branch: &'a str,
         ssh: Option<String>,
-        manners: Manners,
+        limits: Limits,
         scratch: &'a Path,
     ) -> Self {
-        Self { worktree, name, branch, ssh, manners, scratch }
+        Self { worktree, name, branch, ssh, limits, scratch }
     }
 
     /// Starts to fetch the branch into a ref of cfgsync's own.
@@ -70,11 +74,16 @@ impl<'a> Remote<'a> {
         self.start(&self.fetching(&refspec))
     }
 
+    /// Fetches the branch into a ref of cfgsync's own.
+    pub fn fetch(&self) -> Outcome<Fetched> {
+        self.finish_fetch(self.start_fetch()?)
+    }
+
     /// The arguments of a fetch that takes one ref, and nothing beside it.
     fn fetching<'b>(&'b self, refspec: &'b str) -> [&'b str; 10] {
         [
             "fetch",
-            "--quiet",
+            "--progress",
             "--no-write-fetch-head",
             "--no-tags",
             "--no-recurse-submodules",
@@ -107,9 +116,27 @@ impl<'a> Remote<'a> {
             });
         }
         if answer.stderr.contains("couldn't find remote ref") {
-            return Ok(Fetched::NoBranch);
+            return self.no_branch("fetch from", &answer);
         }
         Err(self.failure("fetch from", &answer))
+    }
+
+    /// Returns where the branch is at a remote that is a folder of this machine, without starting
+    /// a process; none where only Git can tell.
+    pub fn glance(&self) -> Option<CommitId> {
+        let url = self.worktree.remote_url(self.name)?;
+        let Reached::Folder(folder) = Reached::of(&url) else { return None };
+        let flags = git2::RepositoryOpenFlags::NO_SEARCH;
+        let nowhere: [&Path; 0] = [];
+        let folder = self.worktree.root().join(folder);
+        let remote = git2::Repository::open_ext(folder, flags, nowhere).ok()?;
+        super::ref_target(&remote, &format!("refs/heads/{}", self.branch)).ok()?
+    }
+
+    /// Returns true when the remote is a folder of this machine.
+    pub fn is_folder(&self) -> bool {
+        let url = self.worktree.remote_url(self.name).unwrap_or_default();
+        matches!(Reached::of(&url), Reached::Folder(_))
     }
 
     /// Looks where the branch is, and fetches what is missing into a folder that is not the
@@ -122,14 +149,14 @@ impl<'a> Remote<'a> {
             return Err(self.failure("read", &answer));
         }
         let Some(tip) = answer.text().split_whitespace().next().and_then(CommitId::parse) else {
-            return Ok(Fetched::NoBranch);
+            return self.no_branch("read", &answer);
         };
         if !self.worktree.has(tip) {
             let known = self.worktree.git_folder().join("objects");
             let answer = run_aside(
                 self.worktree.root(),
                 self.ssh.as_deref(),
-                Limits { manners: self.manners, deadline: DEADLINE },
+                self.limits,
                 self.scratch,
                 Aside { objects, known: &[&known] },
                 &self.fetching(&name),
@@ -172,16 +199,19 @@ impl<'a> Remote<'a> {
     }
 
     fn push_as(&self, lease: &str, refspec: &str, commit: CommitId) -> Outcome<Pushed> {
-        let push = self.start(&[
+        let limits = Limits { hooks: self.hooks()?, ..self.limits };
+        let ssh = self.ssh.as_deref();
+        let arguments = [
             "push",
             "--porcelain",
+            "--progress",
             "--no-recurse-submodules",
             lease,
             "--end-of-options",
             self.name,
             refspec,
-        ])?;
-        let answer = push.finish()?;
+        ];
+        let answer = run(self.worktree.root(), ssh, limits, self.scratch, &arguments)?;
         if answer.code == Some(0) {
             self.worktree.set_upstream(commit)?;
             return Ok(Pushed::Done);
@@ -202,9 +232,34 @@ impl<'a> Remote<'a> {
         Err(self.failure("push to", &answer))
     }
 
+    /// Hooks run where Git LFS needs one: without it, its files would stay here.
+    fn hooks(&self) -> Outcome<Hooks> {
+        if self.worktree.setting("filter.lfs.process").is_none() {
+            return Ok(Hooks::Off);
+        }
+        let places = [
+            self.worktree.root().join(".gitattributes"),
+            self.worktree.git_folder().join("info/attributes"),
+        ];
+        for place in places {
+            if plain::read_text(&place)?.is_some_and(|text| text.contains("filter=lfs")) {
+                return Ok(Hooks::Own);
+            }
+        }
+        Ok(Hooks::Off)
+    }
+
     fn start(&self, arguments: &[&str]) -> Outcome<Running> {
-        let limits = Limits { manners: self.manners, deadline: DEADLINE };
-        start(self.worktree.root(), self.ssh.as_deref(), limits, self.scratch, arguments)
+        let ssh = self.ssh.as_deref();
+        start(self.worktree.root(), ssh, self.limits, self.scratch, arguments)
+    }
+
+    fn no_branch(&self, action: &str, answer: &Answer) -> Outcome<Fetched> {
+        if answer.is_answered {
+            return Ok(Fetched::NoBranch);
+        }
+        let url = self.worktree.remote_url(self.name).unwrap_or_default();
+        Err(not_git(&format!("could not {action} {}", without_password(&url))))
     }
 
     fn failure(&self, action: &str, answer: &Answer) -> Failure {
@@ -217,15 +272,18 @@ impl<'a> Remote<'a> {
 pub fn default_branch(
     url: &str,
     folder: &Path,
-    manners: Manners,
+    limits: Limits,
     scratch: &Path,
 ) -> Outcome<Option<String>> {
-    let ssh = user_ssh(None);
-    let limits = Limits { manners, deadline: DEADLINE };
+    let ssh = user_ssh(None, None);
     let arguments = ["ls-remote", "--symref", "--end-of-options", url, "HEAD", "refs/heads/*"];
     let answer = run(folder, ssh.as_deref(), limits, scratch, &arguments)?;
+    let what = format!("could not read {}", without_password(url));
     if answer.code != Some(0) {
-        return Err(failure(&format!("could not read {}", without_password(url)), url, &answer));
+        return Err(failure(&what, url, &answer));
+    }
+    if !answer.is_answered {
+        return Err(not_git(&what));
     }
     let stdout = answer.text();
     let named = stdout.lines().find_map(|line| {
@@ -247,99 +305,44 @@ pub fn default_branch(
     Ok(named.filter(exists).or(only))
 }
 
-/// Returns the user's own ssh command, where it is one that takes OpenSSH's options.
-pub fn user_ssh(configured: Option<String>) -> Option<String> {
-    crate::context::variable("GIT_SSH_COMMAND")
-        .or(configured)
-        .or_else(|| crate::context::variable("GIT_SSH").is_none().then(|| "ssh".to_owned()))
-}
-
-/// What Git says, what that means, and what to do about it. The first row that fits counts.
-const MEANINGS: [(&[&str], Code, &str); 5] = [
-    (
-        &["Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"],
-        Code::Authentication,
-        "Connect once by hand (`ssh <host>`) and check the host's key.",
-    ),
-    (
-        &[
-            "Permission denied",
-            "Authentication failed",
-            "could not read Username",
-            "could not read Password",
-            "terminal prompts disabled",
-            "access denied",
-        ],
-        Code::Authentication,
-        "Run `cfgsync sync` in a terminal, where you can be asked.",
-    ),
-    (
-        &["hook declined", "protected branch", "[remote rejected]", "[rejected]"],
-        Code::Error,
-        "The server's own rules refused the change; see its message.",
-    ),
-    (
-        &["fsck error", "index-pack failed"],
-        Code::Refused,
-        "What the remote holds is damaged or made to do harm. Nothing was changed here.",
-    ),
-    (
-        &["No space left", "unable to create temporary", "disk quota"],
-        Code::Error,
-        "The server is out of space; free some there.",
-    ),
-];
-
-/// What Git says of an address at which there is no repository.
-const NO_REPOSITORY: [&str; 4] =
-    ["does not appear to be a git repository", "not found", "not exist", "no such repository"];
-
-/// What makes such a word mean something else.
-const NO_HOST: [&str; 2] = ["Could not resolve", "Name or service not known"];
-
-/// Says what went wrong in one sentence, with the next step.
-fn failure(what: &str, url: &str, answer: &Answer) -> Failure {
-    let queued = "Your changes are kept here and are sent by the next `cfgsync sync`.";
-    if answer.is_late {
-        let cause = format!("{what}: it did not answer in time");
-        return Failure::new(Code::Offline, cause).hint(queued);
-    }
-    let stderr = answer.stderr.as_str();
-    let says = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
-    let cause = format!("{what}: {}", reason(stderr));
-    if let Some((_, code, hint)) = MEANINGS.iter().find(|(words, _, _)| says(words)) {
-        return Failure::new(*code, cause).hint(hint);
-    }
-    if says(&NO_REPOSITORY) && !says(&NO_HOST) {
-        // A remote that is a folder may only not be mounted.
-        let failure = if is_folder(url) {
-            Failure::new(Code::Offline, cause).hint(queued)
-        } else {
-            Failure::error(cause)
-        };
-        return failure
-            .hint("If it moved, tell git in the repository: `git remote set-url <name> <URL>`.")
-            .hint("If it is gone, make an empty one there, then `cfgsync sync --force-push`. Nothing was deleted here.");
-    }
-    Failure::new(Code::Offline, cause).hint(queued)
-}
-
-/// Returns the line that tells most: what the server says, else the first error.
-fn reason(stderr: &str) -> String {
-    let lines = || stderr.lines().map(str::trim);
-    let of_server =
-        lines().find_map(|line| line.strip_prefix("remote: ")).filter(|line| !line.is_empty());
-    let first = || {
-        lines()
-            .find(|line| ["fatal:", "error:", "ssh:"].iter().any(|start| line.starts_with(start)))
+/// Returns how a connection to this address is bounded, and who is shown how far it is.
+pub fn limits(url: &str, manners: Manners, ui: Ui) -> Limits {
+    let mut silence = Silence::usual();
+    let may_be_typing = match Reached::of(url) {
+        Reached::Folder(_) => false,
+        Reached::Ssh { .. } => true,
+        Reached::Otherwise => !url.starts_with("git://"),
     };
-    let telling = of_server.or_else(first).or_else(|| lines().next_back());
-    shown(telling.unwrap_or("git gave no reason")).chars().take(200).collect()
+    if manners == Manners::Ask && may_be_typing {
+        silence.answer = None;
+    }
+    Limits {
+        manners,
+        deadline: DEADLINE,
+        silence: Some(silence),
+        shown: Some(ui),
+        hooks: Hooks::Off,
+    }
 }
 
-/// A remote that is a folder is away when its disk is not mounted, which is no lasting error.
-fn is_folder(url: &str) -> bool {
-    url.starts_with('/') || url.starts_with("file://")
+/// Returns the user's own ssh command, where it is one that takes OpenSSH's options. `variant` is
+/// what Git was told of it.
+pub fn user_ssh(configured: Option<String>, variant: Option<&str>) -> Option<String> {
+    let variant = variable("GIT_SSH_VARIANT").or(variant.map(str::to_owned));
+    if variant.is_some_and(|variant| !matches!(&*variant, "ssh" | "auto")) {
+        return None;
+    }
+    let program = || match variable("GIT_SSH") {
+        None => Some("ssh".to_owned()),
+        // A program that is called otherwise may not know the options.
+        Some(path) => path.ends_with("/ssh").then(|| quoted(&path)),
+    };
+    variable("GIT_SSH_COMMAND").or(configured).or_else(program)
+}
+
+/// Quotes a word for `sh`.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Takes the password out of an address before it is shown.

@@ -77,7 +77,9 @@ impl Sync<'_> {
         };
         let state = match &failure {
             _ if held > 0 => SyncState::Held,
-            Some(failure) if failure.code != Code::Offline => SyncState::Failed,
+            Some(failure) if !matches!(failure.code, Code::Offline | Code::Stopped) => {
+                SyncState::Failed
+            }
             _ if ahead > 0 || pending > 0 => SyncState::Ahead,
             _ if behind > 0 => SyncState::Behind,
             Some(_) => SyncState::Offline,

@@ -4,6 +4,7 @@
 //! it. There is no stash, no checkout and no journal: after a crash, the next sync is the recovery,
 //! because changes that are already done count as agreed.
 
+mod contact;
 mod ending;
 pub mod rehearsal;
 mod report;
@@ -11,7 +12,7 @@ mod round;
 pub mod wishes;
 pub mod words;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -22,11 +23,12 @@ use cfgsync_core::policy::{Policy, Winner};
 use cfgsync_core::status::SyncState;
 
 use crate::context::now;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Code, Failure, Outcome};
 use crate::git::CommitId;
 use crate::git::program::Manners;
-use crate::git::remote::{Fetched, Pushed, Remote, user_ssh};
+use crate::git::remote::{Fetched, Pushed, Remote, limits, user_ssh};
 use crate::git::worktree::Worktree;
+use crate::interrupt;
 use crate::lights::Pulse;
 use crate::lock::Lock;
 use crate::observe::{Observer, Scope};
@@ -36,6 +38,7 @@ use crate::recover::Note;
 use crate::session::{Picture, Session};
 use crate::still;
 use crate::watch::{Tips, watch};
+use contact::{Contact, Course};
 use ending::Ending;
 pub use report::Report;
 pub use wishes::{Command, Tip, Wishes};
@@ -52,6 +55,7 @@ pub fn sync(
     _running: Lock,
 ) -> Outcome<Report> {
     let context = session.context;
+    interrupt::hear();
     let _pulse = Pulse::begin(&context.places);
     record::announce(&context.places)?;
     let result = Sync::new(session, wishes, manners).run();
@@ -64,31 +68,38 @@ pub fn sync(
 /// Returns the remote a session syncs with.
 fn remote<'a>(session: &'a Session<'_>, manners: Manners, scratch: &'a Path) -> Option<Remote<'a>> {
     let name = session.remote.as_deref()?;
-    let ssh = user_ssh(session.worktree.setting("core.sshCommand"));
-    let ssh = ssh.filter(|_| session.worktree.setting("ssh.variant").is_none());
-    Some(Remote::new(&session.worktree, name, &session.branch, ssh, manners, scratch))
+    let variant = session.worktree.setting("ssh.variant");
+    let ssh = user_ssh(session.worktree.setting("core.sshCommand"), variant.as_deref());
+    let url = session.worktree.remote_url(name).unwrap_or_default();
+    let limits = limits(&url, manners, session.context.ui);
+    Some(Remote::new(&session.worktree, name, &session.branch, ssh, limits, scratch))
 }
 
 /// Fetches, and does nothing else; none without a remote.
 pub fn fetch(session: &Session<'_>, manners: Manners) -> Option<Outcome<Fetched>> {
     let remote = remote(session, manners, &session.context.places.state)?;
-    Some(remote.start_fetch().and_then(|fetch| remote.finish_fetch(fetch)))
+    Some(remote.fetch())
 }
 
 struct Sync<'a> {
     session: &'a Session<'a>,
     wishes: &'a Wishes,
-    manners: Manners,
+    /// Whom this run talks to; nobody where the repository has no remote.
+    remote: Option<Remote<'a>>,
     /// What this run changed so far, under its number.
     operation: RefCell<Option<(u64, Operation)>>,
     /// Whether what a choice had overruled is upstream again; from then on both sides just meet.
     is_returned: Cell<bool>,
+    /// Whether all stands as it was left, once that was asked.
+    is_still: OnceCell<bool>,
 }
 
 impl<'a> Sync<'a> {
     fn new(session: &'a Session<'a>, wishes: &'a Wishes, manners: Manners) -> Self {
         let (operation, is_returned) = (RefCell::default(), Cell::default());
-        Self { session, wishes, manners, operation, is_returned }
+        let remote = remote(session, manners, &session.context.places.state);
+        let is_still = OnceCell::new();
+        Self { session, wishes, remote, operation, is_returned, is_still }
     }
 
     fn run(&self) -> Outcome<Report> {
@@ -96,13 +107,17 @@ impl<'a> Sync<'a> {
         let lock = self.session.lock()?;
         session.settle_displaced()?;
         drop(lock);
-        let standing = Standing::of(record::read(&session.context.places)?.as_ref());
-        let fetch = self.remote().map(|remote| remote.start_fetch()).transpose()?;
+        let record = record::read(&session.context.places)?;
+        let course = self.course()?;
+        let standing = Standing::of(record.as_ref());
         let published = record::publish(session.context, SyncState::Syncing, standing);
         let observer = session.observer();
         let looked = self.look_first(&observer);
-        // Whatever the first look came to, the fetch has to be waited for.
-        let fetched = self.remote().zip(fetch).map(|(remote, fetch)| remote.finish_fetch(fetch));
+        if let (Course::Open { tip }, Ok(Looked::Whole), Ok(())) = (&course, &looked, &published) {
+            return self.rounds(&observer, Some(*tip), Contact::Due);
+        }
+        // Whatever the first look came to, a fetch under way has to be waited for.
+        let fetched = self.meet(course)?;
         published?;
         let looked = looked?;
         let (upstream, mut failure) = self.upstream(fetched)?;
@@ -121,20 +136,16 @@ impl<'a> Sync<'a> {
             self.look_whole(&observer)?;
         }
         self.check_history(upstream)?;
-        self.rounds(&observer, upstream, failure)
-    }
-
-    fn remote(&self) -> Option<Remote<'_>> {
-        remote(self.session, self.manners, &self.session.context.places.state)
+        self.rounds(&observer, upstream, failure.map_or(Contact::Made, Contact::Failed))
     }
 
     /// Under the lock: looks whether the repository is ours to touch, and whether anything happened
     /// since the last run left everything in sync.
     fn look_first(&self, observer: &Observer<'_>) -> Outcome<Looked> {
         let session = self.session;
-        if let Some(ending) = self.still()? {
+        if self.is_still()? {
             let upstream = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
-            return Ok(Looked::Quiet { upstream, ending });
+            return Ok(Looked::Quiet { upstream, ending: Ending::Still });
         }
         let quiet = Quiet::read(&session.context.places)?;
         if let Some(quiet) = quiet.filter(|_| self.wishes.are_plain()) {
@@ -159,14 +170,17 @@ impl<'a> Sync<'a> {
     }
 
     /// Under the lock: asks whether all stands exactly as it was left, without looking into it.
-    fn still(&self) -> Outcome<Option<Ending>> {
+    fn is_still(&self) -> Outcome<bool> {
         let session = self.session;
-        if !self.wishes.are_plain() {
-            return Ok(None);
+        if let Some(known) = self.is_still.get() {
+            return Ok(*known);
         }
-        let _lock = self.session.lock()?;
-        let is_ours = session.worktree.foreign(&session.branch)?.is_none();
-        Ok((is_ours && still::holds(session, now())?).then_some(Ending::Still))
+        let is_still = self.wishes.are_plain() && {
+            let _lock = self.session.lock()?;
+            let is_ours = session.worktree.foreign(&session.branch)?.is_none();
+            is_ours && still::holds(session, now())?
+        };
+        Ok(*self.is_still.get_or_init(|| is_still))
     }
 
     /// Under the lock: makes sure that everything on disk is in the vault, whoever is at work in
@@ -202,13 +216,15 @@ impl<'a> Sync<'a> {
                 None => Ok((None, None)),
                 Some(_) => Err(self.vanished()),
             },
+            Some(Err(failure)) if failure.code == Code::Stopped => Err(failure),
             Some(Err(failure)) => Ok((worktree.upstream()?, Some(failure))),
         }
     }
 
     /// Says which branch is gone, and which ones are there.
     fn vanished(&self) -> Failure {
-        let others = self.remote().and_then(|remote| remote.branches().ok()).unwrap_or_default();
+        let others =
+            self.remote.as_ref().and_then(|remote| remote.branches().ok()).unwrap_or_default();
         vanished(&self.session.branch, &others)
     }
 
@@ -277,55 +293,59 @@ impl<'a> Sync<'a> {
         &self,
         observer: &Observer<'_>,
         mut upstream: Option<CommitId>,
-        mut failure: Option<Failure>,
+        mut contact: Contact,
     ) -> Outcome<Report> {
         let mut report = Report::default();
-        for round in 1..=ROUNDS {
+        // A push that was only a guess is no race that was lost.
+        let rounds = ROUNDS + u32::from(matches!(contact, Contact::Due));
+        for round in 1..=rounds {
+            interrupt::check()?;
             let lock = self.session.lock()?;
             let done = self.round(observer, upstream)?;
             drop(lock);
-            report.changes.extend(done.plan.changes.iter().cloned());
-            report.notes.extend(done.notes.iter().cloned());
-            report.held.clone_from(&done.plan.held);
-            report.steps += done.plan.steps.len();
-            report.failed.clone_from(&done.failed);
+            report.add(&done);
             // What stood in the way may be gone by what was just done.
             let is_freed = !done.plan.steps.is_empty()
                 && done.plan.held.iter().any(|held| matches!(held.why, Why::InTheWay(_)));
-            if (done.is_stale || is_freed) && round < ROUNDS {
+            if (done.is_stale || is_freed) && round < rounds {
                 continue;
             }
-            let (Some(remote), Some(tip), None) = (self.remote(), done.tip, &failure) else {
-                break;
-            };
-            if Some(tip) == upstream {
-                break;
+            let (Some(remote), Some(tip)) = (&self.remote, done.tip) else { break };
+            let is_new = Some(tip) != upstream;
+            match contact {
+                Contact::Failed(_) => break,
+                Contact::Made if !is_new => break,
+                // Nothing is there to send after all, so the remote is only asked.
+                Contact::Due if !is_new => {
+                    contact = self.ask(remote, &mut upstream)?;
+                    if Some(tip) == upstream {
+                        break;
+                    }
+                    continue;
+                }
+                Contact::Made | Contact::Due => {}
             }
-            match remote.push(tip, upstream) {
+            contact = match remote.push(tip, upstream) {
                 Ok(Pushed::Done) => {
                     let _lock = self.session.lock()?;
                     self.agree_on(&done, tip)?;
                     upstream = Some(tip);
+                    contact = Contact::Made;
                     if self.wishes.edit.overruled.is_empty() || self.is_returned.replace(true) {
                         break;
                     }
+                    contact
                 }
-                Ok(Pushed::Refused) => {
-                    let fetch = remote.start_fetch()?;
-                    (upstream, failure) = self.upstream(Some(remote.finish_fetch(fetch)))?;
-                    self.check_tip(upstream, failure.as_ref())?;
-                    self.check_history(upstream)?;
-                }
-                Err(error) => failure = Some(error),
-            }
-            if failure.is_some() {
+                Ok(Pushed::Refused) => self.ask(remote, &mut upstream)?,
+                Err(error) => Contact::Failed(error),
+            };
+            if matches!(contact, Contact::Failed(_)) {
                 break;
             }
         }
-        report.changes.sort();
-        report.changes.dedup();
+        report.settle();
         let ending = self.settle(observer, upstream)?;
-        self.finish(report, upstream, failure, ending)
+        self.finish(report, upstream, contact.failure(), ending)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Change, Held};
 
+use super::round::Round;
 use super::words;
 use crate::execute::partly;
 use crate::failure::{Code, Failure};
@@ -31,6 +32,21 @@ pub struct Report {
 }
 
 impl Report {
+    /// Adds what one round came to.
+    pub fn add(&mut self, round: &Round) {
+        self.changes.extend(round.plan.changes.iter().cloned());
+        self.notes.extend(round.notes.iter().cloned());
+        self.held.clone_from(&round.plan.held);
+        self.steps += round.plan.steps.len();
+        self.failed.clone_from(&round.failed);
+    }
+
+    /// Names each change once.
+    pub fn settle(&mut self) {
+        self.changes.sort();
+        self.changes.dedup();
+    }
+
     /// Returns the failure that the exit code tells of, if there is one.
     pub fn failure(self) -> Option<Failure> {
         if !self.failed.is_empty() {

@@ -40,7 +40,7 @@ pub fn rewritten(history: History) -> Failure {
     Failure::new(Code::Refused, what)
         .hint(KEEP_OURS)
         .hint(TAKE_THEIRS)
-        .hint("Nothing was changed on either side; with --dry-run, each shows what it would do.")
+        .hint("Nothing was changed in your files, nor upstream; with --dry-run, each shows what it would do.")
 }
 
 /// Says that upstream is not what the person saw.

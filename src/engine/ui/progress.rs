@@ -2,12 +2,16 @@
 
 use std::io::IsTerminal;
 
+use cfgsync_core::inert::shown;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Loudness, Ui};
 
 /// What the bar shows: what is done, how much of it, how fast, and how long it will take.
 const TEMPLATE: &str = "{msg} [{bar:24}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+
+/// The same for a transfer, of which Git says how much and how fast.
+const TRANSFER: &str = "{prefix} [{bar:24}] {pos}/{len} {msg} {eta}";
 
 /// Draws a second, where there is something to see.
 const RATE: u8 = 10;
@@ -18,15 +22,24 @@ pub struct Progress(ProgressBar);
 impl Ui {
     /// Begins work on so many bytes.
     pub fn progress(&self, what: &'static str, bytes: u64) -> Progress {
+        Progress(self.bar(bytes, TEMPLATE).with_message(what))
+    }
+
+    /// Begins to show a transfer.
+    pub fn transfer(&self) -> Transfer {
+        Transfer(self.bar(0, TRANSFER))
+    }
+
+    fn bar(&self, length: u64, template: &str) -> ProgressBar {
         let is_shown = self.loudness > Loudness::Quiet && std::io::stderr().is_terminal();
         let target = if is_shown {
             ProgressDrawTarget::stderr_with_hz(RATE)
         } else {
             ProgressDrawTarget::hidden()
         };
-        let bar = ProgressBar::with_draw_target(Some(bytes), target).with_message(what);
-        let style = ProgressStyle::with_template(TEMPLATE);
-        Progress(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
+        let style = ProgressStyle::with_template(template);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressBar::with_draw_target(Some(length), target).with_style(style)
     }
 }
 
@@ -38,6 +51,25 @@ impl Progress {
 }
 
 impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// How far a transfer is. Gone from the screen at the end.
+pub struct Transfer(ProgressBar);
+
+impl Transfer {
+    /// Shows what is done, how many of how many, how much and how fast.
+    pub fn show(&self, what: &str, (done, all): (u64, u64), amount: &str) {
+        self.0.set_length(all);
+        self.0.set_prefix(shown(what));
+        self.0.set_message(shown(amount));
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for Transfer {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }

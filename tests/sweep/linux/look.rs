@@ -30,8 +30,9 @@ const INTERNAL: [&str; 5] =
     [".local", ".config/cfgsync", "configs/.git", "configs/.sync", "configs/.git.cfgsync-new"];
 
 /// What belongs into the state folder.
-const STATE: [&str; 10] = [
+const STATE: [&str; 12] = [
     "archived",
+    "came",
     "displaced",
     "filtered",
     "lock",
@@ -39,6 +40,7 @@ const STATE: [&str; 10] = [
     "running",
     "sealed",
     "seen",
+    "still",
     "unreached",
     "vault",
 ];

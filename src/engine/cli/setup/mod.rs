@@ -12,7 +12,7 @@ use cfgsync_core::policy::{Choice, Removals};
 use crate::context::{Context, Places, folder_for_setup, home, make_folders, places};
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::program::Manners;
-use crate::git::remote::{default_branch, without_password};
+use crate::git::remote::{default_branch, limits, without_password};
 use crate::git::worktree::Worktree;
 use crate::lock::{Lock, Patience};
 use crate::marks;
@@ -175,8 +175,8 @@ fn repository(places: &Places, args: &SetupArgs, ui: Ui) -> Outcome<String> {
 fn named_branch(places: &Places, args: &SetupArgs, ui: Ui, scratch: &Path) -> Outcome<String> {
     let of_remote = match (&args.branch, args.url.as_deref()) {
         (None, Some(url)) => {
-            let manners = crate::context::manners(&ui);
-            default_branch(url, &places.home, manners, scratch).map_err(unreachable)?
+            let limits = limits(url, crate::context::manners(&ui), ui);
+            default_branch(url, &places.home, limits, scratch).map_err(unreachable)?
         }
         _ => None,
     };

@@ -1,0 +1,114 @@
+//! Whom a sync asks first, so that it makes as few connections as can be.
+//!
+//! A push carries what it expects of the remote, so a sync that has something to send may send it
+//! before it asks: a remote that moved refuses, and is asked then. The order changes how often there
+//! is a connection, never what becomes of a file.
+
+use super::Sync;
+use crate::context::Places;
+use crate::failure::{Failure, Outcome};
+use crate::fs::plain::{self, Durability};
+use crate::git::CommitId;
+use crate::git::program::Running;
+use crate::git::remote::{Fetched, Remote};
+
+/// How a sync begins to talk to its remote.
+pub enum Course {
+    /// There is no remote.
+    Alone,
+    /// A fetch runs beside the first look.
+    Fetching(Running),
+    /// The remote is a folder, and was seen to be where it was.
+    Known(CommitId),
+    /// Nothing yet: what the first look finds is sent, with the remote expected at this commit.
+    Open {
+        /// The commit.
+        tip: CommitId,
+    },
+}
+
+/// How things stand with the remote.
+pub enum Contact {
+    /// It was not asked yet.
+    Due,
+    /// It answered.
+    Made,
+    /// It could not be asked.
+    Failed(Failure),
+}
+
+impl Contact {
+    /// Returns why the remote did not take part.
+    pub fn failure(self) -> Option<Failure> {
+        match self {
+            Self::Failed(failure) => Some(failure),
+            Self::Due | Self::Made => None,
+        }
+    }
+}
+
+impl Sync<'_> {
+    /// Decides whom to ask first: where the last sync saw nothing new upstream and something
+    /// changed here, the remote is best told at once.
+    pub fn course(&self) -> Outcome<Course> {
+        let session = self.session;
+        let places = &session.context.places;
+        let Some(remote) = &self.remote else { return Ok(Course::Alone) };
+        let agreed = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+        let known = agreed.filter(|tip| session.worktree.has(*tip));
+        let known = known.filter(|_| self.wishes.are_plain());
+        let fetched = session.worktree.upstream()?;
+        let Some(tip) = known.filter(|tip| fetched == Some(*tip)) else {
+            return remote.start_fetch().map(Course::Fetching);
+        };
+        if remote.glance() == Some(tip) {
+            return Ok(Course::Known(tip));
+        }
+        if remote.is_folder() || came(places).exists() || self.is_still()? {
+            return remote.start_fetch().map(Course::Fetching);
+        }
+        Ok(Course::Open { tip })
+    }
+
+    /// Brings the first talk to its end; none without a remote.
+    pub fn meet(&self, course: Course) -> Outcome<Option<Outcome<Fetched>>> {
+        let Some(remote) = &self.remote else { return Ok(None) };
+        let fetched = match course {
+            Course::Alone => return Ok(None),
+            Course::Known(tip) => Ok(Fetched::Tip(tip)),
+            Course::Fetching(fetch) => remote.finish_fetch(fetch),
+            Course::Open { .. } => remote.fetch(),
+        };
+        self.note_whether_it_came(&fetched)?;
+        Ok(Some(fetched))
+    }
+
+    /// Asks the remote where it is now.
+    pub fn ask(&self, remote: &Remote<'_>, upstream: &mut Option<CommitId>) -> Outcome<Contact> {
+        let fetched = remote.fetch();
+        self.note_whether_it_came(&fetched)?;
+        let (tip, failure) = self.upstream(Some(fetched))?;
+        *upstream = tip;
+        self.check_tip(tip, failure.as_ref())?;
+        self.check_history(tip)?;
+        Ok(failure.map_or(Contact::Made, Contact::Failed))
+    }
+
+    /// Remembers whether upstream brought something this time: whoever edits elsewhere does so more
+    /// than once.
+    fn note_whether_it_came(&self, fetched: &Outcome<Fetched>) -> Outcome<()> {
+        let Ok(Fetched::Tip(tip)) = fetched else { return Ok(()) };
+        let before = self.session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+        let note = came(&self.session.context.places);
+        match (before != Some(*tip), note.exists()) {
+            (true, false) => Ok(plain::publish(&note, b"", Durability::Relaxed)?),
+            (false, true) => Ok(plain::remove(&note)?),
+            (true, true) | (false, false) => Ok(()),
+        }
+    }
+}
+
+/// Is there while the last sync brought something from upstream.
+fn came(places: &Places) -> std::path::PathBuf {
+    places.state.join("came")
+}
