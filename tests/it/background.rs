@@ -11,11 +11,21 @@ use cfgsync_core::status::{StatusRecord, SyncState, wire};
 use crate::sandbox::{Machine, Sandbox};
 use crate::terminal::{now, wait_until};
 
-/// Counts fetches, and hangs like a dead network where a file says so, whoever asks it to end.
+/// Runs here what it was to run over there: a remote in a folder would be looked at without Git.
+const SSH: &str = r#"#!/bin/sh
+if [ ! -e "$HOME/../remote.git" ]; then
+  echo 'ssh: connect to host there port 22: Connection refused' >&2
+  exit 255
+fi
+for last; do :; done
+exec sh -c "$last"
+"#;
+
+/// Counts talks with the remote, and hangs like a dead network where a file says so, whoever asks it to end.
 const GIT: &str = r#"#!/bin/sh
 PATH=${PATH#*:}
 case " $* " in
-  *" fetch "*) echo fetch >>"$HOME/fetches"
+  *" fetch "* | *" push "*) echo fetch >>"$HOME/fetches"
     if [ -e "$HOME/hang" ]; then
       trap '' TERM
       sleep 1000 &
@@ -40,6 +50,11 @@ impl Counted {
         machine.write(".conf", "one\n");
         machine.run(&["mark", ".conf"]).done();
         machine.sync();
+        let _ = machine.git(&["remote", "set-url", "origin", &format!("there:{}", machine.url())]);
+        machine.write("dial/ssh", SSH);
+        machine.chmod("dial/ssh", 0o755);
+        let dial = machine.path("dial/ssh").display().to_string();
+        let _ = machine.git(&["config", "core.sshCommand", &dial]);
         machine.write("bin/git", GIT);
         machine.chmod("bin/git", 0o755);
         machine.edit("@.sync/config.toml", "deadline = 60\n", settings);

@@ -52,7 +52,8 @@ impl Hanging {
     }
 
     fn signal(&self, signal: Signal) {
-        self.processes().into_iter().for_each(|process| kill(process, signal).unwrap());
+        // One that goes on may end the others before they are told.
+        self.processes().into_iter().for_each(|process| drop(kill(process, signal)));
     }
 
     /// Returns the run itself: the guard's child.
