@@ -53,7 +53,9 @@ impl Hanging {
 
     fn signal(&self, signal: Signal) {
         // One that goes on may end the others before they are told.
-        self.processes().into_iter().for_each(|process| drop(kill(process, signal)));
+        for process in self.processes() {
+            let _ = kill(process, signal);
+        }
     }
 
     /// Returns the run itself: the guard's child.
