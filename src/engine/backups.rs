@@ -148,19 +148,32 @@ fn endangered(step: &Step) -> Option<(RepoPath, Version)> {
 
 /// Makes an archive of everything, unless the newest one holds the same. The lock is held.
 pub fn keep(session: &Session<'_>, reason: &str, with_local: bool) -> Outcome<Kept> {
+    keep_after(session, reason, with_local, &|| Ok(()))
+}
+
+/// The same; where there is something new, `first` is done before it is written.
+pub fn keep_after(
+    session: &Session<'_>,
+    reason: &str,
+    with_local: bool,
+    first: &dyn Fn() -> Outcome<()>,
+) -> Outcome<Kept> {
     let places = &session.context.places;
     plain::make_private(&places.backups())?;
     let observer = session.observer_for(Purpose::Archive { with_local });
     let backups = Backups::list(places)?;
     let mut seals = seals(places)?;
     let newest = backups.newest(&mut seals);
-    for _ in 0..TRIES {
+    for round in 0..TRIES {
         let (now, place_of) =
             look(session, &observer, newest.as_ref().map(|(_, it)| it), with_local)?;
         if let Some((backup, _)) = newest.as_ref().filter(|(_, known)| known.is_same_state(&now)) {
             observer.remember()?;
             seals.write(backups.sound.iter().map(|it| it.path.clone()))?;
             return Ok(Kept::Same((*backup).clone()));
+        }
+        if round == 0 {
+            first()?;
         }
         let now = Inventory {
             number: backups.sound.last().map_or(1, |last| last.head.number.saturating_add(1)),

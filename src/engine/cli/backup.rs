@@ -6,6 +6,8 @@ use crate::archive::read;
 use crate::backups::{self, Backup, Backups, Kept};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::marks;
+use crate::recover::Note;
 use crate::session::{Mode, Session};
 use crate::ui::{Tone, report};
 
@@ -87,7 +89,13 @@ pub fn run(context: &Context, args: &BackupArgs) -> Outcome<()> {
         return preview(&session, with_local);
     }
     let _lock = session.lock()?;
-    match backups::keep(&session, "asked for", with_local)? {
+    // Archives lie in the repository; what they hold must outlive it.
+    let into_the_vault = || {
+        let note = Note::leave(&context.places)?;
+        session.snapshot(&marks::picture(&session)?, "before a backup")?;
+        note.withdraw()
+    };
+    match backups::keep_after(&session, "asked for", with_local, &into_the_vault)? {
         Kept::New(backup) => {
             let (files, size) = (backup.head.units.len(), report::size(backup.head.size()));
             let packed = report::size(backup.packed);

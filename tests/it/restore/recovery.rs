@@ -67,6 +67,7 @@ fn everything_that_was_ever_live_survives_the_loss_of_the_repository() {
     }
     mac.write(".conf", "an edit that only a backup saw\n");
     mac.run(&["backup"]).done();
+    live.insert("an edit that only a backup saw\n".to_owned());
     mac.write(".conf", "an edit that only a restore saw\n");
     mac.run(&["--yes", "restore", "1", "--", ".conf"]).done();
     live.insert("an edit that only a restore saw\n".to_owned());
