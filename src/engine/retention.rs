@@ -19,7 +19,7 @@ const HEADING: &str = "cfgsync unreached 1";
 /// What the last run that tidied up left behind.
 #[derive(Debug, Default)]
 struct Unreached {
-    day: Option<u64>,
+    day: u64,
     objects: BTreeSet<ObjectId>,
 }
 
@@ -27,11 +27,10 @@ struct Unreached {
 pub fn tend(session: &Session<'_>) -> Outcome<()> {
     let places = &session.context.places;
     let today = day(session.context.now);
-    let is_small = session.vault.newest_number()? <= NEWEST as u64;
-    let before = Unreached::read(places)?;
-    if is_small || before.day == Some(today) {
+    if session.vault.newest_number()? <= NEWEST as u64 || Unreached::day(places)? == Some(today) {
         return Ok(());
     }
+    let before = Unreached::read(places)?;
     let _lock = session.lock()?;
     let note = Note::leave(places)?;
     let tidied = tidy(session, &before.objects);
@@ -40,7 +39,7 @@ pub fn tend(session: &Session<'_>) -> Outcome<()> {
         Ok(objects) => (Ok(()), objects),
         Err(failure) => (Err(failure), before.objects),
     };
-    Unreached { day: Some(today), objects }.write(places)?;
+    Unreached { day: today, objects }.write(places)?;
     note.withdraw()?;
     told
 }
@@ -54,17 +53,24 @@ fn tidy(session: &Session<'_>, known: &BTreeSet<ObjectId>) -> Outcome<BTreeSet<O
 impl Unreached {
     fn read(places: &Places) -> Outcome<Self> {
         let text = plain::read_text(&path(places))?.unwrap_or_default();
-        let mut lines = text.lines();
-        let day = lines.next().and_then(|line| line.strip_prefix(HEADING)?.trim().parse().ok());
-        let Some(day) = day else { return Ok(Self::default()) };
-        Ok(Self { day: Some(day), objects: lines.filter_map(object_id).collect() })
+        let Some(day) = day_of(&text) else { return Ok(Self::default()) };
+        Ok(Self { day, objects: text.lines().skip(1).filter_map(object_id).collect() })
+    }
+
+    /// Returns the day alone, for every sync asks.
+    fn day(places: &Places) -> Outcome<Option<u64>> {
+        Ok(day_of(&plain::read_text(&path(places))?.unwrap_or_default()))
     }
 
     fn write(&self, places: &Places) -> Outcome<()> {
-        let mut text = format!("{HEADING} {}\n", self.day.unwrap_or_default());
+        let mut text = format!("{HEADING} {}\n", self.day);
         self.objects.iter().for_each(|object| text.push_str(&format!("{object}\n")));
         Ok(plain::publish(&path(places), text.as_bytes(), Durability::Relaxed)?)
     }
+}
+
+fn day_of(text: &str) -> Option<u64> {
+    text.lines().next()?.strip_prefix(HEADING)?.trim().parse().ok()
 }
 
 fn path(places: &Places) -> std::path::PathBuf {
