@@ -6,7 +6,6 @@ use crate::archive::read;
 use crate::backups::{self, Backup, Backups, Kept};
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::marks;
 use crate::recover::Note;
 use crate::session::{Mode, Session};
 use crate::ui::{Tone, report};
@@ -92,7 +91,10 @@ pub fn run(context: &Context, args: &BackupArgs) -> Outcome<()> {
     // Archives lie in the repository; what they hold must outlive it.
     let into_the_vault = || {
         let note = Note::leave(&context.places)?;
-        session.snapshot(&marks::picture(&session)?, "before a backup")?;
+        let observer = session.observer();
+        let picture = session.picture(&observer, session.worktree.upstream()?)?;
+        session.snapshot(&picture, "before a backup")?;
+        observer.remember()?;
         note.withdraw()
     };
     match backups::keep_after(&session, "asked for", with_local, &into_the_vault)? {
