@@ -107,10 +107,10 @@ impl Inventory {
 
     /// Returns true when both hold the same files with the same modes.
     pub fn is_same_state(&self, other: &Self) -> bool {
-        let version = |(path, item): (&RepoPath, &Item)| (path.clone(), item.version);
+        let mut both = self.units.iter().zip(&other.units);
         self.folders == other.folders
             && self.units.len() == other.units.len()
-            && self.units.iter().map(version).eq(other.units.iter().map(version))
+            && both.all(|((path, item), (same, twin))| path == same && item.version == twin.version)
     }
 
     /// Returns what comes back of its files as a tree, without marks.
@@ -169,10 +169,14 @@ impl Inventory {
     /// Reads an inventory.
     pub fn parse(text: &str) -> Result<Self, InventoryError> {
         let mut inventory = Self::parse_head(text)?;
+        let mut lists = Lists::default();
         // Heading, four fields and an empty line come first.
         for (at, line) in text.split_terminator('\n').enumerate().skip(6) {
-            inventory.add(at + 1, line)?;
+            lists.add(at + 1, line)?;
         }
+        // What is sorted becomes a map at once, which is cheaper than one by one.
+        inventory.units = lists.units.into_iter().collect();
+        inventory.folders = lists.folders.into_iter().collect();
         match inventory.files_and_folders().into_iter().next() {
             Some(path) => Err(InventoryError::FileAndFolder(path)),
             None => Ok(inventory),
@@ -201,7 +205,16 @@ impl Inventory {
         self.units.retain(|path, _| !is_torn(path));
         self.folders.retain(|path, _| !is_torn(path));
     }
+}
 
+/// The lines of an inventory, as they are read.
+#[derive(Default)]
+struct Lists {
+    units: Vec<(RepoPath, Item)>,
+    folders: Vec<(RepoPath, Mode)>,
+}
+
+impl Lists {
     fn add(&mut self, line: usize, text: &str) -> Result<(), InventoryError> {
         let damaged = || InventoryError::Line(line);
         let (first, rest) = text.split_once(' ').ok_or_else(damaged)?;
@@ -243,14 +256,14 @@ impl Inventory {
 
 /// Adds to what is sorted already.
 fn insert<T>(
-    map: &mut BTreeMap<RepoPath, T>,
+    list: &mut Vec<(RepoPath, T)>,
     path: RepoPath,
     value: T,
 ) -> Result<(), InventoryError> {
-    if map.last_key_value().is_some_and(|(last, _)| *last >= path) {
+    if list.last().is_some_and(|(last, _)| *last >= path) {
         return Err(InventoryError::Twice(path));
     }
-    map.insert(path, value);
+    list.push((path, value));
     Ok(())
 }
 
