@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and which command it means.
 
+pub mod attach;
 pub mod backup;
 pub mod completions;
 pub mod diff;

@@ -2,7 +2,7 @@
 
 use cfgsync_core::policy::{Removals, Winner};
 
-use super::{force, pause};
+use super::{attach, force, pause};
 use crate::background::{self, Part, Stay};
 use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
@@ -79,9 +79,17 @@ pub fn run(context: &Context, args: &SyncArgs) -> Outcome<()> {
     if args.dry_run {
         return dry_run(context, &wishes);
     }
-    let patience = if args.no_wait { Patience::Leave } else { Patience::Wait };
     let session = Session::open(context, Mode::Real)?;
-    let done = sync(&session, &wishes, manners, session.turn(patience)?)?;
+    let running = match removals {
+        _ if args.no_wait => session.turn(Patience::Leave)?,
+        // What a person agreed to, nobody else's sync did.
+        Removals::Any => session.turn(Patience::Wait)?,
+        Removals::Few => match attach::turn(&session)? {
+            attach::Turn::Ours(running) => running,
+            attach::Turn::Served => return Ok(()),
+        },
+    };
+    let done = sync(&session, &wishes, manners, running)?;
     background::start_if_asked(context)?;
     report::synced(&context.ui, &done);
     if let Some(paused) = pause::described(context)? {

@@ -152,6 +152,13 @@ impl Ui {
         }
     }
 
+    /// Says what a person at a terminal waits for.
+    pub fn say_at_terminal(&self, text: &str) {
+        if io::stderr().is_terminal() {
+            self.say(text);
+        }
+    }
+
     /// Says why a command failed, and what to do next.
     pub fn failure(&self, failure: &Failure) {
         let mut text = format!("{} {}\n", self.paint(Tone::Bad, "cfgsync:"), failure.cause);

@@ -1,7 +1,7 @@
 //! Runs that do not end by themselves: their deadline ends them, with all that they started.
 
 use std::fs;
-use std::process::Child;
+use std::process::{Child, Stdio};
 
 use cfgsync_core::status::{StatusRecord, SyncState};
 use nix::sys::signal::{Signal, kill};
@@ -141,4 +141,51 @@ fn a_run_that_meets_another_leaves_at_once() {
     assert_eq!(hanging.processes(), before);
     kill(hanging.run(), Signal::SIGKILL).unwrap();
     assert_eq!(hanging.ends().state, SyncState::Failed);
+}
+
+#[test]
+fn a_sync_by_hand_takes_the_result_of_the_run_it_meets() {
+    let hanging = Hanging::new("deadline = 60\n");
+    let Hanging { counted, .. } = &hanging;
+    let by_hand = |counted: &Counted| {
+        let mut command = counted.command();
+        command.arg("sync").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let waits = by_hand(counted);
+    let pid = waits.id();
+    // The kernel says what it waits for.
+    let lock = || {
+        fs::read_to_string("/proc/locks")
+            .unwrap()
+            .contains(&format!("-> FLOCK  ADVISORY  WRITE {pid} "))
+    };
+    wait_until("the wait for the lock", lock);
+    counted.machine.remove("hang");
+    let hangs = fs::read_to_string(counted.machine.path("hanging")).unwrap();
+    // With its helper gone, the fetch goes on as if the network were back.
+    let helper = hangs.split_whitespace().next().unwrap().parse().unwrap();
+    kill(Pid::from_raw(helper), Signal::SIGKILL).unwrap();
+    let output = waits.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "✓ In sync, as the sync left it that was under way.\n");
+    assert_eq!(counted.fetches(), 1);
+    assert_eq!(hanging.started.wait_with_output().unwrap().stdout, b"");
+
+    // One that leaves something to do, is no result to take.
+    let after = by_hand(&hanging.counted).wait_with_output().unwrap();
+    assert!(String::from_utf8(after.stderr).unwrap().contains("nothing to do"));
+    assert_eq!(hanging.counted.fetches(), 2);
+}
+
+#[test]
+fn a_sync_by_hand_does_what_a_run_that_is_ended_left_undone() {
+    let hanging = Hanging::new("deadline = 2\n");
+    hanging.counted.machine.remove("hang");
+    hanging.counted.machine.append(".conf", "two\n");
+    let output = hanging.counted.command().arg("sync").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("edited   ~/.conf"));
+    assert_eq!(hanging.counted.sandbox.git(&["show", "main:external/.conf"]), "one\ntwo\n");
+    wait_until("the end of all", || hanging.processes().is_empty());
 }
