@@ -1,26 +1,23 @@
 # configsync: the state of cfgsync in the prompt, and a background sync when one is due.
 #
-#   CFGSYNC_SEGMENT   the icon for a prompt, with its colour and a trailing space; empty when there
-#                     is nothing to show. Use it as '${CFGSYNC_SEGMENT-}' under prompt_subst.
+#   CFGSYNC_SEGMENT   the icon for a prompt, with its colour and a trailing space, or empty; used as
+#                     '${CFGSYNC_SEGMENT-}' under prompt_subst
 #   sync_indicator    prints CFGSYNC_SEGMENT, for themes that want a command
-#   sync-configs      cfgsync sync
-#   sync-status       cfgsync status
+#   sync-configs, sync-status   cfgsync sync, cfgsync status
 #
 #   CFGSYNC_RECORD    path of the status record, where it is not cfgsync's own place
 #   zstyle ':cfgsync:' enabled no         show nothing and start nothing
 #   zstyle ':cfgsync:' background no      never start a sync from here
-#   zstyle ':cfgsync:' interval SECONDS   start one at most so often from this shell (default 60)
+#   zstyle ':cfgsync:' interval SECONDS   start one at most so often (default 60), but for edits
 #   zstyle ':cfgsync:' show-counts yes    ↑3 instead of ↑
 #   zstyle ':cfgsync:' only-below FOLDER  show the segment in this folder and below it only
 #   zstyle ':cfgsync:STATE' icon TEXT     another icon; an empty one hides the state
 #   zstyle ':cfgsync:STATE' color COLOR   another colour, as in %F{COLOR}
-#   STATE is synced, ahead, behind, syncing, held, failed or paused.
+#   STATE is synced, ahead, behind, syncing, held, failed or paused
 #
-# Drawing a prompt starts no process: it reads the status record. Once the prompt stands and no key has
-# come for a moment, the plugin looks whether the record still holds: after a command it asks
-# cfgsync-prompt; after an empty line only where a watched file is newer than the record, and not for
-# each of many lines in a row. What ends elsewhere is heard on a FIFO. docs/status-record.md says what
-# all of them hold.
+# Drawing a prompt starts no process: it reads the status record. Once the prompt stands and no key came
+# for a moment, the plugin looks whether the record holds: after a command it asks cfgsync-prompt, after
+# empty lines only where a watched file is newer. What ends elsewhere is heard on a FIFO.
 
 [[ -o interactive ]] || return 0
 'builtin' 'zmodload' zsh/datetime zsh/system 2>/dev/null || return 0
@@ -103,10 +100,11 @@ function _configsync_read() {
     (( _CONFIGSYNC_NEXT )) || _configsync_await
     return 0
   fi
-
   local letter=$record[10]
   local -i ahead=$record[12,15] behind=$record[17,20] pending=$record[22,25] held=$record[27,30]
   local -i due=$record[32,41] deadline=$record[43,52] moment=0
+  # An edit waits a moment for the next one, and is then sent.
+  [[ $letter$_CONFIGSYNC_TRUTH != [SO]ahead* ]] || (( due = due < _CONFIGSYNC_EDIT ? due : _CONFIGSYNC_EDIT ))
   for moment in $due $(( deadline + 1 )); do  # when the same bytes say something else
     (( EPOCHSECONDS < moment && moment < _CONFIGSYNC_UNTIL )) && (( _CONFIGSYNC_UNTIL = moment ))
   done
@@ -174,7 +172,7 @@ function _configsync_await() {
   emulate -L zsh
   local -i interval=60
   (( EPOCHSECONDS >= _CONFIGSYNC_NEXT && ! ZSH_SUBSHELL )) || return 0
-  [[ -o zle && -t 0 && -z ${ZSH_EXECUTION_STRING-} ]] || return 0
+  [[ -o zle && ( -t 0 || -n ${WIDGET-} ) && -z ${ZSH_EXECUTION_STRING-} ]] || return 0
   [[ -O $_CONFIGSYNC_FILE ]] && zstyle -T ':cfgsync:' background || return 0
   zstyle -s ':cfgsync:' interval interval
   (( _CONFIGSYNC_NEXT = EPOCHSECONDS + (interval > 0 ? interval : 60), _CONFIGSYNC_DUE = 1 ))
@@ -183,7 +181,7 @@ function _configsync_await() {
 # Rings this shell's own bell: the line editor does not hear of what is opened at a time set for it.
 function _configsync_soon() {
   emulate -L zsh
-  _CONFIGSYNC_SOON=0
+  _CONFIGSYNC_SOON=0 _CONFIGSYNC_UNTIL=0
   (( ! _CONFIGSYNC_BELL )) || syswrite -o $_CONFIGSYNC_BELL . 2>/dev/null
 }
 
@@ -265,7 +263,9 @@ function _configsync_answered() {
   [[ $_CONFIGSYNC_ASKED == $_CONFIGSYNC_RECORD && $answer != $_CONFIGSYNC_TRUTH ]] || return 0
   [[ $answer == (|synced|paused|ahead|ahead\ <1-9999999999>) ]] || return 0
   typeset -g _CONFIGSYNC_TRUTH=$answer _CONFIGSYNC_UNTIL=0
+  [[ $answer != ahead* ]] || (( _CONFIGSYNC_EDIT = EPOCHSECONDS + 5, _CONFIGSYNC_NEXT = 0 ))
   _configsync_redraw
+  (( _CONFIGSYNC_EDIT <= EPOCHSECONDS )) || sched +6 _configsync_soon
 }
 
 # Opens this shell's bell, on which a run rings that has published: a FIFO that the last run left for
@@ -292,12 +292,13 @@ function _configsync_take_down_bell() {
   zf_rm -f ${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/bells/$$ 2>/dev/null
 }
 
-# A run has published, or the last of many empty lines is a moment ago.
+# A run has published, or the last edit or the last of many empty lines is a moment ago.
 function _configsync_rung() {
   emulate -L zsh
   local bytes=
   sysread -i $1 bytes 2>/dev/null
   _configsync_redraw
+  (( ! _CONFIGSYNC_DUE )) || _configsync_start
   _configsync_verify 0
 }
 
@@ -359,9 +360,9 @@ function configsync_plugin_unload() {
   for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE}; do
     _configsync_forget ${(P)name}
   done
-  if (( _CONFIGSYNC_SOON )); then
+  (( _CONFIGSYNC_SOON + _CONFIGSYNC_EDIT )) && for name in ${(M)zsh_scheduled_events:#*:_configsync_soon}; do
     sched -${zsh_scheduled_events[(I)*:_configsync_soon]}
-  fi
+  done
   zle -D _configsync_ended _configsync_answered _configsync_rung
   unfunction -m '_configsync_*'
   unfunction sync-configs sync-status sync_indicator configsync_plugin_unload
@@ -380,7 +381,7 @@ function _configsync_load() {
   )
   typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_{FILE,RECORD,STATE,ASKED}=
   typeset -g _CONFIGSYNC_TRUTH='?' _CONFIGSYNC_PATHS='?'
-  typeset -gi _CONFIGSYNC_UNTIL=0 _CONFIGSYNC_RAN=0 _CONFIGSYNC_DUE=0
+  typeset -gi _CONFIGSYNC_UNTIL=0 _CONFIGSYNC_RAN=0 _CONFIGSYNC_DUE=0 _CONFIGSYNC_EDIT=0
   typeset -gF _CONFIGSYNC_LOOKED=0 _CONFIGSYNC_WAITS=${_CONFIGSYNC_WAITS-0}
   for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE,NEXT,SOON}; do
     (( ${(P)+name} )) || typeset -gi $name=0

@@ -44,6 +44,17 @@ fn a_sync_in_the_background_shows_and_says_nothing_else() {
     assert_eq!(terminal.screen(), "<1>[✓ ]0 jobs; wait\n<2>[✓ ]0\n<3>[✓ ]0");
 }
 
+#[test]
+fn an_edit_is_sent_a_moment_later_with_nobody_typing() {
+    let mut terminal = Terminal::with_plugin(shared(), SYNCING);
+    terminal.run("echo 'set list' >>.vimrc");
+    terminal.wait_for("↑", |screen| screen.ends_with("[↑ ]0"));
+    wait_until("the sync", || sent(terminal.home()).ends_with("set list\n"));
+    terminal.wait_for("✓", |screen| screen.ends_with("[✓ ]0"));
+    terminal.run("configsync_plugin_unload; print left ${#zsh_scheduled_events}");
+    assert!(terminal.screen().contains("\nleft 0\n"), "{}", terminal.screen());
+}
+
 /// Returns whether a shell waits for no answer.
 #[cfg(target_os = "linux")]
 fn is_settled(open: &BTreeMap<String, PathBuf>) -> bool {
