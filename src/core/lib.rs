@@ -44,4 +44,5 @@ pub mod renames;
 pub mod retention;
 pub mod schedule;
 pub mod steps;
+pub mod timer;
 pub mod verdict;

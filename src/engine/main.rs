@@ -1,5 +1,6 @@
 //! `cfgsync`: looks at one person's config files, and acts on what `cfgsync_core` decides.
 
+mod agent;
 mod archive;
 mod background;
 mod backups;

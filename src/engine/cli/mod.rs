@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and which command it means.
 
+pub mod agent;
 pub mod attach;
 pub mod backup;
 pub mod completions;
@@ -91,6 +92,8 @@ enum Command {
     Restore(restore::RestoreArgs),
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
+    #[command(name = "service")]
+    Agent(agent::AgentArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -131,6 +134,7 @@ impl Cli {
             Some(Command::Restore(args)) => restore::run(&open()?, &args),
             Some(Command::Pause(args)) => pause::pause(&open()?, &args),
             Some(Command::Resume(args)) => pause::resume(&open()?, &args),
+            Some(Command::Agent(args)) => agent::run(&open()?, &args),
             Some(Command::Doctor(args)) => doctor::run(&open()?, &args),
             Some(Command::Completions(args)) => {
                 completions::run(ui, &args);
