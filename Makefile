@@ -65,6 +65,6 @@ all-tools:
 	@CARGO="$(CARGO)" scripts/tools.sh all
 
 bench-tools:
-	@CARGO="$(CARGO)" scripts/tools.sh bench
+	@CARGO="$(CARGO)" scripts/tools.sh all
 
 .PHONY: help demo test check bench sweep fuzz install uninstall build tools all-tools bench-tools

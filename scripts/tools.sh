@@ -2,8 +2,8 @@
 # Installs the tools that building and testing need and that are missing. Silent when all are there.
 #
 #   scripts/tools.sh          cargo, a C compiler and git: enough to build
-#   scripts/tools.sh all      also zsh, fish, tmux and strace, which the tests and the demo drive
-#   scripts/tools.sh bench    also an ssh server, which the benchmarks run on loopback
+#   scripts/tools.sh all      also zsh, fish, tmux, strace and an ssh server, which the tests, the
+#                             benchmarks and the demo drive on this machine alone
 #   scripts/tools.sh fuzz     also a nightly compiler and cargo-fuzz
 
 set -euo pipefail
@@ -22,13 +22,12 @@ die() {
 missing() {
   has cc || echo 'cc:a C compiler, which builds libgit2'
   has git || echo 'git:talks to the remote'
-  case "${1:-}" in all | bench) ;; *) return 0 ;; esac
+  [ "${1:-}" = all ] || return 0
   has zsh || echo 'zsh:the shell the light is for'
   has fish || echo 'fish:a shell for the tests of completions'
   has tmux || echo 'tmux:a terminal for the tests of the light'
   [ "$(uname)" != Linux ] || has strace || echo 'strace:kills programs for the tests of crashes'
-  [ "${1:-}" = bench ] || return 0
-  PATH="$PATH:/usr/sbin" has sshd || echo 'sshd:the other end of the benchmarks over ssh'
+  PATH="$PATH:/usr/sbin" has sshd || echo 'sshd:the other end of tests and benchmarks over ssh'
 }
 
 # Names the missing commands in one line.

@@ -17,7 +17,8 @@ fn by_ssh(machine: &Machine) {
     machine.chmod("dial/ssh", 0o755);
     let address = format!("there:{}", machine.url());
     let _ = machine.git(&["remote", "set-url", "origin", &address]);
-    let dial = machine.path("dial/ssh").display().to_string();
+    // A login that is shared would be one more call of ssh.
+    let dial = format!("{} -oControlMaster=no", machine.path("dial/ssh").display());
     let _ = machine.git(&["config", "core.sshCommand", &dial]);
 }
 

@@ -23,6 +23,7 @@ mod held;
 mod killed;
 mod light;
 mod live_files;
+mod login;
 mod machines;
 mod marks;
 mod merging;

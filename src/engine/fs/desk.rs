@@ -16,6 +16,7 @@ pub const NAME: &str = "cfgsync-desk.";
 const TRIES: u32 = 1000;
 
 /// A private folder; gone at the end.
+#[derive(Debug)]
 pub struct Desk {
     folder: PathBuf,
 }

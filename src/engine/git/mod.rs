@@ -10,6 +10,7 @@ pub mod filter;
 pub mod forgetting;
 pub mod index;
 pub mod locks;
+pub mod login;
 pub mod mergetool;
 pub mod operations;
 pub mod program;

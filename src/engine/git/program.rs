@@ -62,7 +62,8 @@ const FOREIGN: [&str; 17] = [
 ];
 
 /// Appended to the user's own ssh command.
-const SSH_PATIENCE: &str = "-oConnectTimeout=10 -oServerAliveInterval=5 -oServerAliveCountMax=3";
+pub const SSH_PATIENCE: &str =
+    "-oConnectTimeout=10 -oServerAliveInterval=5 -oServerAliveCountMax=3";
 
 /// How often a call is listened to.
 const TICK: Duration = Duration::from_millis(100);

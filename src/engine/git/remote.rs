@@ -1,15 +1,16 @@
 //! Fetch and push, and what went wrong when they did.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use cfgsync_core::address::Reached;
 
 use super::ear::Silence;
+use super::login::{self, Login, user_ssh};
 use super::program::{Answer, Aside, Hooks, Limits, Manners, Running, run, run_aside, start};
-use super::trouble::{failure, not_git};
+use super::trouble::{cut, failure, not_git};
 use super::worktree::{UPSTREAM, Worktree};
 use super::{CommitId, GitError, locks};
-use crate::context::variable;
 use crate::failure::{Failure, Outcome};
 use crate::fs::plain::{self, Durability};
 use crate::sabotage::{self, Break};
@@ -32,6 +33,8 @@ pub struct Remote<'a> {
     ssh: Option<String>,
     limits: Limits,
     scratch: &'a Path,
+    /// The login that is shared, where there is one.
+    login: RefCell<Option<Login>>,
 }
 
 /// What fetching found.
@@ -65,13 +68,45 @@ impl<'a> Remote<'a> {
         limits: Limits,
         scratch: &'a Path,
     ) -> Self {
-        Self { worktree, name, branch, ssh, limits, scratch }
+        let login = RefCell::default();
+        Self { worktree, name, branch, ssh, limits, scratch, login }
     }
 
     /// Starts to fetch the branch into a ref of cfgsync's own.
     pub fn start_fetch(&self) -> Outcome<Running> {
         let refspec = format!("+refs/heads/{}:{UPSTREAM}", self.branch);
         self.start(&self.fetching(&refspec))
+    }
+
+    /// Begins to log in once for all that follows, and says whether there is anything to share.
+    pub fn share_login(&self) -> bool {
+        let url = self.worktree.remote_url(self.name).unwrap_or_default();
+        if let (Reached::Ssh { destination, port }, Some(ssh)) = (Reached::of(&url), &self.ssh) {
+            let login = Login::start(ssh, (destination, port), self.limits, self.scratch);
+            self.login.replace(login);
+        }
+        self.login.borrow().is_some()
+    }
+
+    /// Returns the ssh command, with the shared login once it is done.
+    fn ssh(&self) -> Outcome<Option<String>> {
+        let mut login = self.login.borrow_mut();
+        let Some(shared) = &*login else { return Ok(self.ssh.clone()) };
+        match shared.wait() {
+            login::Reached::Yes => {
+                let options = shared.options();
+                Ok(self.ssh.as_ref().map(|ssh| format!("{ssh} {options}")))
+            }
+            login::Reached::No => {
+                *login = None;
+                Ok(self.ssh.clone())
+            }
+            login::Reached::Never(ended) => {
+                *login = None;
+                let url = self.worktree.remote_url(self.name).unwrap_or_default();
+                Err(cut(&format!("could not reach {}", without_password(&url)), ended))
+            }
+        }
     }
 
     /// Fetches the branch into a ref of cfgsync's own.
@@ -200,7 +235,7 @@ impl<'a> Remote<'a> {
 
     fn push_as(&self, lease: &str, refspec: &str, commit: CommitId) -> Outcome<Pushed> {
         let limits = Limits { hooks: self.hooks()?, ..self.limits };
-        let ssh = self.ssh.as_deref();
+        let ssh = self.ssh()?;
         let arguments = [
             "push",
             "--porcelain",
@@ -211,7 +246,7 @@ impl<'a> Remote<'a> {
             self.name,
             refspec,
         ];
-        let answer = run(self.worktree.root(), ssh, limits, self.scratch, &arguments)?;
+        let answer = run(self.worktree.root(), ssh.as_deref(), limits, self.scratch, &arguments)?;
         if answer.code == Some(0) {
             self.worktree.set_upstream(commit)?;
             return Ok(Pushed::Done);
@@ -250,8 +285,8 @@ impl<'a> Remote<'a> {
     }
 
     fn start(&self, arguments: &[&str]) -> Outcome<Running> {
-        let ssh = self.ssh.as_deref();
-        start(self.worktree.root(), ssh, self.limits, self.scratch, arguments)
+        let ssh = self.ssh()?;
+        start(self.worktree.root(), ssh.as_deref(), self.limits, self.scratch, arguments)
     }
 
     fn no_branch(&self, action: &str, answer: &Answer) -> Outcome<Fetched> {
@@ -323,26 +358,6 @@ pub fn limits(url: &str, manners: Manners, ui: Ui) -> Limits {
         shown: Some(ui),
         hooks: Hooks::Off,
     }
-}
-
-/// Returns the user's own ssh command, where it is one that takes OpenSSH's options. `variant` is
-/// what Git was told of it.
-pub fn user_ssh(configured: Option<String>, variant: Option<&str>) -> Option<String> {
-    let variant = variable("GIT_SSH_VARIANT").or(variant.map(str::to_owned));
-    if variant.is_some_and(|variant| !matches!(&*variant, "ssh" | "auto")) {
-        return None;
-    }
-    let program = || match variable("GIT_SSH") {
-        None => Some("ssh".to_owned()),
-        // A program that is called otherwise may not know the options.
-        Some(path) => path.ends_with("/ssh").then(|| quoted(&path)),
-    };
-    variable("GIT_SSH_COMMAND").or(configured).or_else(program)
-}
-
-/// Quotes a word for `sh`.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Takes the password out of an address before it is shown.

@@ -123,7 +123,7 @@ pub fn not_git(what: &str) -> Failure {
 }
 
 /// Says why a connection was ended.
-fn cut(what: &str, ended: Ended) -> Failure {
+pub fn cut(what: &str, ended: Ended) -> Failure {
     let why = match ended {
         Ended::Silent => "it did not answer",
         Ended::Stalled => "it stopped answering",

@@ -20,6 +20,8 @@ pub enum Course {
     Fetching(Running),
     /// The remote is a folder, and was seen to be where it was.
     Known(CommitId),
+    /// Nothing yet: after the first look, and the login beside it, comes a fetch.
+    Later,
     /// Nothing yet: what the first look finds is sent, with the remote expected at this commit.
     Open {
         /// The commit.
@@ -64,10 +66,16 @@ impl Sync<'_> {
         if remote.glance() == Some(tip) {
             return Ok(Course::Known(tip));
         }
-        if remote.is_folder() || came(places).exists() || self.is_still()? {
+        if remote.is_folder() || self.is_still()? {
             return remote.start_fetch().map(Course::Fetching);
         }
-        Ok(Course::Open { tip })
+        // Whatever is sent, there may be more than one connection.
+        let shares = remote.share_login();
+        match (came(places).exists(), shares) {
+            (false, _) => Ok(Course::Open { tip }),
+            (true, true) => Ok(Course::Later),
+            (true, false) => remote.start_fetch().map(Course::Fetching),
+        }
     }
 
     /// Brings the first talk to its end; none without a remote.
@@ -77,7 +85,7 @@ impl Sync<'_> {
             Course::Alone => return Ok(None),
             Course::Known(tip) => Ok(Fetched::Tip(tip)),
             Course::Fetching(fetch) => remote.finish_fetch(fetch),
-            Course::Open { .. } => remote.fetch(),
+            Course::Later | Course::Open { .. } => remote.fetch(),
         };
         self.note_whether_it_came(&fetched)?;
         Ok(Some(fetched))

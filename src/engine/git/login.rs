@@ -1,0 +1,205 @@
+//! One login by ssh for all connections of a sync, where a sync is likely to make more than one.
+//!
+//! OpenSSH shares a connection by a socket. Ours is private, is there only while the sync runs, and
+//! its keeper is a shell that waits for the end of its input: whatever becomes of this process, even
+//! if it is killed, its end of that pipe closes, and the shell ends the connection. Who shares
+//! connections by a configuration of their own is left alone.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::ear::Ended;
+use super::program::{Limits, Manners, SSH_PATIENCE, clean};
+use crate::context::{home, variable};
+use crate::fs::desk::Desk;
+use crate::fs::plain;
+use crate::interrupt;
+
+/// Longest path of a socket that every system takes, with what ssh adds for a moment.
+const LONGEST_SOCKET: usize = 80;
+
+/// How often is looked whether the login is done.
+const POLL: Duration = Duration::from_millis(2);
+
+/// A login that failed later than this is not tried again without sharing.
+const QUICK: Duration = Duration::from_secs(2);
+
+/// How long a person may take to type a password.
+const TYPING: Duration = Duration::from_secs(120);
+
+/// A login under way, or done. Ended with it.
+#[derive(Debug)]
+pub struct Login {
+    keeper: Child,
+    over: mpsc::Receiver<()>,
+    socket: PathBuf,
+    start: Instant,
+    limits: Limits,
+    /// Holds the socket where the state folder's path is too long.
+    _desk: Option<Desk>,
+}
+
+/// What a login came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// It can be shared.
+    Yes,
+    /// It cannot; whoever connects, connects by itself.
+    No,
+    /// The remote does not answer, so nobody needs to try.
+    Never(Ended),
+}
+
+impl Login {
+    /// Starts to log in; none where it is not ours to share.
+    pub fn start(
+        ssh: &str,
+        (destination, port): (&str, Option<u16>),
+        limits: Limits,
+        scratch: &Path,
+    ) -> Option<Self> {
+        if !is_ours_to_share(ssh) {
+            return None;
+        }
+        let usual = scratch.join("ssh");
+        let is_short = usual.as_os_str().len() <= LONGEST_SOCKET;
+        let desk = if is_short { None } else { Some(Desk::set_up(&std::env::temp_dir()).ok()?) };
+        let socket = desk.as_ref().map_or(usual, |desk| desk.folder().join("s"));
+        plain::remove(&socket).ok()?;
+        let batch = if limits.manners == Manners::Silent { "-oBatchMode=yes " } else { "" };
+        let port = port.map(|port| format!("-p {port} ")).unwrap_or_default();
+        let script = format!(
+            "trap '' INT HUP QUIT; {ssh} {batch}{SSH_PATIENCE} -oControlMaster=yes \
+             -oControlPersist=no -S \"$1\" -N {port}{destination} & p=$!; exec 2>/dev/null; \
+             read x; kill $p; wait $p; rm -f \"$1\"; [ -z \"$2\" ] || rmdir \"$2\""
+        );
+        let mut command = clean("sh");
+        command.arg("-c").arg(script).arg("sh").arg(&socket);
+        command.arg(desk.as_ref().map_or(Path::new(""), Desk::folder));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        if limits.manners == Manners::Silent {
+            command.env("SSH_ASKPASS_REQUIRE", "never").process_group(0);
+        }
+        let mut keeper = command.spawn().ok()?;
+        let mut said = keeper.stderr.take()?;
+        let (tell, over) = mpsc::channel();
+        std::thread::spawn(move || {
+            // Ssh keeps this open to its end; what it says, whoever connects next is told too.
+            let _ = std::io::copy(&mut said, &mut std::io::sink());
+            let _ = tell.send(());
+        });
+        let start = Instant::now();
+        Some(Self { keeper, over, socket, start, limits, _desk: desk })
+    }
+
+    /// Waits until the login is done, or is not going to be.
+    pub fn wait(&self) -> Reached {
+        let limit = self.limits.silence.and_then(|silence| silence.answer).unwrap_or(TYPING);
+        loop {
+            if self.socket.exists() {
+                return Reached::Yes;
+            }
+            if self.over.recv_timeout(POLL) != Err(RecvTimeoutError::Timeout) {
+                let is_late = QUICK < self.start.elapsed();
+                let asks = self.limits.manners == Manners::Ask;
+                // At a terminal, what a person was asked is no reason not to ask again.
+                return if is_late && !asks { Reached::Never(Ended::Silent) } else { Reached::No };
+            }
+            if interrupt::is_wanted() {
+                return Reached::Never(Ended::Stopped);
+            }
+            if limit < self.start.elapsed() {
+                return Reached::Never(Ended::Silent);
+            }
+        }
+    }
+
+    /// Returns the options with which ssh shares it.
+    pub fn options(&self) -> String {
+        let socket = self.socket.to_string_lossy().replace('\'', r"'\''").replace('%', "%%");
+        format!("-oControlMaster=no -S '{socket}'")
+    }
+}
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        // It ends ssh and itself.
+        let _ = self.keeper.wait();
+    }
+}
+
+/// Returns the user's own ssh command, where it is one that takes OpenSSH's options. `variant` is
+/// what Git was told of it.
+pub fn user_ssh(configured: Option<String>, variant: Option<&str>) -> Option<String> {
+    let variant = variable("GIT_SSH_VARIANT").or(variant.map(str::to_owned));
+    if variant.is_some_and(|variant| !matches!(&*variant, "ssh" | "auto")) {
+        return None;
+    }
+    let program = || match variable("GIT_SSH") {
+        None => Some("ssh".to_owned()),
+        // A program that is called otherwise may not know the options.
+        Some(path) => path.ends_with("/ssh").then(|| quoted(&path)),
+    };
+    variable("GIT_SSH_COMMAND").or(configured).or_else(program)
+}
+
+/// Quotes a word for `sh`.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Returns true for plain OpenSSH whose user did not set up sharing.
+fn is_ours_to_share(ssh: &str) -> bool {
+    let mut words = ssh.split_whitespace();
+    let is_ssh =
+        words.next().is_some_and(|word| word.trim_matches('\'').rsplit('/').next() == Some("ssh"));
+    let sets = |word: &str| {
+        word.to_lowercase().contains("control")
+            || ["-S", "-M"].iter().any(|it| word.starts_with(it))
+    };
+    if !is_ssh || ssh.split_whitespace().any(sets) {
+        return false;
+    }
+    let named = ssh.split_whitespace().skip_while(|word| *word != "-F").nth(1);
+    let files = match named {
+        Some(file) => vec![PathBuf::from(file)],
+        None => usual_files(),
+    };
+    !files.iter().any(|file| shares(file, 0))
+}
+
+fn usual_files() -> Vec<PathBuf> {
+    let own = home().map(|home| home.join(".ssh/config")).ok();
+    own.into_iter().chain([PathBuf::from("/etc/ssh/ssh_config")]).collect()
+}
+
+/// Returns true where a configuration, or one that it includes, says how to share.
+fn shares(file: &Path, depth: u32) -> bool {
+    let Ok(Some(text)) = plain::read_text(file) else { return false };
+    text.lines().any(|line| {
+        let mut words = line.split([' ', '\t', '=']).filter(|word| !word.is_empty());
+        let key = words.next().unwrap_or_default().to_lowercase();
+        if key == "include" && depth == 0 {
+            return words.any(|pattern| included(file, pattern).iter().any(|it| shares(it, 1)));
+        }
+        key.starts_with("control")
+    })
+}
+
+/// Returns the files that a pattern may mean: all of its folder where it is one.
+fn included(file: &Path, pattern: &str) -> Vec<PathBuf> {
+    let pattern = pattern.trim_matches('"');
+    let below_home = pattern.strip_prefix("~/").and_then(|rest| Some(home().ok()?.join(rest)));
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let path = below_home.unwrap_or_else(|| folder.join(pattern));
+    if !pattern.contains('*') {
+        return vec![path];
+    }
+    let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+    let names = plain::names(&folder).unwrap_or_default();
+    names.iter().map(|name| folder.join(crate::fs::dir::os(name))).collect()
+}

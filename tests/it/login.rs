@@ -1,0 +1,160 @@
+//! One login for all of a sync, counted by a real ssh server on this machine.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use crate::network::left_running;
+use crate::sandbox::{Machine, Sandbox, assert_clean, assert_converged};
+use crate::terminal::wait_until;
+
+/// A server of one's own, on a port of its own, with keys of its own.
+struct Server {
+    process: Child,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Server {
+    fn start(sandbox: &Sandbox) -> Self {
+        let folder = sandbox.path("sshd");
+        fs::create_dir(&folder).unwrap();
+        for key in ["host", "user"] {
+            let mut command = Command::new("ssh-keygen");
+            command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(folder.join(key));
+            assert!(command.status().unwrap().success());
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let at = folder.display();
+        let config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host\nPidFile none\n\
+             AuthorizedKeysFile {at}/user.pub\nStrictModes no\nUsePAM no\n"
+        );
+        fs::write(folder.join("config"), config).unwrap();
+        let sshd =
+            ["/usr/sbin/sshd", "/usr/bin/sshd"].into_iter().find(|it| fs::metadata(it).is_ok());
+        let mut command =
+            Command::new(sshd.expect("openssh-server; `scripts/tools.sh all` installs it"));
+        command.arg("-D").arg("-f").arg(folder.join("config")).arg("-E").arg(folder.join("log"));
+        let process = command.stdin(Stdio::null()).spawn().unwrap();
+        let log = folder.join("log");
+        let is_there = || fs::read_to_string(&log).is_ok_and(|text| text.contains("listening"));
+        wait_until("the server", is_there);
+        Self { process, folder, port }
+    }
+
+    /// Makes a machine reach the remote through it, with more options of ssh.
+    fn serve(&self, machine: &Machine, options: &str) {
+        let user = Command::new("id").arg("-un").output().unwrap().stdout;
+        let user = String::from_utf8(user).unwrap();
+        let url = format!("ssh://{}@127.0.0.1:{}{}", user.trim(), self.port, machine.url());
+        let _ = machine.git(&["remote", "set-url", "origin", &url]);
+        let at = self.folder.display();
+        let ssh = format!(
+            "ssh -F /dev/null -i {at}/user -oStrictHostKeyChecking=no \
+             -oUserKnownHostsFile={at}/known -oIdentitiesOnly=yes {options}"
+        );
+        let _ = machine.git(&["config", "core.sshCommand", ssh.trim()]);
+    }
+
+    /// Returns how many logins there were since this was asked last.
+    fn logins(&self) -> usize {
+        let log = self.folder.join("log");
+        let text = fs::read_to_string(&log).unwrap();
+        // The server appends to it.
+        fs::write(log, "").unwrap();
+        text.matches("Accepted publickey").count()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn pair() -> (Sandbox, Machine, Machine, Server) {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("1\n2\n3\n4\n5\n");
+    mac.sync();
+    let server = Server::start(&sandbox);
+    (sandbox, mac, ec2, server)
+}
+
+/// Both sides change, `number` tells the changes apart.
+fn change_both(mac: &Machine, ec2: &Machine, number: u32) {
+    ec2.edit(".conf", "1\n", &format!("1\ntheirs {number}\n"));
+    ec2.sync();
+    mac.append(".conf", &format!("mine {number}\n"));
+}
+
+#[test]
+fn whatever_changed_there_is_one_login() {
+    let (sandbox, mac, ec2, server) = pair();
+    server.serve(&mac, "");
+    mac.sync();
+    assert_eq!(server.logins(), 1, "nothing to do");
+    for number in 0..2 {
+        change_both(&mac, &ec2, number);
+        mac.sync();
+        assert_eq!(server.logins(), 1, "both sides changed, the {number}. time");
+        assert_eq!(left_running(&mac), Vec::<String>::new());
+        ec2.sync();
+    }
+    mac.sync();
+    let _ = server.logins();
+    mac.append(".conf", "mine\n");
+    mac.sync();
+    assert_eq!(server.logins(), 1, "a change here");
+    ec2.sync();
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
+fn sharing_that_is_the_user_s_own_is_left_alone() {
+    let (sandbox, mac, ec2, server) = pair();
+    server.serve(&mac, "-oControlMaster=no");
+    mac.sync();
+    let _ = server.logins();
+    change_both(&mac, &ec2, 0);
+    mac.sync();
+    assert!(server.logins() > 1);
+    fs::write(server.folder.join("client"), "Host other\n  ControlPath none\n").unwrap();
+    server.serve(&mac, &format!("-F {}/client", server.folder.display()));
+    change_both(&mac, &ec2, 1);
+    mac.sync();
+    ec2.sync();
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
+fn a_login_ends_with_its_sync_however_that_ends() {
+    let (_sandbox, mac, ec2, server) = pair();
+    server.serve(&mac, "");
+    let started = mac.path("started");
+    let hook = mac.path(".hook");
+    let script = format!("#!/bin/sh\n: > '{}'\nexec sleep 1000\n", started.display());
+    fs::write(&hook, script).unwrap();
+    mac.chmod(".hook", 0o755);
+    let target = PathBuf::from(mac.url()).join("hooks/pre-receive");
+    fs::create_dir_all(target.parent().unwrap()).unwrap();
+    fs::rename(&hook, &target).unwrap();
+    mac.append(".conf", "mine\n");
+    let mut run = mac.command(env!("CARGO_BIN_EXE_cfgsync")).arg("sync").spawn().unwrap();
+    wait_until("the push", || started.exists());
+    let masters =
+        || left_running(&mac).iter().filter(|it| it.contains("ControlMaster=yes")).count();
+    assert_ne!(masters(), 0, "this sees a login");
+    run.kill().unwrap();
+    let _ = run.wait().unwrap();
+    wait_until("the end of the login", || masters() == 0);
+    wait_until("the end of what used it", || left_running(&mac).is_empty());
+    fs::remove_file(&target).unwrap();
+    mac.sync();
+    ec2.sync();
+    assert_converged(&[&mac, &ec2]);
+}
