@@ -18,6 +18,7 @@ mod errors;
 mod filters;
 mod force;
 mod foreign;
+mod hammer;
 mod held;
 #[cfg(target_os = "linux")]
 mod killed;
