@@ -24,6 +24,7 @@ pub mod diff;
 pub mod format;
 pub mod merge;
 pub mod reconcile;
+pub mod secrets;
 
 pub mod additions;
 pub mod address;
@@ -35,8 +36,10 @@ pub mod linking;
 pub mod local;
 pub mod machine;
 pub mod observed;
+pub mod privacy;
 
 pub mod clash;
+pub mod gate;
 pub mod operation;
 pub mod plan;
 pub mod policy;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::agree::LastRun;
 use crate::path::RepoPath;
 use crate::reconcile::Merged;
+use crate::secrets::Secret;
 use crate::tree::Tree;
-use crate::unit::{Sides, Version};
+use crate::unit::{BlobId, Sides, Version};
 
 /// What stands at the home path of a marked file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +52,8 @@ pub enum Finding {
     OnlyHere,
     /// Its link and that of another file were swapped.
     Swapped,
+    /// It holds a secret that nobody let travel.
+    Secret(Secret),
 }
 
 /// What lies on disk of a unit that a Git filter covers; everything else speaks of what Git stores.
@@ -97,6 +100,8 @@ pub struct Observation {
     pub theirs: Option<Tree>,
     /// What merging the bytes of contested units came to.
     pub merged: BTreeMap<RepoPath, Merged>,
+    /// Secrets in the bytes that units may be shared with, by unit and bytes, that nobody let travel.
+    pub secrets: BTreeMap<(RepoPath, BlobId), Secret>,
     /// Units that one side renamed while the other changed them.
     pub renames: Vec<Rename>,
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clash::{hold_files_against_folders, hold_same_names};
+use crate::gate::hold_secrets;
 use crate::linking::{Tie, Ties};
 use crate::machine::Kind;
 use crate::manifest::Manifest;
@@ -167,6 +168,7 @@ pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
         .map(|path| (path.clone(), judge(path, observation, policy, &ties)))
         .collect();
     renames::follow(&mut verdicts, observation, policy);
+    hold_secrets(&mut verdicts, observation);
     hold_files_against_folders(&mut verdicts);
     if policy.names == Names::Folded {
         hold_same_names(&mut verdicts, observation);

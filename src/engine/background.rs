@@ -19,6 +19,7 @@ use crate::fs::plain::{self, Durability};
 use crate::git::program::Manners;
 use crate::kin::Kin;
 use crate::lock::{Lock, Patience};
+use crate::privacy;
 use crate::record::{self, Standing};
 use crate::session::{Mode, Session};
 use crate::sync::{Report, Wishes, sync};
@@ -157,7 +158,9 @@ fn guard(context: &Context) -> Outcome<()> {
         }
     }
     drop(running);
-    start_if_asked(context)
+    start_if_asked(context)?;
+    // Once a day, and after everything else: no sync waits for the answer.
+    privacy::ask(&Session::open(context, Mode::Rehearsal)?, privacy::PATIENCE)
 }
 
 /// Waits for the end of a run, and returns whether it ended well; none when the deadline passed.

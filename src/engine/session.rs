@@ -25,6 +25,7 @@ use crate::lock::{Lock, Patience};
 use crate::merges;
 use crate::observe::{Observer, Purpose, Scope};
 use crate::recover::recover;
+use crate::secrets::{self, gate::Gate};
 use crate::settings::{OnlyHere, ReplacedLinks};
 
 /// One repository at work.
@@ -37,6 +38,8 @@ pub struct Session<'a> {
     pub vault: Vault,
     /// The repository's filters.
     pub filters: Filters,
+    /// What is known of secrets.
+    pub gate: Gate,
     /// Where desks are set up: a rehearsal leaves the state folder alone.
     pub scratch: PathBuf,
     /// The branch that is synced.
@@ -104,7 +107,8 @@ impl<'a> Session<'a> {
             Mode::Rehearsal => std::env::temp_dir(),
         };
         let filters = Filters::open(&context.places.state, &scratch)?;
-        Ok(Self { context, worktree, vault, filters, scratch, branch, remote })
+        let gate = Gate::new(&context.places.state, mode == Mode::Real);
+        Ok(Self { context, worktree, vault, filters, gate, scratch, branch, remote })
     }
 
     /// Takes the lock of a whole sync.
@@ -230,6 +234,7 @@ impl<'a> Session<'a> {
         observation.agreed = agreed;
         self.find_only_here(&mut observation)?;
         merges::rehearse(self, &mut observation)?;
+        secrets::find(self, &mut observation, &BTreeMap::new())?;
         Ok(Picture { observation, seen, head, head_tree, upstream, staged })
     }
 

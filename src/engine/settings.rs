@@ -37,6 +37,9 @@ pub struct UserSettings {
     /// The repository's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
+    /// Where the repositories of a host are on the web, for hosts that cfgsync does not know.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub web: BTreeMap<String, String>,
 }
 
 /// `.sync/config.toml`.

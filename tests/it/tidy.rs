@@ -11,7 +11,10 @@ const BANNED: [&str; 9] =
     ["manager", "handler", "helper", "util", "utils", "common", "misc", "service", "processor"];
 
 /// A foreign crate, and the places that may name it.
-const HOMES: [(&str, &[&str]); 19] = [
+const HOMES: [(&str, &[&str]); 22] = [
+    ("aho_corasick", &["src/core/secrets/"]),
+    ("regex", &["src/core/secrets/"]),
+    ("sha2", &["src/engine/secrets/print.rs"]),
     ("git2", &["src/engine/git/", "src/engine/fs/look.rs"]),
     ("libgit2_sys", &["src/engine/git/mod.rs"]),
     ("bincode", &["src/core/status/wire.rs"]),
@@ -27,7 +30,7 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("jsonc_parser", &["src/core/format/json.rs"]),
     ("saphyr_parser", &["src/core/format/yaml.rs"]),
     ("toml", &["src/engine/settings.rs", "src/core/format/mod.rs"]),
-    ("crc32fast", &["src/core/status/wire.rs"]),
+    ("crc32fast", &["src/core/secrets/checks.rs", "src/core/status/wire.rs"]),
     ("sha1_smol", &["src/core/status/truth.rs"]),
     ("libc", &["src/engine/fs/exchange.rs", "src/prompt/hosted.rs"]),
     (
@@ -153,12 +156,12 @@ fn the_changelog_knows_this_version() {
 /// The modules of the core, floor by floor; a module imports from its own floor or from below.
 const CORE_FLOORS: [&[&str]; 7] = [
     &["address", "escape", "inert", "names", "path", "time", "timer", "unit"],
-    &["leads", "machine", "reconcile", "retention", "status"],
-    &["diff", "format", "additions", "lines", "merge"],
+    &["leads", "machine", "privacy", "reconcile", "retention", "status"],
+    &["diff", "format", "additions", "lines", "merge", "secrets"],
     &["linking", "manifest"],
     &["agree", "tree"],
     &["inventory", "local", "observed"],
-    &["clash", "operation", "plan", "policy", "renames", "schedule", "steps", "verdict"],
+    &["clash", "gate", "operation", "plan", "policy", "renames", "schedule", "steps", "verdict"],
 ];
 
 /// Adapters of the engine, and the flow and surface that they may not know.

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use cfgsync_core::observed::Live;
+use cfgsync_core::observed::{Finding, Live};
 use cfgsync_core::path::HomePath;
+use cfgsync_core::plan::{Why, plan};
+use cfgsync_core::privacy::Readers;
 use cfgsync_core::status::watch::{List, MOST};
 use cfgsync_core::steps::Expected;
 use cfgsync_core::unit::Version;
@@ -19,6 +21,7 @@ use crate::fs::plain;
 use crate::fs::writer::{Applied, Fresh};
 use crate::marks;
 use crate::observe::Purpose;
+use crate::privacy;
 use crate::record;
 use crate::session::{Mode, Session};
 use crate::ui::{Tone, report};
@@ -88,6 +91,8 @@ pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
             "  prompt     {program} is no program on your PATH; the zsh plugin does without it\n"
         ));
     }
+    say_secrets(&session)?;
+    say_readers(&session)?;
     if problems.is_empty() {
         context.ui.answer(&format!("{} Nothing is wrong.\n", context.ui.paint(Tone::Good, "✓")));
         return Ok(());
@@ -107,6 +112,37 @@ fn show_vault(session: &Session<'_>) -> Outcome<()> {
     });
     let size = report::size(folder_size(&vault));
     session.context.ui.answer(&format!("  vault      {} ({size}{since})\n", vault.display()));
+    Ok(())
+}
+
+/// Says who can read the remote.
+fn say_readers(session: &Session<'_>) -> Outcome<()> {
+    if let Some(folder) = privacy::open_folder(session) {
+        let what = format!("every user of this machine can read {folder}");
+        session.context.ui.answer(&format!("  remote     {what}\n"));
+    }
+    let Some((who, at)) = privacy::last(session)? else { return Ok(()) };
+    let what = match who {
+        Readers::Everybody => "everybody can read it",
+        Readers::Members => "strangers cannot read it",
+        Readers::Unknown => "whether strangers can read it is not known",
+    };
+    let at = at.map_or(String::new(), |at| format!(", asked {}", report::moment(at.seconds())));
+    session.context.ui.answer(&format!("  remote     {what}{at}\n"));
+    Ok(())
+}
+
+/// Says which files wait because of a secret.
+fn say_secrets(session: &Session<'_>) -> Outcome<()> {
+    let picture = marks::picture(session)?;
+    for held in plan(&picture.observation, &session.policy()?).held {
+        let Why::Finding(Finding::Secret(secret)) = held.why else { continue };
+        let (path, line) = (record::name(&held.path), secret.line);
+        session.context.ui.answer(&format!(
+            "  secret     {path}, line {line}: {}; see `cfgsync secrets list`\n",
+            secret.rule
+        ));
+    }
     Ok(())
 }
 

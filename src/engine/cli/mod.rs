@@ -14,6 +14,7 @@ pub mod mark;
 pub mod pause;
 pub mod resolve;
 pub mod restore;
+pub mod secrets;
 pub mod setup;
 pub mod status;
 pub mod sync;
@@ -95,6 +96,7 @@ enum Command {
     #[command(name = "service")]
     Agent(agent::AgentArgs),
     Doctor(doctor::DoctorArgs),
+    Secrets(secrets::SecretsArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -136,6 +138,7 @@ impl Cli {
             Some(Command::Resume(args)) => pause::resume(&open()?, &args),
             Some(Command::Agent(args)) => agent::run(&open()?, &args),
             Some(Command::Doctor(args)) => doctor::run(&open()?, &args),
+            Some(Command::Secrets(args)) => secrets::run(&open()?, &args),
             Some(Command::Completions(args)) => {
                 completions::run(ui, &args);
                 Ok(())

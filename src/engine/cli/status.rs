@@ -1,6 +1,8 @@
 //! `cfgsync status`.
 
-use cfgsync_core::plan::{Flow, Plan, plan};
+use cfgsync_core::observed::Finding;
+use cfgsync_core::plan::{Flow, Plan, Why, plan};
+use cfgsync_core::secrets::Secret;
 use cfgsync_core::status::SyncState;
 use cfgsync_core::time::UnixTime;
 use serde::Serialize;
@@ -10,6 +12,7 @@ use crate::context::{Context, now};
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::remote::without_password;
 use crate::held;
+use crate::privacy;
 use crate::record;
 use crate::session::{Mode, Picture, Session};
 use crate::sync::ahead_behind;
@@ -38,6 +41,8 @@ struct Status {
     folder: String,
     branch: String,
     remote: Option<String>,
+    /// Who can read it; null where strangers cannot ask.
+    readers: Option<&'static str>,
     last_contact: Option<u64>,
     ahead: u32,
     behind: u32,
@@ -77,6 +82,8 @@ struct ChangeLine {
 struct HeldLine {
     path: String,
     why: String,
+    /// The secret it waits for; never its value.
+    secret: Option<SecretLine>,
     /// When it was changed here, in Unix seconds.
     changed_here: Option<u64>,
     /// When it was changed upstream, in Unix seconds.
@@ -85,6 +92,14 @@ struct HeldLine {
     changed_by: Option<String>,
     #[serde(skip)]
     changes: String,
+}
+
+/// What was found in a file that waits because of it.
+#[derive(Debug, Serialize)]
+struct SecretLine {
+    rule: &'static str,
+    tier: &'static str,
+    line: u32,
 }
 
 /// Runs it.
@@ -119,6 +134,7 @@ fn gather(session: &Session<'_>) -> Outcome<Status> {
         folder: context.places.repo.display().to_string(),
         branch: session.branch.clone(),
         remote: url.map(|url| without_password(&url)),
+        readers: privacy::last(session)?.map(|(who, _)| who.word()),
         last_contact: contact.map(UnixTime::seconds),
         ahead,
         behind,
@@ -192,6 +208,7 @@ fn held(session: &Session<'_>, picture: &Picture, plan: &Plan) -> Outcome<Vec<He
         Ok(HeldLine {
             path: report::name(&held.path),
             why: report::why(held.why),
+            secret: secret(held.why),
             changed_here: changes.here.map(UnixTime::seconds),
             changed_there: changes.there.as_ref().map(|there| there.at.seconds()),
             changes: changes.describe(),
@@ -201,13 +218,21 @@ fn held(session: &Session<'_>, picture: &Picture, plan: &Plan) -> Outcome<Vec<He
     plan.held.iter().map(line).collect()
 }
 
+fn secret(why: Why) -> Option<SecretLine> {
+    let Why::Finding(Finding::Secret(Secret { rule, tier, line })) = why else { return None };
+    Some(SecretLine { rule, tier: tier.word(), line })
+}
+
 fn next(status: &Status, plan: &Plan, picture: &Picture) -> Vec<String> {
     let mut next = Vec::new();
     if status.state == SyncState::Failed.word() {
         next.push("cfgsync sync                           see why the last sync failed".to_owned());
         return next;
     }
-    if !status.held.is_empty() {
+    if status.held.iter().any(|line| line.secret.is_some()) {
+        next.push("cfgsync secrets list                   see which secrets wait".to_owned());
+    }
+    if status.held.iter().any(|line| line.secret.is_none()) {
         next.push("cfgsync resolve                        decide the held files".to_owned());
     }
     let waits = status.ahead > 0 || status.behind > 0;
@@ -240,7 +265,11 @@ fn print(context: &Context, status: &Status) {
     row("machine", &format!("{} ({})", status.machine, status.kind));
     row("folder", &status.folder);
     let remote = status.remote.as_deref().unwrap_or("none (this machine only)");
-    row("remote", &format!("{remote}, branch {}", status.branch));
+    let readers = match status.readers {
+        Some("everybody") => "; everybody can read it",
+        _ => "",
+    };
+    row("remote", &format!("{remote}, branch {}{readers}", status.branch));
     row("last sync", &last_contact(status.last_contact));
     if status.ahead > 0 || status.behind > 0 {
         row("commits", &format!("{} to send, {} to receive", status.ahead, status.behind));

@@ -37,9 +37,17 @@ pub enum Replay<'a> {
     Commits {
         /// Files that wait for a person.
         held: &'a BTreeSet<RepoPath>,
+        /// Files that a commit here holds in a version that must not be sent.
+        tainted: &'a BTreeSet<RepoPath>,
     },
     /// They are left behind: one side won as a whole.
     None,
+}
+
+impl Replay<'_> {
+    fn is_tainted(self) -> bool {
+        matches!(self, Self::Commits { tainted, .. } if !tainted.is_empty())
+    }
 }
 
 /// The commits a plan's tree became.
@@ -100,11 +108,13 @@ fn parent(
     let plain = |tip| Ok(Some(Parent { tip, extra: None, unsigned: 0 }));
     let (head, upstream) = match (ancestry.head, ancestry.upstream) {
         (None, None) => return Ok(None),
+        // One commit of cfgsync's own takes the place of those that may not be sent.
+        (Some(_), None) if replay.is_tainted() => return Ok(None),
         (Some(tip), None) | (None, Some(tip)) => return plain(tip),
         (Some(head), Some(upstream)) => (head, upstream),
     };
-    let Replay::Commits { held } = replay else { return plain(upstream) };
-    if worktree.contains(head, upstream)? {
+    let Replay::Commits { held, tainted } = replay else { return plain(upstream) };
+    if worktree.contains(head, upstream)? && tainted.is_empty() {
         return plain(head);
     }
     if worktree.contains(upstream, head)? || worktree.merge_base(head, upstream)?.is_none() {
@@ -116,7 +126,8 @@ fn parent(
     }
     let is_signed = |commit: &&Commit<'_>| commit.header_field_bytes("gpgsig").is_ok();
     let unsigned = local.iter().filter(is_signed).count();
-    let tip = replayed(worktree.store(), &local, upstream, tree, held)?;
+    let planned = held.union(tainted).cloned().collect();
+    let tip = replayed(worktree.store(), &local, upstream, tree, &planned)?;
     Ok(Some(Parent { tip, extra: None, unsigned }))
 }
 
@@ -181,7 +192,8 @@ fn rewritten(commit: &Commit<'_>, tree: Oid, parent: Oid) -> Vec<u8> {
     raw
 }
 
-/// Takes the plan's version of each file that conflicts or waits: for one that waits, upstream's.
+/// Takes the plan's version of each file that conflicts, waits, or must not be sent as it was: for one
+/// that waits, upstream's.
 fn settle(
     index: &mut Index,
     planned: &GitTree<'_>,

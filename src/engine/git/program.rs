@@ -251,7 +251,7 @@ fn command(program: &str) -> Command {
 }
 
 /// Output goes to files: a helper that outlives Git may keep a pipe open for ever.
-fn bounded(mut command: Command, limits: Limits, scratch: &Path) -> Outcome<Running> {
+pub(super) fn bounded(mut command: Command, limits: Limits, scratch: &Path) -> Outcome<Running> {
     let (stdout, stderr) = (scratch_file(scratch)?, scratch_file(scratch)?);
     command.stdout(copy_of(&stdout, scratch)?).stderr(copy_of(&stderr, scratch)?);
     let name = command.get_program().to_string_lossy().into_owned();

@@ -35,6 +35,7 @@ impl Sync<'_> {
         let since = now();
         let picture = session.picture(observer, upstream)?;
         observer.remember()?;
+        session.gate.remember()?;
         // What came in was live from now on, so it can be brought back even when the next edit
         // comes before the next look.
         let note = Note::leave(&session.context.places)?;

@@ -33,9 +33,11 @@ use crate::interrupt;
 use crate::lights::Pulse;
 use crate::lock::Lock;
 use crate::observe::{Observer, Scope};
+use crate::privacy;
 use crate::quiet::Quiet;
 use crate::record::{self, Standing};
 use crate::recover::Note;
+use crate::secrets;
 use crate::session::{Picture, Session};
 use crate::still;
 use crate::watch::{Tips, watch};
@@ -325,6 +327,12 @@ impl<'a> Sync<'a> {
                     continue;
                 }
                 Contact::Made | Contact::Due => {}
+            }
+            let checked = privacy::check(self.session)
+                .and_then(|()| secrets::check(self.session, tip, upstream));
+            if let Err(error) = checked {
+                contact = Contact::Failed(error);
+                break;
             }
             contact = match remote.push(tip, upstream) {
                 Ok(Pushed::Done) => {

@@ -9,6 +9,7 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::fs::desk::Desk;
 use crate::git::CommitId;
 use crate::git::program::Manners;
+use crate::secrets;
 use crate::session::{Picture, Session};
 
 /// What a sync would do.
@@ -48,6 +49,7 @@ pub fn rehearse(session: &Session<'_>, wishes: &Wishes, manners: Manners) -> Out
     }
     wishes.edit.apply(&mut picture.observation);
     session.find_only_here(&mut picture.observation)?;
+    secrets::find(session, &mut picture.observation, &wishes.choices)?;
     let plan = sync.plan(&picture, session.policy()?.copies);
     match plan.refusal {
         Some(refusal) => Err(refused(refusal)),

@@ -1,6 +1,6 @@
 //! One round of a sync, under the lock: look, plan, apply, index, branch, agreement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cfgsync_core::manifest::{MANIFEST, Manifest};
 use cfgsync_core::operation::Operation;
@@ -10,7 +10,7 @@ use cfgsync_core::policy::Winner;
 use cfgsync_core::tree::{MODES, Tree};
 
 use super::Sync;
-use super::words::{message, paused, refused, unsigned};
+use super::words::{message, paused, refused, remade, unsigned};
 use crate::backups;
 use crate::execute::execute;
 use crate::failure::Outcome;
@@ -23,6 +23,7 @@ use crate::marks;
 use crate::observe::Observer;
 use crate::recover::{Note, index_draft};
 use crate::sabotage::{self, Break};
+use crate::secrets;
 use crate::session::Picture;
 use crate::settings::{OnlyHere, ReplacedLinks};
 
@@ -63,6 +64,8 @@ impl Sync<'_> {
         let before = Tree { units: picture.observation.ours.units.clone(), ..before };
         self.wishes.edit.apply(&mut picture.observation);
         session.find_only_here(&mut picture.observation)?;
+        secrets::find(session, &mut picture.observation, &self.wishes.choices)?;
+        let tainted = self.tainted(&picture)?;
         let (plan, replaced) = self.plan_and_count(&picture)?;
         if let Some(refusal) = plan.refusal {
             note.withdraw()?;
@@ -78,7 +81,7 @@ impl Sync<'_> {
         self.note_operation(operation, &plan.changes)?;
         let mut made = None;
         if sabotage::is(Break::BranchFirst) {
-            made = Some(self.advance(&picture, &plan, tree, &note)?);
+            made = Some(self.advance(&picture, &plan, tree, &tainted, &note)?);
         }
         let executed = execute(session, &plan.steps, &plan.tree, &picture.observation.local);
         let failed = executed.undone();
@@ -91,19 +94,29 @@ impl Sync<'_> {
         // What the disk carries is remembered before the branch says so: a crash in between leaves
         // a branch that is behind the files, never one that is ahead of them.
         if sabotage::is(Break::AgreementLast) {
-            made = Some(self.advance(&picture, &plan, tree, &note)?);
+            made = Some(self.advance(&picture, &plan, tree, &tainted, &note)?);
         }
         let shared = self.agree(&picture, &plan, &failed)?;
         let made = match made {
             Some(made) => made,
-            None => self.advance(&picture, &plan, tree, &note)?,
+            None => self.advance(&picture, &plan, tree, &tainted, &note)?,
         };
+        notes.extend((!tainted.is_empty()).then(|| remade(&tainted)));
         notes.extend(made.map(|made| made.unsigned).filter(|count| *count > 0).map(unsigned));
         let tip = made.map(|made| made.tip);
         self.forget_decided(&plan)?;
         session.settle_displaced()?;
         note.withdraw()?;
         Ok(Round { plan, failed, notes, tip, tree, shared, is_stale })
+    }
+
+    /// Returns the paths at which commits of this machine hold what must not be sent; none where those
+    /// commits are left behind anyway.
+    fn tainted(&self, picture: &Picture) -> Outcome<BTreeSet<RepoPath>> {
+        if self.wishes.winner == Some(Winner::Theirs) {
+            return Ok(BTreeSet::new());
+        }
+        secrets::tainted(self.session, picture)
     }
 
     /// Returns the marks with those that an edit brings back; none where it brings none.
@@ -174,6 +187,7 @@ impl Sync<'_> {
         picture: &Picture,
         plan: &Plan,
         tree: TreeId,
+        tainted: &BTreeSet<RepoPath>,
         note: &Note,
     ) -> Outcome<Option<Made>> {
         let session = self.session;
@@ -189,9 +203,9 @@ impl Sync<'_> {
             _ => true,
         };
         let replay = match self.wishes.winner {
-            Some(Winner::Ours) if is_on_top => Replay::Commits { held: &plan.waiting },
+            Some(Winner::Ours) if is_on_top => Replay::Commits { held: &plan.waiting, tainted },
             Some(Winner::Ours | Winner::Theirs) => Replay::None,
-            None => Replay::Commits { held: &plan.waiting },
+            None => Replay::Commits { held: &plan.waiting, tainted },
         };
         let text = message(&session.context.machine.id, &plan.changes);
         let message =

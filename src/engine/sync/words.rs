@@ -1,10 +1,14 @@
 //! The wording of one sync: refusals, and the message of its commit.
 
+use std::collections::BTreeSet;
+
 use cfgsync_core::observed::Finding;
+use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Change, Deed, Flow, Held, Refusal, Why};
 
 use crate::failure::{Code, Failure};
 use crate::git::worktree::Foreign;
+use crate::record::name;
 
 /// Says that the repository is not ours to touch just now.
 pub fn paused(foreign: &Foreign) -> Failure {
@@ -53,6 +57,15 @@ pub fn moved() -> Failure {
 pub fn unsigned(count: usize) -> String {
     let what = if count == 1 { "commit of yours was" } else { "commits of yours were" };
     format!("{count} signed {what} replayed on the remote's history, without the signature")
+}
+
+/// Says that commits were made anew without a secret.
+pub fn remade(paths: &BTreeSet<RepoPath>) -> String {
+    let paths: Vec<String> = paths.iter().map(name).collect();
+    format!(
+        "commits that held a secret in {} were made anew without it; the old ones stay here, under refs/cfgsync/replaced",
+        paths.join(", ")
+    )
 }
 
 /// Says why a plan is not executed.
@@ -125,6 +138,9 @@ pub fn next_steps(held: &[Held]) -> Vec<String> {
         Why::Finding(Finding::Filtered) => {
             "Set the filter up as git wants it (`git config --global filter.<name>.clean …` and `.smudge`), then run `cfgsync sync`."
         }
+        Why::Finding(Finding::Secret(_)) => {
+            "`cfgsync secrets list` shows where the secret is. Take it out of the file, or let it travel: `cfgsync secrets allow PATH`."
+        }
         Why::Finding(_) => "Such a file goes on by itself once its reason is gone.",
     };
     let mut steps: Vec<String> = held.iter().map(|held| step(held).to_owned()).collect();
@@ -155,7 +171,6 @@ pub fn vanished(branch: &str, others: &[String]) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cfgsync_core::path::RepoPath;
 
     fn change(path: &str, flow: Flow) -> Change {
         Change { path: RepoPath::new(path).unwrap(), flow, deed: Deed::Edited }

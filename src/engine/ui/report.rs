@@ -3,6 +3,7 @@
 use cfgsync_core::observed::{Finding, Live, Side};
 use cfgsync_core::plan::{Change, Deed, Flow, Held, Plan, Why};
 use cfgsync_core::reconcile::Contest;
+use cfgsync_core::secrets::{Tier, what};
 use cfgsync_core::steps::Step;
 
 use super::{Tone, Ui};
@@ -73,6 +74,10 @@ fn found(finding: Finding) -> String {
                 .to_owned()
         }
         Finding::OnlyHere => "it was restored for this machine only".to_owned(),
+        Finding::Secret(secret) => {
+            let verb = if secret.tier == Tier::Certain { "holds" } else { "may hold" };
+            format!("line {} {verb} {}, so it is not shared", secret.line, what(secret.rule))
+        }
         Finding::Swapped => "its link and that of another file were swapped".to_owned(),
         Finding::EditedTwice => "the live file and its stored copy were both edited".to_owned(),
     }

@@ -107,14 +107,18 @@ pub fn assert_clean(sandbox: &Sandbox, machines: &[&Machine]) {
         assert_only(
             &state,
             &[
+                "allowed-secrets",
                 "archived",
                 "sealed",
                 "came",
                 "displaced",
                 "filtered",
                 "lock",
+                "privacy",
                 "quiet",
                 "running",
+                "scanned",
+                "secrets.key",
                 "seen",
                 "still",
                 "unreached",

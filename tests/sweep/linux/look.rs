@@ -30,15 +30,19 @@ const INTERNAL: [&str; 5] =
     [".local", ".config/cfgsync", "configs/.git", "configs/.sync", "configs/.git.cfgsync-new"];
 
 /// What belongs into the state folder.
-const STATE: [&str; 12] = [
+const STATE: [&str; 16] = [
+    "allowed-secrets",
     "archived",
     "came",
     "displaced",
     "filtered",
     "lock",
+    "privacy",
     "quiet",
     "running",
+    "scanned",
     "sealed",
+    "secrets.key",
     "seen",
     "still",
     "unreached",

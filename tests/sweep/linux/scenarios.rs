@@ -56,6 +56,7 @@ pub const SCENARIOS: &[Scenario] = &[
         ..scenario("sync-offline", &["sync"], &[5], Healing::Done, offline)
     },
     scenario("sync-refused", &["sync"], &[0], Healing::Done, refused),
+    scenario("sync-secret", &["sync"], &[4], Healing::Done, secret),
     scenario("sync-forgetting", &["sync"], &[0], Healing::Done, forgetting),
     scenario("force-pull", &["sync", "--force-pull", "--yes"], &[0], Healing::DoneOrNot, held),
     scenario("force-push", &["sync", "--force-push", "--yes"], &[0], Healing::DoneOrNot, held),
@@ -185,6 +186,19 @@ fn incoming(place: &Place) {
 
 fn outgoing(place: &Place) {
     pair(place);
+    own_work(place);
+}
+
+/// A commit holds a token that is out of the file since; another file holds one now.
+fn secret(place: &Place) {
+    pair(place);
+    let ec2 = place.ec2();
+    let token = ["glpat-", "360a9Y6yNd14tDdO9eGz"].concat();
+    ec2.write("@slip.txt", &format!("token = {token}\n"));
+    ec2.git(&["add", "slip.txt"]);
+    ec2.git(&["commit", "--quiet", "-m", "A slip"]);
+    ec2.write("@slip.txt", "token = $TOKEN\n");
+    ec2.write("@leaking.txt", &format!("token = {token}\n"));
     own_work(place);
 }
 

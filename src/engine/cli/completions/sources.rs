@@ -83,7 +83,7 @@ enum Source {
 }
 
 /// The commands, their arguments, and where values come from.
-const SOURCES: [(&str, &str, Source); 10] = [
+const SOURCES: [(&str, &str, Source); 12] = [
     ("mark", "paths", Source::Files),
     ("unmark", "paths", Source::Marked),
     ("resolve", "paths", Source::Held),
@@ -94,6 +94,8 @@ const SOURCES: [(&str, &str, Source); 10] = [
     ("restore", "to", Source::Folders),
     ("undo", "id", Source::Operations),
     ("backup", "verify", Source::Backups),
+    ("secrets allow", "paths", Source::Files),
+    ("secrets scan", "paths", Source::Files),
 ];
 
 /// Adds to the command line where its values come from.
@@ -106,8 +108,14 @@ pub fn with_sources(mut command: clap::Command, typed: &Typed) -> clap::Command 
         })
     };
     for (name, argument, source) in SOURCES {
-        command = command
-            .mut_subcommand(name, |it| it.mut_arg(argument, |arg| arg.add(completer(source))));
+        let with_source =
+            |it: clap::Command| it.mut_arg(argument, |arg| arg.add(completer(source)));
+        command = match name.split_once(' ') {
+            Some((outer, inner)) => {
+                command.mut_subcommand(outer, |it| it.mut_subcommand(inner, with_source))
+            }
+            None => command.mut_subcommand(name, with_source),
+        };
     }
     command.mut_arg("dir", |arg| arg.add(completer(Source::Folders)))
 }
@@ -288,7 +296,8 @@ mod tests {
     fn every_argument_with_a_value_has_a_source_or_needs_none() {
         let mut command = with_sources(Cli::command(), &Typed::default());
         command.build();
-        for subcommand in command.get_subcommands().filter(|it| it.get_name() != "help") {
+        let outer = command.get_subcommands().filter(|it| it.get_name() != "help");
+        for subcommand in outer.flat_map(|it| it.get_subcommands().chain([it])) {
             for argument in subcommand.get_arguments().filter(|it| !it.is_hide_set()) {
                 let takes_value = argument.get_num_args().is_some_and(|it| it.takes_values());
                 let is_known = argument.get::<ArgValueCompleter>().is_some()

@@ -22,7 +22,7 @@ use crate::settings::{Settings, UserSettings};
 use crate::setup::{self, Piles};
 use crate::sync::{Report, Wishes, sync};
 use crate::ui::{Answers, Confirmed, Tone, Ui, report};
-use crate::{identity, record};
+use crate::{identity, privacy, record};
 
 /// Prepare this machine: the repository, the first sync, the light
 ///
@@ -91,10 +91,12 @@ pub fn run(dir: Option<&Path>, ui: Ui, args: &SetupArgs) -> Outcome<()> {
     identity::read_or_create(&places)?;
     let settings = Settings { branch: Some(branch), enabled: true, ..Settings::read(&places)? };
     settings.write(&places)?;
-    let own = UserSettings { dir: Some(places.repo.display().to_string()) };
+    let dir = Some(places.repo.display().to_string());
+    let own = UserSettings { dir, ..UserSettings::read(&places.user_config)? };
     own.write(&places.user_config)?;
     record::announce(&places)?;
     let context = Context::at(places, ui)?;
+    privacy::look(&Session::open(&context, Mode::Real)?)?;
     let report = first_sync(&context, args)?;
     if args.zshrc || offer_zshrc(&context) {
         setup::add_shell_lines(&Session::open(&context, Mode::Real)?)?;

@@ -1,5 +1,7 @@
 //! `cfgsync mark`.
 
+mod secret;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -15,8 +17,10 @@ use crate::fs::dir::{Dir, Stat, StatKind, os};
 use crate::fs::plain::names;
 use crate::marks::{self, Order};
 use crate::observe::live::is_ours;
+use crate::privacy;
 use crate::session::{Mode, Session};
 use crate::settings::LARGEST;
+use crate::sync::words;
 use crate::ui::{Confirmed, Tone, report};
 
 /// Start sharing a file or folder of your home
@@ -97,6 +101,8 @@ pub fn run(context: &Context, args: &MarkArgs) -> Outcome<()> {
         report::preview(&context.ui, &marks::rehearse(&session, &paths, edit)?);
         return Ok(());
     }
+    privacy::look(&session)?;
+    secret::ask(&session, &candidates, edit)?;
     if any_folder && context.ui.confirm("Mark them?", Confirmed::Yes) == Confirmed::No {
         return Err(Failure::new(Code::Refused, "nothing was marked"));
     }
@@ -113,8 +119,10 @@ pub fn run(context: &Context, args: &MarkArgs) -> Outcome<()> {
     if marked.held.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(Code::Held, "some of the files wait for you")
-        .hint("`cfgsync resolve PATH --ours|--theirs` decides."))
+    Err(Failure {
+        hints: words::next_steps(&marked.held),
+        ..Failure::new(Code::Held, "some of the files wait for you")
+    })
 }
 
 fn refuse(home: &HomePath, reason: &str, hint: &str) -> Failure {

@@ -1,0 +1,124 @@
+//! The secret gate: looks at what would leave this machine, and says what must not.
+//!
+//! What is a secret is decided by the rules of the core, and what waits by the plan. Here the bytes
+//! are brought to the one, and the findings to the other; and what is about to be sent is looked at
+//! once more, object by object. No value is ever printed, logged or kept.
+
+pub mod gate;
+mod print;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cfgsync_core::observed::Observation;
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::policy::Choice;
+use cfgsync_core::reconcile::Merged;
+use cfgsync_core::secrets::{Secret, what};
+use cfgsync_core::unit::{BlobId, Kind};
+
+use crate::failure::{Code, Failure, Outcome};
+use crate::git::outgoing::{Brought, has_merges, outgoing};
+use crate::git::{CommitId, trees};
+use crate::record::name;
+use crate::session::{Picture, Session};
+
+/// Adds to an observation which bytes may not be shared: this machine's, and what a merge or a
+/// choice made of them.
+pub fn find(
+    session: &Session<'_>,
+    observation: &mut Observation,
+    choices: &BTreeMap<RepoPath, Choice>,
+) -> Outcome<()> {
+    let upstream = observation.upstream();
+    let is_there = |path: &RepoPath, blob: BlobId| {
+        upstream.units.get(path).is_some_and(|version| version.blob == blob)
+    };
+    let ours = observation.ours.units.iter();
+    let ours = ours.filter(|(_, version)| version.kind == Kind::File);
+    let ours = ours.map(|(path, version)| (path, version.blob));
+    let merged = observation.merged.iter().filter_map(|(path, merged)| match merged {
+        Merged::Clean(blob) => Some((path, *blob)),
+        _ => None,
+    });
+    let chosen = choices.iter().filter_map(|(path, choice)| match choice {
+        Choice::Merged(blob) => Some((path, *blob)),
+        Choice::Ours | Choice::Theirs => None,
+    });
+    let mut found = BTreeMap::new();
+    for (path, blob) in ours.chain(merged).chain(chosen) {
+        // What a rehearsal was told of exists only where it was told; the run itself looks at it.
+        if is_there(path, blob) || session.vault.size(blob).is_none() {
+            continue;
+        }
+        let bytes = || session.vault.bytes(blob);
+        if let Some(secret) = session.gate.stop(path.as_bytes(), blob, bytes)? {
+            found.insert((path.clone(), blob), secret);
+        }
+    }
+    observation.secrets = found;
+    Ok(())
+}
+
+/// A secret in a commit that upstream does not have.
+struct Leak {
+    brought: Brought,
+    secret: Secret,
+}
+
+/// Returns the secrets in what upstream would get with a commit.
+fn leaks(session: &Session<'_>, tip: CommitId, upstream: Option<CommitId>) -> Outcome<Vec<Leak>> {
+    let store = session.worktree.store();
+    let mut leaks = Vec::new();
+    for brought in outgoing(&session.worktree, tip, upstream)? {
+        let bytes = || Ok(trees::read_blob(store, brought.blob)?);
+        if let Some(secret) = session.gate.stop(&brought.path, brought.blob, bytes)? {
+            leaks.push(Leak { brought, secret });
+        }
+    }
+    Ok(leaks)
+}
+
+/// Returns the paths that commits must be made anew without, because one that upstream does not have
+/// holds a secret there. Refused where that would take history of a person's making apart.
+pub fn tainted(session: &Session<'_>, picture: &Picture) -> Outcome<BTreeSet<RepoPath>> {
+    let (Some(head), Some(_)) = (picture.head, &session.remote) else {
+        return Ok(BTreeSet::new());
+    };
+    let leaks = leaks(session, head, picture.upstream)?;
+    let Some(first) = leaks.first() else { return Ok(BTreeSet::new()) };
+    let paths: Option<BTreeSet<RepoPath>> =
+        leaks.iter().map(|leak| RepoPath::new(&*leak.brought.path).ok()).collect();
+    let can_remake = match picture.upstream {
+        Some(upstream) => !has_merges(&session.worktree, head, upstream)?,
+        None => session.worktree.is_only_ours(head, &session.context.machine.id)?,
+    };
+    match paths {
+        Some(paths) if can_remake => Ok(paths),
+        _ => Err(refusal(first)),
+    }
+}
+
+/// The last look before a push: stops where anything that would be sent holds a secret.
+pub fn check(session: &Session<'_>, tip: CommitId, upstream: Option<CommitId>) -> Outcome<()> {
+    match leaks(session, tip, upstream)?.first() {
+        Some(leak) => Err(refusal(leak)),
+        None => Ok(()),
+    }
+}
+
+fn refusal(leak: &Leak) -> Failure {
+    let Leak { brought, secret } = leak;
+    let path = RepoPath::new(&*brought.path)
+        .map_or_else(|_| cfgsync_core::inert::shown(&brought.path), |path| name(&path));
+    let commit: String = brought.commit.to_string().chars().take(10).collect();
+    Failure::new(
+        Code::Refused,
+        format!(
+            "commit {commit} holds {} ({path}, line {}) and was not sent",
+            what(secret.rule),
+            secret.line
+        ),
+    )
+    .hint("Take it out of the commit (`git rebase -i`, `git commit --amend`), then run `cfgsync sync`.")
+    .hint(format!("If it may be shared: `cfgsync secrets allow {path}`."))
+}
