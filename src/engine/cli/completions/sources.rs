@@ -289,8 +289,13 @@ mod tests {
     use crate::cli::Cli;
 
     /// Arguments that nobody can be helped with.
-    const FREE: [(&str, &str); 4] =
-        [("setup", "url"), ("setup", "branch"), ("history", "number"), ("backup", "keep")];
+    const FREE: [(&str, &str); 5] = [
+        ("setup", "url"),
+        ("setup", "branch"),
+        ("pause", "duration"),
+        ("history", "number"),
+        ("backup", "keep"),
+    ];
 
     #[test]
     fn every_argument_with_a_value_has_a_source_or_needs_none() {
