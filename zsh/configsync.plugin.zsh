@@ -285,10 +285,10 @@ function _configsync_hang_up_bell() {
   zle -F -w $_CONFIGSYNC_BELL _configsync_rung
 }
 
-# Takes this shell's bell down.
+# Takes this shell's bell down, also one that was made for it and is not hung up yet.
 function _configsync_take_down_bell() {
   emulate -L zsh
-  (( _CONFIGSYNC_BELL )) && [[ $$ == ${sysparams[pid]} ]] || return 0
+  (( _CONFIGSYNC_BELL || _CONFIGSYNC_ASK )) && [[ $$ == ${sysparams[pid]} ]] || return 0
   zf_rm -f ${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/bells/$$ 2>/dev/null
 }
 

@@ -5,10 +5,11 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use cfgsync_core::status::SyncState::{Ahead, Behind, Failed, Held, Paused, Synced, Syncing};
+use cfgsync_core::status::{StatusRecord, wire};
 
 use super::background::PATIENT;
 use super::due;
-use crate::terminal::{Home, PLUGIN, Terminal, bytes, wait_until};
+use crate::terminal::{Home, PLUGIN, Terminal, bytes, record, wait_until};
 
 /// Runs tmux in the terminal's server and returns what it prints.
 pub fn tmux(home: &Home, arguments: &[&str]) -> String {
@@ -188,6 +189,23 @@ fn a_shell_that_ends_during_a_sync_says_nothing_of_it() {
     assert_eq!(bells(home), [""; 0]);
     fs::write(home.path("go"), "").unwrap();
     wait_until("the sync's end", || home.path("done").exists());
+}
+
+#[test]
+fn a_bell_that_was_made_too_late_is_taken_down() {
+    let home = Home::new();
+    home.publish(&wire::encode(&StatusRecord { watched: true, ..record(Synced) }));
+    fs::create_dir_all(home.path(".local/state/cfgsync/bells")).unwrap();
+    let program = home.path("bin/cfgsync-prompt");
+    fs::write(&program, format!("#!/bin/sh\nmkfifo \"$5\"\n{PATIENT}")).unwrap();
+    assert!(home.command("chmod").arg("+x").arg(&program).status().unwrap().success());
+    let mut terminal = Terminal::with_plugin(home, "");
+    terminal.run("true");
+    wait_until("the bell", || bells(terminal.home()).len() == 1);
+    terminal.type_keys("exit");
+    terminal.press("Enter");
+    wait_until("no bell", || bells(terminal.home()).is_empty());
+    fs::write(terminal.home().path("go"), "").unwrap();
 }
 
 #[test]
