@@ -36,7 +36,7 @@ const FILES: usize = 20;
 /// How many shells of each kind are started: a difference of two in a hundred shows in the median of
 /// many only.
 const STARTS: usize = 60;
-const STARTS_WITH_THEME: usize = 150;
+const STARTS_WITH_THEME: usize = 100;
 
 /// A moment that does not come while this runs.
 const FAR: UnixTime = UnixTime(9_000_000_000_000);
@@ -153,14 +153,14 @@ fn starts(table: &mut Table, machine: &Machine, kind: &Kind, rounds: usize, limi
             let mut shell = Pty::start(&mut command(machine, kind, TURNS[turn], &[]));
             shell.wait_for(PROMPT_END);
             let shown = start.elapsed().as_secs_f64();
-            // A sync that is due begins about here.
+            // The command comes before the plugin starts the sync that is due, the end after it.
             sleep(Duration::from_millis(10));
             let typed = Instant::now();
             shell.type_keys("print -r -- '<'answer'>'\r");
             shell.wait_for(b"<answer>");
             let answered = shown + typed.elapsed().as_secs_f64();
             shell.wait_for(PROMPT_END);
-            sleep(Duration::from_millis(20));
+            sleep(Duration::from_millis(50));
             let left = shell.leave();
             if TURNS[turn] == Plugin::Loaded {
                 syncs += usize::from(sync_ended(machine, &planted));
