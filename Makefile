@@ -32,7 +32,7 @@ check: all-tools ## format, lints, and the proof that deciding needs no engine
 
 bench: bench-tools build ## measure the programs, the light and the plugin beside what they are compared with
 	@failed=0; scripts/bench.sh "$(TARGET)/release" || failed=1; \
-	for bench in planning backup secrets prompt shell syncs; do \
+	for bench in planning backup secrets prompt shell syncs crowd; do \
 	  "$(CARGO)" bench --locked --quiet --bench $$bench || failed=1; \
 	done; exit $$failed
 

@@ -77,6 +77,7 @@ pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> 
     locks::remove_of_remotes(git_folder, branch, text.trim())?;
     for store in [places.vault(), git_folder.to_owned()] {
         set_aside_empty_objects(&store.join("objects"))?;
+        clear_drafts_of_packs(&store.join("objects/pack"))?;
     }
     Ok(plain::remove(&path(places))?)
 }
@@ -121,6 +122,19 @@ fn is_alive(name: &[u8]) -> bool {
     let name = String::from_utf8_lossy(name).into_owned();
     let pid = name.split('.').nth(1).and_then(|pid| pid.parse().ok());
     pid.is_some_and(crate::host::is_alive)
+}
+
+/// Removes what the library was writing when its run died: it alone names drafts so, and gives an
+/// index its name before its pack.
+fn clear_drafts_of_packs(packs: &Path) -> Outcome<()> {
+    for name in plain::names(packs)? {
+        let path = packs.join(crate::fs::dir::os(&name));
+        let is_alone = name.ends_with(b".idx") && !path.with_extension("pack").exists();
+        if name.starts_with(b"pack_git2_") || name.ends_with(b".idx.lock") || is_alone {
+            plain::remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// A power cut leaves loose objects of no bytes, which Git takes for damage. They hold nothing, so

@@ -273,7 +273,7 @@ impl<'a> Session<'a> {
     /// Returns a commit's tree, with all of its contents in the vault.
     pub fn tree(&self, commit: CommitId) -> Outcome<Tree> {
         let tree = self.worktree.tree_of(commit)?;
-        trees::copy(self.worktree.store(), self.vault.store(), tree)?;
+        self.vault.take(self.worktree.store(), tree)?;
         let mut tree = self.vault.read(tree)?;
         tree.set_local_aside();
         Ok(tree)

@@ -1,4 +1,4 @@
-//! Thirty machines that all add to one file.
+//! Thirty machines that all add to one file, one after the other and all at once.
 
 use std::thread;
 
@@ -23,18 +23,7 @@ fn shuffled(seed: &mut u64) -> Vec<usize> {
 #[test]
 fn thirty_machines_that_each_add_a_line_end_with_all_of_them() {
     let sandbox = Sandbox::new();
-    let first = sandbox.joined("ec2-0");
-    first.write(".conf", "top\n");
-    first.run(&["mark", ".conf"]).done();
-    first.sync();
-    let mut machines = vec![first];
-    thread::scope(|scope| {
-        let joins: Vec<_> = (1..MACHINES)
-            .map(|at| (at, &sandbox))
-            .map(|(at, sandbox)| scope.spawn(move || sandbox.joined(&format!("ec2-{at}"))))
-            .collect();
-        machines.extend(joins.into_iter().map(|join| join.join().unwrap()));
-    });
+    let machines = machines(&sandbox);
     for (at, machine) in machines.iter().enumerate() {
         machine.append(".conf", &format!("line of {at}\n"));
     }
@@ -57,6 +46,52 @@ fn thirty_machines_that_each_add_a_line_end_with_all_of_them() {
     expected.push("top".to_owned());
     expected.sort_unstable();
     assert_eq!(lines, expected);
+    let all: Vec<&Machine> = machines.iter().collect();
+    all.iter().for_each(|machine| assert_eq!(machine.state_word(), "synced"));
+    assert_converged(&all);
+    assert_clean(&sandbox, &all);
+    sandbox.assert_history();
+}
+
+/// Makes thirty machines that share `~/.conf`.
+fn machines(sandbox: &Sandbox) -> Vec<Machine> {
+    let first = sandbox.joined("ec2-0");
+    first.write(".conf", "top\n");
+    first.run(&["mark", ".conf"]).done();
+    first.sync();
+    let mut machines = vec![first];
+    thread::scope(|scope| {
+        let joins: Vec<_> = (1..MACHINES)
+            .map(|at| scope.spawn(move || sandbox.joined(&format!("ec2-{at}"))))
+            .collect();
+        machines.extend(joins.into_iter().map(|join| join.join().unwrap()));
+    });
+    machines
+}
+
+/// Lets all machines sync at once.
+fn at_once(machines: &[Machine]) {
+    thread::scope(|scope| {
+        machines.iter().for_each(|machine| drop(scope.spawn(|| machine.sync())));
+    });
+}
+
+#[test]
+fn thirty_machines_at_once_are_the_same_after_two_rounds() {
+    let sandbox = Sandbox::new();
+    let machines = machines(&sandbox);
+    for (at, machine) in machines.iter().enumerate() {
+        machine.write(format!("configs/of-{at}"), "mine\n");
+        machine.append(".conf", &format!("line of {at}\n"));
+    }
+    // Everybody's edit is there after the first round, everybody has it after the second.
+    at_once(&machines);
+    let upstream = sandbox.git(&["show", "main:external/.conf"]);
+    for at in 0..MACHINES {
+        assert_eq!(upstream.lines().filter(|line| *line == format!("line of {at}")).count(), 1);
+        sandbox.git(&["cat-file", "-e", &format!("main:of-{at}")]);
+    }
+    at_once(&machines);
     let all: Vec<&Machine> = machines.iter().collect();
     all.iter().for_each(|machine| assert_eq!(machine.state_word(), "synced"));
     assert_converged(&all);

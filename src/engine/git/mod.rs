@@ -14,6 +14,7 @@ pub mod login;
 pub mod mergetool;
 pub mod operations;
 pub mod outgoing;
+pub mod packing;
 pub mod program;
 pub mod remote;
 pub mod stranger;

@@ -1,12 +1,12 @@
 //! Trees between Git's objects and plain data.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cfgsync_core::manifest::{MANIFEST, Manifest};
 use cfgsync_core::path::{EXTERNAL, RepoPath};
 use cfgsync_core::tree::{MODES, Opaque, Tree};
 use cfgsync_core::unit::{BlobId, Kind, Mode, Version};
-use git2::{ObjectType, Oid, Repository};
+use git2::{ObjectType, Odb, Oid, Repository};
 
 use super::GitError;
 use crate::failure::{Code, Failure, Outcome};
@@ -15,6 +15,7 @@ const FILE: i32 = 0o100_644;
 const EXECUTABLE: i32 = 0o100_755;
 const LINK: i32 = 0o120_000;
 const FOLDER: i32 = 0o040_000;
+const SUBMODULE: i32 = 0o160_000;
 
 /// Returns the library's name of a blob.
 pub fn oid(blob: BlobId) -> Oid {
@@ -125,20 +126,52 @@ impl Folder {
         }
     }
 
-    fn write(&self, repository: &Repository) -> Result<Oid, git2::Error> {
-        let mut builder = repository.treebuilder(None)?;
-        for (name, (id, filemode)) in &self.entries {
-            builder.insert(name.as_slice(), *id, *filemode)?;
-        }
+    /// Writes the trees of a folder that are not there yet, the inner ones first.
+    fn write(&self, store: &Odb<'_>, known: &mut HashSet<Oid>) -> Result<Oid, git2::Error> {
+        let mut entries: Vec<(&[u8], Oid, i32)> = self
+            .entries
+            .iter()
+            .map(|(name, (id, filemode))| (name.as_slice(), *id, *filemode))
+            .collect();
         for (name, folder) in &self.folders {
-            builder.insert(name.as_slice(), folder.write(repository)?, FOLDER)?;
+            entries.push((name, folder.write(store, known)?, FOLDER));
         }
-        builder.write()
+        // Git sorts a folder as if its name ended with a slash.
+        entries.sort_by_cached_key(|(name, _, filemode)| {
+            let end: &[u8] = if *filemode == FOLDER { b"/" } else { b"" };
+            [name, end].concat()
+        });
+        let mut raw = Vec::new();
+        for (name, id, filemode) in &entries {
+            raw.extend(format!("{filemode:o} ").into_bytes());
+            raw.extend([name, &b"\0"[..], id.as_bytes()].concat());
+        }
+        let tree = Oid::hash_object(ObjectType::Tree, &raw)?;
+        if known.contains(&tree) || store.exists(tree) {
+            known.insert(tree);
+            return Ok(tree);
+        }
+        // A tree that was written before was checked then.
+        let is_missing = |(_, id, filemode): &&(&[u8], Oid, i32)| {
+            ![FOLDER, SUBMODULE].contains(filemode) && !store.exists(*id)
+        };
+        if let Some((name, id, _)) = entries.iter().find(is_missing) {
+            let name = String::from_utf8_lossy(name);
+            return Err(git2::Error::from_str(&format!("{name} ({id}) is not in the store")));
+        }
+        store.write(ObjectType::Tree, &raw)?;
+        known.insert(tree);
+        Ok(tree)
     }
 }
 
 /// Writes a tree, its manifest and its modes. The blobs of its units must be there already.
-pub fn write(repository: &Repository, tree: &Tree) -> Result<Oid, GitError> {
+/// `known` are trees that were seen there.
+pub fn write(
+    repository: &Repository,
+    tree: &Tree,
+    known: &mut HashSet<Oid>,
+) -> Result<Oid, GitError> {
     let mut root = Folder::default();
     for (path, version) in &tree.units {
         let filemode = match (version.kind, version.mode.is_executable()) {
@@ -156,7 +189,8 @@ pub fn write(repository: &Repository, tree: &Tree) -> Result<Oid, GitError> {
             repository.blob(text.as_bytes()).map_err(GitError::on(format!("store {place}")))?;
         root.insert(place.as_bytes(), blob, FILE);
     }
-    root.write(repository).map_err(GitError::on("write a tree"))
+    let store = repository.odb().map_err(GitError::on("write a tree"))?;
+    root.write(&store, known).map_err(GitError::on("write a tree"))
 }
 
 /// Returns the committed files of cfgsync's own, with their text. A manifest without marks and
@@ -192,28 +226,4 @@ pub fn entries(tree: &Tree) -> HashMap<Vec<u8>, (Oid, u32)> {
         (place.as_bytes().to_vec(), (id, FILE.unsigned_abs()))
     });
     units.chain(opaque).chain(own).collect()
-}
-
-/// Copies a tree and everything below it that the other store does not have. A tree that is there
-/// has all of its contents, because contents are always written first.
-pub fn copy(from: &Repository, to: &Repository, tree: Oid) -> Result<(), GitError> {
-    let failed = || GitError::on(format!("copy tree {tree}"));
-    let (source, target) = (from.odb().map_err(failed())?, to.odb().map_err(failed())?);
-    if target.exists(tree) {
-        return Ok(());
-    }
-    let folder = from.find_tree(tree).map_err(failed())?;
-    for entry in &folder {
-        match entry.kind() {
-            Some(ObjectType::Tree) => copy(from, to, entry.id())?,
-            Some(ObjectType::Blob) if !target.exists(entry.id()) => {
-                let blob = source.read(entry.id()).map_err(failed())?;
-                target.write(ObjectType::Blob, blob.data()).map_err(failed())?;
-            }
-            _ => {}
-        }
-    }
-    let raw = source.read(tree).map_err(failed())?;
-    target.write(ObjectType::Tree, raw.data()).map_err(failed())?;
-    Ok(())
 }

@@ -5,7 +5,7 @@
 //! displaced files. Deleting or damaging the repository does not touch it.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use cfgsync_core::agree::LastRun;
@@ -15,6 +15,7 @@ use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::{BlobId, Kind, Version};
 use git2::{ErrorCode, Odb, Oid, Repository, RepositoryInitOptions, Signature, Time};
 
+use super::packing::Waiting;
 use super::{CommitId, GitError, ref_target, trees};
 use crate::failure::Outcome;
 use crate::fs::plain;
@@ -47,7 +48,19 @@ fn make(path: &Path) -> Outcome<()> {
 pub struct Vault {
     repository: Repository,
     trees: RefCell<HashMap<Oid, Tree>>,
+    written: RefCell<HashSet<Oid>>,
+    pub(super) waiting: Waiting,
+    pub(super) keeping: Keeping,
     at: UnixTime,
+}
+
+/// Whether what is written stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// For good.
+    OnDisk,
+    /// As long as the vault is open.
+    InMemory,
 }
 
 /// A state of this machine's files that was kept before a command changed it.
@@ -88,7 +101,12 @@ impl Vault {
                 );
             }
         };
-        Ok(Self { repository, trees: RefCell::default(), at })
+        Ok(Self::of(repository, Keeping::OnDisk, at))
+    }
+
+    fn of(repository: Repository, keeping: Keeping, at: UnixTime) -> Self {
+        let (trees, written) = (RefCell::default(), RefCell::default());
+        Self { repository, trees, written, waiting: Waiting::default(), keeping, at }
     }
 
     /// Opens the vault so that whatever is written stays in memory and is gone with it.
@@ -105,7 +123,7 @@ impl Vault {
         let store = repository.odb().map_err(failed())?;
         store.add_new_mempack_backend(FIRST).map_err(failed())?;
         drop(store);
-        Ok(Self { repository, trees: RefCell::default(), at })
+        Ok(Self::of(repository, Keeping::InMemory, at))
     }
 
     /// Returns the store itself, for copying objects.
@@ -132,7 +150,7 @@ impl Vault {
 
     /// Writes a tree whose blobs are in the vault.
     pub fn write(&self, tree: &Tree) -> Outcome<Oid> {
-        Ok(trees::write(&self.repository, tree)?)
+        Ok(trees::write(&self.repository, tree, &mut self.written.borrow_mut())?)
     }
 
     /// Reads a tree of the vault. The sides of a run are often one and the same tree, so each is

@@ -191,7 +191,9 @@ impl Worktree {
     /// Returns the blobs of Git's index.
     pub fn staged(&self) -> Outcome<BTreeMap<RepoPath, BlobId>> {
         let failed = || GitError::on("read the index");
-        let index = self.repository.index().map_err(failed())?;
+        let mut index = self.repository.index().map_err(failed())?;
+        // The library goes on showing what it has read once, whoever wrote the index since.
+        index.read(false).map_err(failed())?;
         let blob = |entry: git2::IndexEntry| {
             Some((RepoPath::new(entry.path).ok()?, super::trees::blob_id(entry.id)))
         };

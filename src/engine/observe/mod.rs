@@ -208,6 +208,7 @@ impl<'a> Observer<'a> {
         local.stored.manifest = manifest;
         stored::look(self, scope, &mut local)?;
         live::look(self, scope, &mut local)?;
+        self.vault.settle()?;
         if self.purpose == Purpose::Plan {
             filtered::look(self, scope, &mut local)?;
         }
@@ -357,7 +358,7 @@ impl<'a> Observer<'a> {
 
     fn keep(&self, bytes: &[u8]) -> Outcome<()> {
         if self.purpose == Purpose::Plan && self.vault.size(blob_id(bytes)).is_none() {
-            self.vault.put(bytes)?;
+            self.vault.put_soon(bytes)?;
         }
         Ok(())
     }

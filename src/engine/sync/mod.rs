@@ -4,6 +4,7 @@
 //! it. There is no stash, no checkout and no journal: after a crash, the next sync is the recovery,
 //! because changes that are already done count as agreed.
 
+mod attempts;
 mod contact;
 mod ending;
 pub mod rehearsal;
@@ -41,14 +42,12 @@ use crate::secrets;
 use crate::session::{Picture, Session};
 use crate::still;
 use crate::watch::{Tips, watch};
+use attempts::Attempts;
 use contact::{Contact, Course};
 use ending::Ending;
 pub use report::Report;
 pub use wishes::{Command, Tip, Wishes};
 use words::{History, moved, paused, rewritten, vanished};
-
-/// How often a plan that went stale, or a push that lost a race, is made anew.
-const ROUNDS: u32 = 5;
 
 /// Syncs, and publishes what came of it whether it went well or not.
 pub fn sync(
@@ -299,9 +298,8 @@ impl<'a> Sync<'a> {
         mut contact: Contact,
     ) -> Outcome<Report> {
         let mut report = Report::default();
-        // A push that was only a guess is no race that was lost.
-        let rounds = ROUNDS + u32::from(matches!(contact, Contact::Due));
-        for round in 1..=rounds {
+        let mut attempts = Attempts::default();
+        loop {
             interrupt::check()?;
             let lock = self.session.lock()?;
             let done = self.round(observer, upstream)?;
@@ -310,7 +308,7 @@ impl<'a> Sync<'a> {
             // What stood in the way may be gone by what was just done.
             let is_freed = !done.plan.steps.is_empty()
                 && done.plan.held.iter().any(|held| matches!(held.why, Why::InTheWay(_)));
-            if (done.is_stale || is_freed) && round < rounds {
+            if (done.is_stale || is_freed) && attempts.plans_again() {
                 continue;
             }
             let (Some(remote), Some(tip)) = (&self.remote, done.tip) else { break };
@@ -345,6 +343,11 @@ impl<'a> Sync<'a> {
                     }
                     contact
                 }
+                // A push that was only a guess is no race that was lost.
+                Ok(Pushed::Refused) if matches!(contact, Contact::Due) => {
+                    self.ask(remote, &mut upstream)?
+                }
+                Ok(Pushed::Refused) if !attempts.wait_for_its_turn()? => break,
                 Ok(Pushed::Refused) => self.ask(remote, &mut upstream)?,
                 Err(error) => Contact::Failed(error),
             };

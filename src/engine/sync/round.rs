@@ -195,7 +195,7 @@ impl Sync<'_> {
         if picture.head.is_none() && picture.upstream.is_none() && plan.tree == Tree::default() {
             return Ok(None);
         }
-        trees::copy(session.vault.store(), worktree.store(), tree)?;
+        session.vault.give(worktree.store(), tree)?;
         let ancestry = Ancestry { head: picture.head, upstream: picture.upstream };
         // A force push on top of upstream needs no commit of the user left behind.
         let is_on_top = match (picture.head, picture.upstream) {
