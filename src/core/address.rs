@@ -29,9 +29,11 @@ impl<'a> Reached<'a> {
         match (url.find(':'), url.find('/')) {
             (None, _) => Self::Folder(url),
             (Some(colon), Some(slash)) if slash < colon => Self::Folder(url),
-            // `host:path`; with a scheme or brackets it is something else.
+            // `host:path`; with a scheme, a transport (`ext::`) or brackets it is something else.
             (Some(colon), _) => match (url.get(..colon), url.get(colon + 1..)) {
-                (Some(host), Some(path)) if !path.starts_with("//") => destination(host, None),
+                (Some(host), Some(path)) if !path.starts_with("//") && !path.starts_with(':') => {
+                    destination(host, None)
+                }
                 _ => Self::Otherwise,
             },
         }
