@@ -5,7 +5,7 @@ use std::ffi::{CStr, OsStr};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use cfgsync_core::status::truth::{Disk, Truth, truth};
@@ -16,6 +16,7 @@ use nix::fcntl::OFlag;
 use crate::context::Places;
 use crate::failure::Outcome;
 use crate::fs::plain;
+use crate::watch::stat_of;
 
 /// Asks the disk about a record; one that claims nothing about files holds.
 pub fn of(places: &Places, record: Option<&StatusRecord>) -> Outcome<Truth> {
@@ -50,15 +51,7 @@ impl Disk for Here {
     }
 
     fn stat(&self, base: &PathBuf, name: &CStr) -> Option<Stat> {
-        let found = fs::symlink_metadata(path(base, name)).ok()?;
-        let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
-        Some(Stat {
-            ino: found.ino(),
-            size: found.size(),
-            mtime: ns(found.mtime(), found.mtime_nsec()),
-            ctime: ns(found.ctime(), found.ctime_nsec()),
-            mode: u16::try_from(found.mode() & 0xFFFF).unwrap_or(0),
-        })
+        stat_of(&path(base, name))
     }
 
     fn read(&self, base: &PathBuf, name: &CStr, take: &mut dyn FnMut(&[u8])) -> bool {

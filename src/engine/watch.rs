@@ -334,7 +334,7 @@ fn is_racy(stat: &Stat, since: i64) -> bool {
 }
 
 /// Returns the state of a name as a prompt sees it.
-fn stat_of(path: &Path) -> Option<Stat> {
+pub fn stat_of(path: &Path) -> Option<Stat> {
     let found = std::fs::symlink_metadata(path).ok()?;
     let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
     Some(Stat {
