@@ -12,6 +12,7 @@
 pub mod escape;
 pub mod inert;
 pub mod names;
+pub mod near;
 pub mod path;
 pub mod time;
 pub mod unit;
@@ -37,6 +38,7 @@ pub mod local;
 pub mod machine;
 pub mod observed;
 pub mod privacy;
+pub mod setting;
 
 pub mod clash;
 pub mod gate;

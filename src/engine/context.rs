@@ -44,6 +44,11 @@ impl Places {
         self.meta.join("sync-status")
     }
 
+    /// `config.toml` of the machine.
+    pub fn machine_config(&self) -> PathBuf {
+        self.meta.join("config.toml")
+    }
+
     /// The watch list of the status record.
     pub fn watch(&self) -> PathBuf {
         self.meta.join("watch")
@@ -118,16 +123,7 @@ pub struct Context {
 impl Context {
     /// Finds the repository and reads what belongs to it.
     pub fn open(dir: Option<&Path>, ui: Ui) -> Outcome<Self> {
-        let home = home()?;
-        let kind = host::facts(declared_kind()?).kind();
-        let repo = find_repository(dir, &home, kind)?;
-        let places = places(home, repo);
-        if !places.repo.join(".git").exists() {
-            return Err(Failure::error(format!("{} is no repository", places.repo.display()))
-                .hint("Run `cfgsync setup` to make it, or name another with --dir."));
-        }
-        refuse_strangers(&places)?;
-        Self::at(places, ui)
+        Self::at(known_places(dir)?, ui)
     }
 
     /// Returns whom Git may ask.
@@ -143,6 +139,20 @@ impl Context {
         let machine = Machine { id, kind };
         Ok(Self { places, machine, settings, now: now(), ui })
     }
+}
+
+/// Finds the repository, which has to be there.
+pub fn known_places(dir: Option<&Path>) -> Outcome<Places> {
+    let home = home()?;
+    let kind = host::facts(declared_kind()?).kind();
+    let repo = find_repository(dir, &home, kind)?;
+    let places = places(home, repo);
+    if !places.repo.join(".git").exists() {
+        return Err(Failure::error(format!("{} is no repository", places.repo.display()))
+            .hint("Run `cfgsync setup` to make it, or name another with --dir."));
+    }
+    refuse_strangers(&places)?;
+    Ok(places)
 }
 
 /// Returns `$HOME`.
@@ -226,7 +236,8 @@ pub fn places(home: PathBuf, repo: PathBuf) -> Places {
     }
 }
 
-fn user_config(home: &Path) -> PathBuf {
+/// Returns the user's own settings.
+pub fn user_config(home: &Path) -> PathBuf {
     let base = os_variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     base.unwrap_or_else(|| home.join(".config")).join("cfgsync/config.toml")
 }

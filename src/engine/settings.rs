@@ -5,9 +5,11 @@ use std::path::Path;
 
 use cfgsync_core::escape::{escape, unescape};
 use cfgsync_core::path::{HomePath, RepoPath};
+use cfgsync_core::setting::Level;
 use cfgsync_core::unit::{BlobId, Version};
 use serde::{Deserialize, Serialize};
 
+use crate::config_file::{self, ConfigText};
 use crate::context::Places;
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::plain::{self, Durability};
@@ -80,7 +82,7 @@ impl Default for Settings {
 impl UserSettings {
     /// Reads the file; an absent one is all defaults.
     pub fn read(path: &Path) -> Outcome<Self> {
-        parse(path)
+        parse(Level::User, path)
     }
 
     /// Writes the file.
@@ -95,17 +97,18 @@ impl UserSettings {
 impl Settings {
     /// Reads the file; an absent one is all defaults.
     pub fn read(places: &Places) -> Outcome<Self> {
-        parse(&places.meta.join("config.toml"))
+        parse(Level::Machine, &places.machine_config())
     }
 
     /// Writes the file.
     pub fn write(&self, places: &Places) -> Outcome<()> {
-        publish(&places.meta.join("config.toml"), self)
+        publish(&places.machine_config(), self)
     }
 }
 
-fn parse<T: Default + serde::de::DeserializeOwned>(path: &Path) -> Outcome<T> {
+fn parse<T: Default + serde::de::DeserializeOwned>(level: Level, path: &Path) -> Outcome<T> {
     let Some(text) = plain::read_text(path)? else { return Ok(T::default()) };
+    config_file::check(level, path, &text)?;
     toml::from_str(&text).map_err(|error| {
         let reason = error.to_string().trim_end().replace('\n', "\n  ");
         Failure::new(Code::Usage, format!("could not read {}: {reason}", path.display()))
@@ -113,10 +116,13 @@ fn parse<T: Default + serde::de::DeserializeOwned>(path: &Path) -> Outcome<T> {
     })
 }
 
+/// Writes what changed; what a person wrote into the file stays.
 fn publish<T: Serialize>(path: &Path, settings: &T) -> Outcome<()> {
-    let text = toml::to_string(settings)
+    let wanted = toml::to_string(settings)
         .map_err(|error| Failure::error(format!("could not write {}: {error}", path.display())))?;
-    Ok(plain::publish(path, text.as_bytes(), Durability::Synced)?)
+    let mut text = ConfigText::parse(&plain::read_text(path)?.unwrap_or_default())?;
+    text.take_over(&ConfigText::parse(&wanted)?);
+    Ok(plain::publish(path, text.text().as_bytes(), Durability::Synced)?)
 }
 
 /// Units that were restored for this machine only, and wait until a person decides.

@@ -11,6 +11,7 @@ mod bare;
 mod by_hand;
 mod cases;
 mod completions;
+mod config;
 mod connections;
 mod diff;
 mod dry_run;

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod attach;
 pub mod backup;
 pub mod completions;
+pub mod config;
 pub mod diff;
 pub mod doctor;
 pub mod flags;
@@ -95,6 +96,7 @@ enum Command {
     Resume(pause::ResumeArgs),
     #[command(name = "service")]
     Agent(agent::AgentArgs),
+    Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
     Secrets(secrets::SecretsArgs),
     Completions(completions::CompletionsArgs),
@@ -137,6 +139,7 @@ impl Cli {
             Some(Command::Pause(args)) => pause::pause(&open()?, &args),
             Some(Command::Resume(args)) => pause::resume(&open()?, &args),
             Some(Command::Agent(args)) => agent::run(&open()?, &args),
+            Some(Command::Config(args)) => config::run(dir, ui, &args),
             Some(Command::Doctor(args)) => doctor::run(&open()?, &args),
             Some(Command::Secrets(args)) => secrets::run(&open()?, &args),
             Some(Command::Completions(args)) => {

@@ -223,6 +223,21 @@ impl Ui {
     }
 }
 
+/// Returns a text in lines of at most this many letters, broken at blanks.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Returns an object or list of JSON as an answer.
 pub fn document(value: &(impl Serialize + ?Sized)) -> String {
     inert::json(&serde_json::to_string_pretty(value).unwrap_or_default()) + "\n"

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use cfgsync_core::inert::shown;
 use cfgsync_core::path::RepoPath;
+use cfgsync_core::setting::KEYS;
 use clap_complete::{ArgValueCompleter, CompletionCandidate};
 
 use super::typed::{Typed, expanded};
@@ -80,10 +81,11 @@ enum Source {
     Moments,
     Operations,
     Backups,
+    Keys,
 }
 
 /// The commands, their arguments, and where values come from.
-const SOURCES: [(&str, &str, Source); 12] = [
+const SOURCES: [(&str, &str, Source); 15] = [
     ("mark", "paths", Source::Files),
     ("unmark", "paths", Source::Marked),
     ("resolve", "paths", Source::Held),
@@ -94,6 +96,9 @@ const SOURCES: [(&str, &str, Source); 12] = [
     ("restore", "to", Source::Folders),
     ("undo", "id", Source::Operations),
     ("backup", "verify", Source::Backups),
+    ("config get", "key", Source::Keys),
+    ("config set", "key", Source::Keys),
+    ("config unset", "key", Source::Keys),
     ("secrets allow", "paths", Source::Files),
     ("secrets scan", "paths", Source::Files),
 ];
@@ -126,6 +131,7 @@ impl Source {
         match self {
             Self::Files => vec![Kind::Files.candidate("")],
             Self::Folders => vec![Kind::Folders.candidate("")],
+            Self::Keys => KEYS.iter().map(|key| word(key.name, key.meaning)).collect(),
             _ => match self.looked_up(typed, current) {
                 Ok(found) if !found.is_empty() => found,
                 _ => vec![Kind::Nothing.candidate("")],
@@ -289,12 +295,13 @@ mod tests {
     use crate::cli::Cli;
 
     /// Arguments that nobody can be helped with.
-    const FREE: [(&str, &str); 5] = [
+    const FREE: [(&str, &str); 6] = [
         ("setup", "url"),
         ("setup", "branch"),
         ("pause", "duration"),
         ("history", "number"),
         ("backup", "keep"),
+        ("set", "value"),
     ];
 
     #[test]

@@ -1,14 +1,12 @@
 //! Asks a person at the terminal about every held unit, one key an answer.
 
-use std::process::Command;
-
 use cfgsync_core::merge::{is_binary, with_markers};
 use cfgsync_core::plan::Held;
 use cfgsync_core::unit::Kind;
 
 use super::{Way, can_choose, refuse_markers, sides};
-use crate::context::variable;
-use crate::failure::{Failure, Outcome};
+use crate::editor;
+use crate::failure::Outcome;
 use crate::fs::desk::Desk;
 use crate::fs::dir::os;
 use crate::fs::plain;
@@ -123,16 +121,8 @@ fn edit(session: &Session<'_>, held: &Held, texts: &[Vec<u8>; 3]) -> Outcome<Opt
     let desk = Desk::set_up(&session.scratch)?;
     // The name tells the editor the file's type.
     let file = desk.put(os(held.path.name()), &marked(texts))?;
-    let configured = || session.worktree.setting("core.editor");
-    let named = ["GIT_EDITOR", "VISUAL", "EDITOR"].into_iter().find_map(variable);
-    let editor = named.or_else(configured).unwrap_or_else(|| "vi".to_owned());
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("{editor} \"$@\"")).arg(&editor).arg(&file);
-    let status = command.status().map_err(|error| {
-        Failure::error(format!("could not start the editor `{editor}`: {error}"))
-            .hint("Set EDITOR to one that is installed.")
-    })?;
-    let edited = plain::read(&file)?.filter(|_| status.success());
+    let is_done = editor::open(&file, || session.worktree.setting("core.editor"))?;
+    let edited = plain::read(&file)?.filter(|_| is_done);
     checked(session, held, edited)
 }
 
