@@ -30,6 +30,7 @@ pub mod secrets;
 pub mod additions;
 pub mod address;
 pub mod agree;
+pub mod checkup;
 pub mod inventory;
 pub mod leads;
 pub mod lines;

@@ -220,11 +220,7 @@ fn no_repository() -> Failure {
 /// Returns where everything lies for a repository.
 pub fn places(home: PathBuf, repo: PathBuf) -> Places {
     let repo = std::fs::canonicalize(&repo).unwrap_or(repo);
-    let shared_state = os_variable("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .unwrap_or_else(|| home.join(".local/state"))
-        .join("cfgsync");
+    let shared_state = shared_state(&home);
     let key = identity::key(&repo);
     Places {
         meta: repo.join(".sync"),
@@ -234,6 +230,12 @@ pub fn places(home: PathBuf, repo: PathBuf) -> Places {
         home,
         repo,
     }
+}
+
+/// Returns the folder of the state of all repositories of this user.
+pub fn shared_state(home: &Path) -> PathBuf {
+    let base = os_variable("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    base.unwrap_or_else(|| home.join(".local/state")).join("cfgsync")
 }
 
 /// Returns the user's own settings.

@@ -9,6 +9,7 @@ mod claim;
 mod cli;
 mod config_file;
 mod context;
+mod doctor;
 mod editor;
 mod execute;
 mod failure;

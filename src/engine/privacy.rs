@@ -82,6 +82,12 @@ pub fn last(session: &Session<'_>) -> Outcome<Option<(Readers, Option<UnixTime>)
     })
 }
 
+/// Returns true where a person lets everybody read the remote.
+pub fn is_allowed(session: &Session<'_>) -> Outcome<bool> {
+    let Some(url) = address(session) else { return Ok(false) };
+    Ok(Known::read(session.context, &url)?.is_allowed)
+}
+
 /// Returns the folder of a remote that every user of the machine can read.
 pub fn open_folder(session: &Session<'_>) -> Option<String> {
     let folder = match door(&address(session)?, &BTreeMap::new()) {

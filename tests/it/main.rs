@@ -14,6 +14,7 @@ mod completions;
 mod config;
 mod connections;
 mod diff;
+mod doctor;
 mod dry_run;
 mod errors;
 mod filters;

@@ -157,7 +157,7 @@ fn the_changelog_knows_this_version() {
 /// The modules of the core, floor by floor; a module imports from its own floor or from below.
 const CORE_FLOORS: [&[&str]; 7] = [
     &["address", "escape", "inert", "names", "near", "path", "time", "timer", "unit"],
-    &["leads", "machine", "privacy", "reconcile", "retention", "setting", "status"],
+    &["checkup", "leads", "machine", "privacy", "reconcile", "retention", "setting", "status"],
     &["diff", "format", "additions", "lines", "merge", "secrets"],
     &["linking", "manifest"],
     &["agree", "tree"],

@@ -346,11 +346,7 @@ fn beyond_its_room_the_light_waits_for_the_next_sync() {
     let (_sandbox, machine) = synced();
     let unwatched = |machine: &Machine| {
         let doctor = machine.run(&["doctor"]).code(0);
-        doctor
-            .stdout
-            .lines()
-            .find(|line| line.trim_start().starts_with("light "))
-            .map(str::to_owned)
+        doctor.stdout.lines().find(|line| line.starts_with("· light ")).map(str::to_owned)
     };
     assert_eq!(unwatched(&machine), None);
     for number in 0..600 {

@@ -1,37 +1,27 @@
 //! `cfgsync doctor`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use cfgsync_core::observed::{Finding, Live};
-use cfgsync_core::path::HomePath;
-use cfgsync_core::plan::{Why, plan};
-use cfgsync_core::privacy::Readers;
-use cfgsync_core::status::watch::{List, MOST};
-use cfgsync_core::steps::Expected;
-use cfgsync_core::unit::Version;
+use cfgsync_core::checkup::{Diagnosis, Severity, worst};
+use serde::Serialize;
 
-use crate::archive::read;
-use crate::backups::Backups;
-use crate::context::Context;
+use crate::context::{Context, home};
+use crate::doctor::{self, Finding};
 use crate::failure::{Code, Failure, Outcome};
-use crate::fs::dir::{Dir, os};
-use crate::fs::exchange::Entry;
-use crate::fs::look::blob_id;
-use crate::fs::plain;
-use crate::fs::writer::{Applied, Fresh};
-use crate::marks;
-use crate::observe::Purpose;
-use crate::privacy;
-use crate::record;
-use crate::session::{Mode, Session};
-use crate::ui::{Tone, report};
+use crate::ui::{Tone, Ui};
 
 /// Look for what is wrong, and say how to mend it
 ///
-///   cfgsync doctor          look
-///   cfgsync doctor --fix    mend links that lead to another place of the repository
+///   cfgsync doctor             look
+///   cfgsync doctor --fix       mend what needs no decision of yours
+///   cfgsync doctor --selftest  try too what syncs ask of the disks
+///
+/// What can be mended: links that are gone or lead to another place of the repository, modes of
+/// cfgsync's own files, what a killed run left, a record that cannot be read.
+/// Ends with 1 where something keeps syncs from working; notes and warnings end with 0.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct DoctorArgs {
     /// Mend what can be mended without a decision of yours
     #[arg(long)]
@@ -39,212 +29,129 @@ pub struct DoctorArgs {
     /// With --fix: only say what would be mended
     #[arg(long)]
     dry_run: bool,
+    /// Try what syncs ask of the disks, in folders that are gone afterwards
+    #[arg(long)]
+    selftest: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
-/// A link that leads to the stored copy's old place: the repository was moved.
-struct Moved {
-    home: HomePath,
-    target: Vec<u8>,
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Checkup<'a> {
+    schema: u32,
+    version: &'static str,
+    folder: Option<String>,
+    worst: &'static str,
+    findings: Vec<Line<'a>>,
 }
 
-/// Runs it.
-pub fn run(context: &Context, args: &DoctorArgs) -> Outcome<()> {
-    let is_fixing = args.fix && !args.dry_run;
-    let mode = if is_fixing { Mode::Real } else { Mode::Rehearsal };
-    let session = Session::open(context, mode)?;
-    let mut problems = Vec::new();
-    let moved = moved_links(&session)?;
-    if is_fixing {
-        let _lock = session.lock()?;
-        for link in &moved {
-            retarget(&session, link)?;
-            context.ui.say(&format!(
-                "  {} {} leads here again",
-                context.ui.paint(Tone::Good, "✓"),
-                link.home
-            ));
+/// One finding of it.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    check: &'static str,
+    severity: &'static str,
+    what: &'a str,
+    why: Option<&'a str>,
+    mend: Option<&'a str>,
+    fixable: bool,
+    fixed: bool,
+}
+
+/// Runs it, also where there is no repository that could be opened.
+pub fn run(dir: Option<&Path>, ui: Ui, args: &DoctorArgs) -> Outcome<()> {
+    let mut findings = doctor::surroundings(&home()?);
+    let context = Context::open(dir, ui);
+    let folder = context.as_ref().ok().map(|it| it.places.repo.display().to_string());
+    let closed = match context {
+        Ok(context) => {
+            look(&context, args, &mut findings)?;
+            None
         }
+        Err(failure) => Some(failure),
+    };
+    if let Some(failure) = &closed {
+        let hint = failure.hints.first().cloned().unwrap_or_default();
+        findings.push(Diagnosis::error("setup", failure.cause.clone()).mend(hint).into());
+    }
+    let severity = worst(findings.iter().map(|finding| &finding.diagnosis));
+    if args.json {
+        ui.answer(&crate::ui::document(&document(&findings, folder, severity)));
     } else {
-        problems.extend(moved.iter().map(|link| {
-            format!(
-                "{} leads to where the repository was before; `cfgsync doctor --fix` mends it",
-                link.home
-            )
-        }));
+        findings.iter().for_each(|finding| ui.answer(&line(&ui, finding)));
+        ui.answer(&ending(&ui, &findings));
     }
-    if let Some(foreign) = session.worktree.foreign(&session.branch)? {
-        problems.push(format!("{}. {}", foreign.what, foreign.hint));
-    }
-    if std::process::Command::new("git").arg("--version").output().is_err() {
-        problems.push("the `git` program is missing; install it".to_owned());
-    }
-    problems.extend(backup_problems(context)?);
-    show_vault(&session)?;
-    let displaced = plain::names(&context.places.displaced())?.len();
-    context.ui.answer(&format!("  displaced  {displaced} files\n"));
-    if let Some(paused) = super::pause::described(context)? {
-        context.ui.answer(&format!("  paused     {paused}\n"));
-    }
-    say_what_the_light_leaves_out(context)?;
-    for program in ["cfgsync", "cfgsync-prompt"].into_iter().filter(|name| !is_on_path(name)) {
-        context.ui.answer(&format!(
-            "  prompt     {program} is no program on your PATH; the zsh plugin does without it\n"
-        ));
-    }
-    say_secrets(&session)?;
-    say_readers(&session)?;
-    if problems.is_empty() {
-        context.ui.answer(&format!("{} Nothing is wrong.\n", context.ui.paint(Tone::Good, "✓")));
-        return Ok(());
-    }
-    problems.iter().for_each(|line| {
-        context.ui.answer(&format!("  {} {line}\n", context.ui.paint(Tone::Bad, "✗")));
-    });
-    Err(Failure::new(Code::Error, "something needs mending"))
-}
-
-/// Says where the vault is, how large it has grown, and how far back it goes.
-fn show_vault(session: &Session<'_>) -> Outcome<()> {
-    let vault = session.context.places.vault();
-    let snapshots = session.vault.snapshots()?;
-    let since = snapshots.first().map_or_else(String::new, |oldest| {
-        format!(", {} snapshots since {}", snapshots.len(), report::moment(oldest.at.seconds()))
-    });
-    let size = report::size(folder_size(&vault));
-    session.context.ui.answer(&format!("  vault      {} ({size}{since})\n", vault.display()));
-    Ok(())
-}
-
-/// Says who can read the remote.
-fn say_readers(session: &Session<'_>) -> Outcome<()> {
-    if let Some(folder) = privacy::open_folder(session) {
-        let what = format!("every user of this machine can read {folder}");
-        session.context.ui.answer(&format!("  remote     {what}\n"));
-    }
-    let Some((who, at)) = privacy::last(session)? else { return Ok(()) };
-    let what = match who {
-        Readers::Everybody => "everybody can read it",
-        Readers::Members => "strangers cannot read it",
-        Readers::Unknown => "whether strangers can read it is not known",
-    };
-    let at = at.map_or(String::new(), |at| format!(", asked {}", report::moment(at.seconds())));
-    session.context.ui.answer(&format!("  remote     {what}{at}\n"));
-    Ok(())
-}
-
-/// Says which files wait because of a secret.
-fn say_secrets(session: &Session<'_>) -> Outcome<()> {
-    let picture = marks::picture(session)?;
-    for held in plan(&picture.observation, &session.policy()?).held {
-        let Why::Finding(Finding::Secret(secret)) = held.why else { continue };
-        let (path, line) = (record::name(&held.path), secret.line);
-        session.context.ui.answer(&format!(
-            "  secret     {path}, line {line}: {}; see `cfgsync secrets list`\n",
-            secret.rule
-        ));
-    }
-    Ok(())
-}
-
-/// Returns whether a shell finds a program.
-fn is_on_path(name: &str) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    let path = crate::context::variable("PATH").unwrap_or_default();
-    let is_program = |file: PathBuf| {
-        file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
-    };
-    std::env::split_paths(&path).any(|folder| is_program(folder.join(name)))
-}
-
-fn say_what_the_light_leaves_out(context: &Context) -> Outcome<()> {
-    let left_out = left_out_of_the_light(context)?;
-    if 0 < left_out {
-        context.ui.answer(&format!(
-            "  light      watches {MOST} paths; {left_out} more found no room, and what changes \
-             there shows after the next sync\n"
-        ));
-    }
-    Ok(())
-}
-
-/// Returns how many paths the light depends on and does not look at: it is to be fast with any number.
-fn left_out_of_the_light(context: &Context) -> Outcome<u32> {
-    let record = record::read(&context.places)?.filter(|record| record.watched);
-    let bytes = plain::read(&context.places.watch())?.unwrap_or_default();
-    let list = List::read(&bytes).zip(record);
-    let own = list.filter(|(list, record)| list.generation == record.generation);
-    Ok(own.map_or(0, |(list, _)| list.left_out))
-}
-
-/// Finds archives that cannot be read, and notices where all of them are gone. The newest one is read
-/// to its end.
-fn backup_problems(context: &Context) -> Outcome<Vec<String>> {
-    let backups = Backups::list(&context.places)?;
-    let mut problems: Vec<String> =
-        backups.unsound.iter().map(|(_, failure)| failure.cause.clone()).collect();
-    let folder = context.places.backups();
-    if let Some(reason) = plain::why_closed(&folder) {
-        problems.push(format!(
-            "no backup can be made in {}: {reason}; `chmod 700` it, or make room elsewhere",
-            folder.display()
-        ));
-    }
-    if let Some((newest, older)) = backups.sound.split_last() {
-        let damaged = older.iter().filter_map(|it| read::inventory(&it.path).err());
-        problems.extend(damaged.map(|failure| failure.cause));
-        problems.extend(read::verify(&newest.path).err().map(|failure| failure.cause));
-    } else if (Purpose::Archive { with_local: false }).memory(&context.places).exists() {
-        problems.push(format!(
-            "the backups in {} are gone; `cfgsync backup` makes a new one, and `cfgsync restore` \
-             still offers the snapshots of the vault",
-            folder.display()
-        ));
-    }
-    let size: u64 = backups.sound.iter().map(|backup| backup.packed).sum();
-    let count = report::backups(backups.sound.len());
-    context.ui.answer(&format!("  backups    {count} ({})\n", report::size(size)));
-    Ok(problems)
-}
-
-/// Finds links whose target ends as ours does, below a folder that no longer holds the stored copy.
-fn moved_links(session: &Session<'_>) -> Outcome<Vec<Moved>> {
-    use std::os::unix::ffi::OsStrExt;
-    let picture = marks::picture(session)?;
-    let mut moved = Vec::new();
-    for (path, live) in &picture.observation.local.live {
-        let (Live::LinkedElsewhere, Some(home)) = (live, path.home()) else { continue };
-        let link = session.context.places.home.join(os(home.as_bytes()));
-        let Ok(target) = std::fs::read_link(&link) else { continue };
-        let is_stored_copy = target.ends_with(Path::new(os(path.as_bytes())));
-        if is_stored_copy && target.symlink_metadata().is_err() {
-            moved.push(Moved { home, target: target.as_os_str().as_bytes().to_vec() });
+    match closed {
+        Some(failure) => Err(failure),
+        None if severity == Severity::Error => {
+            Err(Failure::new(Code::Error, "something needs mending"))
         }
-    }
-    Ok(moved)
-}
-
-fn retarget(session: &Session<'_>, moved: &Moved) -> Outcome<()> {
-    let writer = session.writer();
-    let folder: Vec<&[u8]> = moved.home.components().collect();
-    let (name, folders) = folder.split_last().map_or((&b""[..], &[][..]), |(n, f)| (*n, f));
-    let dir = Dir::open(&session.context.places.home)?.descend(folders.iter().copied())?;
-    let Some(dir) = dir else { return Ok(()) };
-    let target = writer.link_target(&moved.home);
-    let expecting = Expected::Version(Version::link(blob_id(&moved.target)));
-    let at = Entry { dir: &dir, name };
-    match writer.write(at, Fresh::Link(&target), expecting, &|_| false)? {
-        Applied::Done => Ok(()),
-        Applied::Stale => Err(Failure::error(format!("{} changed meanwhile", moved.home))
-            .hint("Run `cfgsync doctor --fix` again.")),
+        None => Ok(()),
     }
 }
 
-fn folder_size(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let size = |path: PathBuf| match path.symlink_metadata() {
-        Ok(entry) if entry.is_dir() => folder_size(&path),
-        Ok(entry) => entry.len(),
-        Err(_) => 0,
+fn look(context: &Context, args: &DoctorArgs, findings: &mut Vec<Finding>) -> Outcome<()> {
+    findings.extend(doctor::examine(context));
+    if args.selftest {
+        findings.extend(doctor::selftest(context));
+    }
+    if args.fix && !args.dry_run {
+        doctor::mend(context, findings)?;
+    }
+    Ok(())
+}
+
+fn document(findings: &[Finding], folder: Option<String>, severity: Severity) -> Checkup<'_> {
+    let findings = findings
+        .iter()
+        .map(|finding| Line {
+            check: finding.diagnosis.check,
+            severity: finding.diagnosis.severity.word(),
+            what: &finding.diagnosis.what,
+            why: finding.diagnosis.why.as_deref(),
+            mend: finding.diagnosis.mend.as_deref(),
+            fixable: finding.remedy.is_some(),
+            fixed: finding.is_mended,
+        })
+        .collect();
+    let version = env!("CARGO_PKG_VERSION");
+    Checkup { schema: 1, version, folder, worst: severity.word(), findings }
+}
+
+/// Returns a finding as people read it: what is so, and below it why, and what to do.
+fn line(ui: &Ui, finding: &Finding) -> String {
+    let Diagnosis { check, severity, what, why, mend } = &finding.diagnosis;
+    let mark = match severity {
+        _ if finding.is_mended => ui.paint(Tone::Good, "✓"),
+        Severity::Ok => ui.paint(Tone::Good, "✓"),
+        Severity::Note => ui.paint(Tone::Dim, "·"),
+        Severity::Warning => ui.paint(Tone::Notice, "!"),
+        Severity::Error => ui.paint(Tone::Bad, "✗"),
     };
-    entries.map(|entry| size(entry.path())).sum()
+    let done = if finding.is_mended { "; mended" } else { "" };
+    let mut text = format!("{mark} {check:<12}{what}{done}\n");
+    let below = [why, mend].into_iter().flatten().filter(|text| !text.is_empty());
+    below.for_each(|more| text.push_str(&format!("{:14}{}\n", "", ui.paint(Tone::Dim, more))));
+    text
+}
+
+fn ending(ui: &Ui, findings: &[Finding]) -> String {
+    let count = |severity| findings.iter().filter(|it| it.diagnosis.severity == severity).count();
+    match (count(Severity::Error), count(Severity::Warning)) {
+        (0, 0) => format!("{} Nothing is wrong.\n", ui.paint(Tone::Good, "✓")),
+        (errors, warnings) => format!(
+            "{} {}, {}.\n",
+            ui.paint(
+                if errors > 0 { Tone::Bad } else { Tone::Notice },
+                if errors > 0 { "✗" } else { "!" }
+            ),
+            counted(errors, "error"),
+            counted(warnings, "warning")
+        ),
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

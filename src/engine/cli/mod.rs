@@ -140,7 +140,7 @@ impl Cli {
             Some(Command::Resume(args)) => pause::resume(&open()?, &args),
             Some(Command::Agent(args)) => agent::run(&open()?, &args),
             Some(Command::Config(args)) => config::run(dir, ui, &args),
-            Some(Command::Doctor(args)) => doctor::run(&open()?, &args),
+            Some(Command::Doctor(args)) => doctor::run(dir, ui, &args),
             Some(Command::Secrets(args)) => secrets::run(&open()?, &args),
             Some(Command::Completions(args)) => {
                 completions::run(ui, &args);

@@ -12,6 +12,9 @@ use crate::failure::Outcome;
 /// What the folder's name starts with; the number of its process follows.
 pub const NAME: &str = "cfgsync-desk.";
 
+/// The same where a user's own files are.
+const HIDDEN: &str = ".cfgsync-desk.";
+
 /// How many names are tried.
 const TRIES: u32 = 1000;
 
@@ -24,9 +27,18 @@ pub struct Desk {
 impl Desk {
     /// Makes the folder in another one: anew, so that nobody else can have prepared it.
     pub fn set_up(place: &Path) -> Outcome<Self> {
+        Self::named(place, NAME)
+    }
+
+    /// The same under a name that no sync takes for one of the user's.
+    pub fn hidden(place: &Path) -> Outcome<Self> {
+        Self::named(place, HIDDEN)
+    }
+
+    fn named(place: &Path, name: &str) -> Outcome<Self> {
         let mut number = 0;
         loop {
-            let folder = place.join(format!("{NAME}{}.{number}", std::process::id()));
+            let folder = place.join(format!("{name}{}.{number}", std::process::id()));
             match DirBuilder::new().mode(0o700).create(&folder) {
                 Ok(()) => return Ok(Self { folder }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < TRIES => {

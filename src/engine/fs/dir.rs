@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use cfgsync_core::unit::Mode;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{FchmodatFlags, FileStat, Mode as Bits, fchmodat, fstat, fstatat, mkdirat};
+use nix::sys::stat::{FileStat, Mode as Bits, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
 use super::FsError;
@@ -114,17 +114,18 @@ impl Dir {
     pub fn child_or_make(&self, name: &[u8], mode: Mode) -> Result<Self, FsError> {
         let path = self.join(name);
         match mkdirat(&self.fd, os(name), bits(mode)) {
-            // The umask may have cut it.
+            // The umask may have cut it. What is changed is the folder that is held open, whatever
+            // stands at its name by then.
             Ok(()) => {
-                let flags = FchmodatFlags::FollowSymlink;
-                fchmodat(&self.fd, os(name), bits(mode), flags)
+                let folder = self.child(name)?;
+                nix::sys::stat::fchmod(&folder.fd, bits(mode))
                     .map_err(FsError::on("chmod", &path))?;
                 self.sync()?;
+                Ok(folder)
             }
-            Err(Errno::EEXIST) => {}
-            Err(errno) => return Err(FsError::on("create", &path)(errno)),
+            Err(Errno::EEXIST) => self.child(name),
+            Err(errno) => Err(FsError::on("create", &path)(errno)),
         }
-        self.child(name)
     }
 
     /// Returns the path, for messages and for calls that take one.

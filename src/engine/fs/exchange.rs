@@ -27,6 +27,11 @@ pub fn exchange(fresh: Entry<'_>, old: Entry<'_>) -> Result<(), Errno> {
     }
 }
 
+/// Swaps two names in one step, and fails where the file system cannot.
+pub fn can_exchange(one: Entry<'_>, other: Entry<'_>) -> Result<(), Errno> {
+    system::exchange(one, other)
+}
+
 /// Renames, and fails with `EEXIST` where the new name is taken.
 pub fn rename_new(from: Entry<'_>, to: Entry<'_>) -> Result<(), Errno> {
     match system::rename_new(from, to) {

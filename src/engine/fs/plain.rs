@@ -132,6 +132,13 @@ pub fn remove(path: &Path) -> Result<(), FsError> {
     }
 }
 
+/// Opens what is ours, be it a folder or a FIFO; a link is an error, and nothing is waited for.
+pub fn open_itself(path: &Path) -> Result<File, FsError> {
+    let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
+    file.map_err(FsError::on("open", path))
+}
+
 /// Closes a folder to everybody else: what it holds may be private, whatever its files' modes say.
 pub fn close(path: &Path) -> Result<(), FsError> {
     fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(FsError::on("chmod", path))

@@ -6,7 +6,8 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{ErrorKind, Read, Seek};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -330,17 +331,28 @@ fn end(target: Pid, is_group: bool, signal: Signal) {
 /// What the name of a file begins with that Git writes to, until it has none.
 pub const OUTPUT: &str = "git-output.";
 
-/// Opens a file without a name.
+/// How many names are tried.
+const TRIES: u32 = 1000;
+
+/// Opens a file without a name. It is made anew and for nobody else: in the temporary folder, another
+/// user may have put something in the place of its name.
 #[expect(clippy::disallowed_methods, reason = "the file is ours, and held open without its name")]
 fn scratch_file(folder: &Path) -> Outcome<File> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = folder.join(format!("{OUTPUT}{}.{number}", std::process::id()));
-    let mut options = File::options();
-    let file = options.read(true).write(true).create(true).truncate(true);
-    let file = file.open(&path).map_err(FsError::on("create", &path))?;
-    std::fs::remove_file(&path).map_err(FsError::on("remove", &path))?;
-    Ok(file)
+    let mut tries = 0;
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("{OUTPUT}{}.{number}", std::process::id()));
+        let mut options = File::options();
+        match options.read(true).write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(file) => {
+                std::fs::remove_file(&path).map_err(FsError::on("remove", &path))?;
+                return Ok(file);
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && tries < TRIES => tries += 1,
+            Err(error) => return Err(FsError::on("create", &path)(error).into()),
+        }
+    }
 }
 
 fn copy_of(file: &File, folder: &Path) -> Outcome<File> {

@@ -174,18 +174,24 @@ impl<'a> Remote<'a> {
         matches!(Reached::of(&url), Reached::Folder(_))
     }
 
+    /// Asks where the branch is; none where the remote does not have it.
+    pub fn tip(&self) -> Outcome<Option<CommitId>> {
+        let name = format!("refs/heads/{}", self.branch);
+        let answer = self.start(&["ls-remote", "--end-of-options", self.name, &name])?.finish()?;
+        if answer.code != Some(0) {
+            return Err(self.failure("read", &answer));
+        }
+        match answer.text().split_whitespace().next().and_then(CommitId::parse) {
+            Some(tip) => Ok(Some(tip)),
+            None => self.no_branch("read", &answer).map(|_| None),
+        }
+    }
+
     /// Looks where the branch is, and fetches what is missing into a folder that is not the
     /// repository's: nothing there changes.
     pub fn peek(&self, objects: &Path) -> Outcome<Fetched> {
         let name = format!("refs/heads/{}", self.branch);
-        let asked = ["ls-remote", "--end-of-options", self.name, &name];
-        let answer = self.start(&asked)?.finish()?;
-        if answer.code != Some(0) {
-            return Err(self.failure("read", &answer));
-        }
-        let Some(tip) = answer.text().split_whitespace().next().and_then(CommitId::parse) else {
-            return self.no_branch("read", &answer);
-        };
+        let Some(tip) = self.tip()? else { return Ok(Fetched::NoBranch) };
         if !self.worktree.has(tip) {
             let known = self.worktree.git_folder().join("objects");
             let answer = run_aside(

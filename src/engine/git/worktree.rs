@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cfgsync_core::inert::shown;
 use cfgsync_core::path::RepoPath;
+use cfgsync_core::time::UnixTime;
 use cfgsync_core::unit::BlobId;
 use git2::{
     ErrorCode, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags, RepositoryState,
@@ -218,6 +219,12 @@ impl Worktree {
     /// Returns true when the commit is in this repository.
     pub fn has(&self, commit: CommitId) -> bool {
         self.repository.find_commit(commit.0).is_ok()
+    }
+
+    /// Returns when a commit was made, as its machine's clock told.
+    pub fn committed_at(&self, commit: CommitId) -> Option<UnixTime> {
+        let seconds = self.repository.find_commit(commit.0).ok()?.time().seconds();
+        Some(UnixTime(0).after_seconds(u64::try_from(seconds).ok()?))
     }
 
     /// Returns the commit where two histories part, none when they are unrelated.

@@ -183,8 +183,9 @@ fn missed_by_doctor(home: &Home, programs: &[&str]) {
     let mut doctor = home.command(env!("CARGO_BIN_EXE_cfgsync"));
     let output = doctor.env("CFGSYNC_MACHINE_KIND", "ec2").arg("doctor").output().unwrap();
     let output = String::from_utf8(output.stdout).unwrap();
-    let hints = output.lines().filter_map(|line| line.strip_prefix("  prompt     "));
-    let missed: Vec<&str> = hints.filter_map(|hint| hint.split(' ').next()).collect();
+    let is_missed = |line: &&str| line.contains(" is no program on your PATH");
+    let hints = output.lines().filter(is_missed);
+    let missed: Vec<&str> = hints.filter_map(|hint| hint.split_whitespace().nth(1)).collect();
     assert_eq!(missed, programs, "{output}");
 }
 
@@ -198,7 +199,7 @@ fn programs_that_may_not_be_run_are_missed_in_silence() {
         fs::remove_file(&path).unwrap();
         fs::write(&path, "no program\n").unwrap();
     }
-    missed_by_doctor(&home, &["cfgsync", "cfgsync-prompt"]);
+    missed_by_doctor(&home, &["cfgsync", "prompt"]);
     let mut terminal = Terminal::with_plugin(home, SYNCING);
     assert_eq!(terminal.run("echo 'set list' >>.vimrc"), "[✓ ]0");
     assert_eq!(terminal.run(""), "[✓ ]0");
@@ -212,7 +213,7 @@ fn programs_that_are_gone_are_missed_in_silence() {
     make_due(&home);
     fs::remove_file(home.path("bin/cfgsync")).unwrap();
     fs::remove_file(home.path("bin/cfgsync-prompt")).unwrap();
-    missed_by_doctor(&home, &["cfgsync", "cfgsync-prompt"]);
+    missed_by_doctor(&home, &["cfgsync", "prompt"]);
     let mut terminal = Terminal::with_plugin(home, SYNCING);
     assert_eq!(terminal.run("echo 'set list' >>.vimrc"), "[✓ ]0");
     assert_eq!(terminal.run(""), "[✓ ]0");
