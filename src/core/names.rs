@@ -5,6 +5,19 @@ pub fn is_local_only(name: &[u8]) -> bool {
     name.ends_with(b".local")
 }
 
+/// cfgsync's own places below a home, as they would be stored: what is set on a machine, and its state.
+const OWN: [&[u8]; 2] = [b"external/.config/cfgsync/config.toml", b"external/.local/state/cfgsync"];
+
+/// Returns true for a path of the repository that never leaves the machine: `*.local` in any folder, and
+/// what is cfgsync's own.
+pub fn stays_here(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let is_within = |own: &&[u8]| {
+        path.strip_prefix(*own).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    };
+    is_local_only(name) || OWN.iter().any(is_within)
+}
+
 /// Returns true for a file that editors and desktops leave behind.
 pub fn is_dropping(name: &[u8]) -> bool {
     let starts = |start: &[u8]| name.starts_with(start);

@@ -110,9 +110,9 @@ impl RepoPath {
         Some(HomePath::of(rest))
     }
 
-    /// Returns true for a file that never leaves the machine: `*.local`.
+    /// Returns true for a file that never leaves the machine: `*.local`, and what is cfgsync's own.
     pub fn is_local_only(&self) -> bool {
-        crate::names::is_local_only(self.name())
+        crate::names::stays_here(&self.bytes)
     }
 
     /// Returns true below `.sync/`, where cfgsync keeps its own files.
@@ -233,6 +233,11 @@ mod tests {
         assert!(local(".zshrc.local"));
         assert!(local("a/.local"));
         assert!(!local("external/.local/bin/tool"));
+        assert!(local("external/.config/cfgsync/config.toml"));
+        assert!(local("external/.local/state/cfgsync/0123/vault/HEAD"));
+        assert!(!local("external/.local/state/cfgsync2/x"));
+        assert!(!local("external/.config/cfgsync/config.toml.bak"));
+        assert!(!local(".config/cfgsync/config.toml"));
     }
 
     #[test]

@@ -39,6 +39,11 @@ impl Places {
         own.iter().any(|folder| path.starts_with(folder) || path.starts_with(real(folder)))
     }
 
+    /// Returns true for what cfgsync has of its own beside the repository: settings and state.
+    pub fn are_at(&self, path: &Path) -> bool {
+        path == self.user_config || path.starts_with(&self.shared_state)
+    }
+
     /// The status record.
     pub fn record(&self) -> PathBuf {
         self.meta.join("sync-status")

@@ -356,3 +356,38 @@ fn comments_and_unknown_attributes_of_the_manifest_stay() {
     }
     assert_converged(&[&mac, &ec2]);
 }
+
+#[test]
+fn what_is_set_for_one_machine_stays_there_when_all_settings_are_shared() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = (sandbox.joined("mac"), sandbox.joined("ec2"));
+    let own = ".config/cfgsync/config.toml";
+    mac.write(".config/app/settings", "a = 1\n");
+    for machine in [&mac, &ec2] {
+        machine.write(own, format!("dir = \"{}\"\n", machine.repo().display()));
+    }
+    let _ = mac.run(&["mark", own]).code(9).says(&["cfgsync's own"]);
+    let _ = mac.run(&["--yes", "mark", ".config"]).code(0).says(&["1 file", "config.toml"]);
+    mac.sync();
+    ec2.sync();
+    assert_eq!(ec2.read(".config/app/settings"), "a = 1\n");
+    for machine in [&mac, &ec2] {
+        machine.assert_plain(own, &format!("dir = \"{}\"\n", machine.repo().display()));
+    }
+    // An older cfgsync may have shared it.
+    mac.write("@external/.config/cfgsync/config.toml", "dir = \"/elsewhere\"\n");
+    mac.git(&["add", "external"]);
+    mac.git(&["commit", "--quiet", "-m", "shared before"]);
+    mac.sync();
+    ec2.sync();
+    for machine in [&mac, &ec2] {
+        machine.assert_plain(own, &format!("dir = \"{}\"\n", machine.repo().display()));
+    }
+    // Nor does a line that somebody wrote by hand share the state.
+    mac.append("@.sync/marked-files.txt", ".local/\n");
+    mac.write(".local/bin/tool", "#!/bin/sh\n");
+    mac.sync();
+    let shared = sandbox.git(&["ls-tree", "-r", "--name-only", "main"]);
+    assert!(shared.contains("external/.local/bin/tool"), "{shared}");
+    assert!(!shared.contains("external/.local/state"), "{shared}");
+}

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use cfgsync_core::names::is_local_only;
+use cfgsync_core::names::stays_here;
 use cfgsync_core::tree::Tree;
 use git2::{Index, IndexEntry, IndexEntryExtendedFlag, IndexEntryFlag, IndexTime};
 
@@ -78,7 +78,7 @@ fn edit(index: &mut Index, trees: Move<'_>) -> Result<Edit, git2::Error> {
         }
         edited = Edit::Some;
         match wanted {
-            Some((id, mode)) if is_local_only(name_of(path)) => {
+            Some((id, mode)) if stays_here(path) => {
                 index.add(&unseen(path, id, mode))?;
             }
             Some((id, mode)) => index.add(&entry(path, id, mode))?,
@@ -86,10 +86,6 @@ fn edit(index: &mut Index, trees: Move<'_>) -> Result<Edit, git2::Error> {
         }
     }
     Ok(edited)
-}
-
-fn name_of(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
 /// An entry whose file, if there is one, is this machine's own: Git does not compare the two.

@@ -86,7 +86,7 @@ fn walk(
                 {
                     continue;
                 }
-                if is_known || (!is_link && is_wanted(observer, &unit)?) {
+                if is_known || (!is_link && is_wanted(observer, &home, &unit)?) {
                     look_one(observer, scope, &home, local)?;
                 }
             }
@@ -126,7 +126,11 @@ fn look_moved(
     true
 }
 
-fn is_wanted(observer: &Observer<'_>, unit: &RepoPath) -> Outcome<bool> {
+fn is_wanted(observer: &Observer<'_>, home: &HomePath, unit: &RepoPath) -> Outcome<bool> {
+    // What cfgsync has of its own on this machine, wherever that was put.
+    if observer.places.are_at(&observer.places.home.join(os(home.as_bytes()))) {
+        return Ok(false);
+    }
     if unit.is_local_only() {
         return Ok(!observer.leaves_out(unit));
     }

@@ -137,6 +137,10 @@ fn examine(
     args: &MarkArgs,
 ) -> Outcome<Candidate> {
     refuse_repository(context, &home)?;
+    if is_own(context, &home) {
+        let hint = "`~/.config` and the like can be marked; what is cfgsync's own is left out.";
+        return Err(refuse(&home, "it is cfgsync's own, and belongs to this machine", hint));
+    }
     if home.stored().is_local_only() {
         return Err(refuse(
             &home,
@@ -210,6 +214,11 @@ fn refuse_repository(context: &Context, home: &HomePath) -> Outcome<()> {
     Ok(())
 }
 
+/// Returns true for settings and state of cfgsync's own.
+fn is_own(context: &Context, home: &HomePath) -> bool {
+    context.places.are_at(&context.places.home.join(os(home.as_bytes())))
+}
+
 fn refuse_link(context: &Context, home: &HomePath, target: &[u8]) -> Failure {
     if is_ours(&context.places.repo, home, target) {
         let hint = "Run `cfgsync sync`; if the mark is missing, put it back into the manifest.";
@@ -254,6 +263,9 @@ fn count(
                 } else {
                     count(session, &child, &home, args, candidate)?;
                 }
+            }
+            StatKind::File if is_own(session.context, &home) => {
+                candidate.left_out.push(format!("{home}: cfgsync's own settings of this machine"));
             }
             StatKind::File if unit.is_local_only() || session.worktree.is_ignored(&unit)? => {
                 candidate.left_out.push(format!("{home}: stays on this machine"));
