@@ -30,6 +30,7 @@ mod login;
 mod machines;
 mod marks;
 mod merging;
+mod modes;
 mod names;
 mod network;
 mod new_machine;
