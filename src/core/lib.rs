@@ -13,6 +13,7 @@ pub mod escape;
 pub mod inert;
 pub mod names;
 pub mod near;
+pub mod need;
 pub mod path;
 pub mod time;
 pub mod unit;

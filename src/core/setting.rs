@@ -20,6 +20,8 @@ pub enum Shape {
     Number(u64),
     /// `true` or `false`.
     Flag,
+    /// One of these words.
+    Word(&'static [&'static str]),
     /// A table of texts.
     Table,
 }
@@ -44,7 +46,7 @@ pub struct Key {
 }
 
 /// All keys, those of the machine first.
-pub const KEYS: [Key; 9] = [
+pub const KEYS: [Key; 10] = [
     Key {
         name: "branch",
         level: Level::Machine,
@@ -103,6 +105,17 @@ pub const KEYS: [Key; 9] = [
         set_by: None,
     },
     Key {
+        name: "notify",
+        level: Level::Machine,
+        shape: Shape::Word(&["auto", "on", "off"]),
+        default: "auto",
+        example: "notify = \"on\"",
+        meaning: "whether the desktop says, once, that a background sync needs a person: files are \
+                  held, or the remote wants a login. `auto`: on a machine with a screen, and not \
+                  through ssh",
+        set_by: None,
+    },
+    Key {
         name: "enabled",
         level: Level::Machine,
         shape: Shape::Flag,
@@ -134,6 +147,17 @@ pub const KEYS: [Key; 9] = [
         set_by: None,
     },
 ];
+
+impl Key {
+    /// Returns what holds where nothing is set, as the file would have it; none where words stand for
+    /// it.
+    pub fn default_value(&self) -> Option<&'static str> {
+        match self.shape {
+            Shape::Number(_) | Shape::Flag | Shape::Word(_) => Some(self.default),
+            Shape::Text | Shape::Table => None,
+        }
+    }
+}
 
 /// What a file holds under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,13 +234,18 @@ pub fn check(level: Level, name: &str, value: &Value) -> Result<(), Wrong> {
     let wanted = match (key.shape, value) {
         (Shape::Text, Value::Text(_)) | (Shape::Flag, Value::Flag(_)) => return Ok(()),
         (Shape::Table, Value::Table) => return Ok(()),
+        (Shape::Word(words), Value::Text(word)) if words.contains(&word.as_str()) => return Ok(()),
+        (Shape::Word(words), Value::Text(word)) => {
+            let words = words.join("`, `");
+            return Err(Wrong::new(format!("`{name}` is `{word}`, and can be `{words}`")));
+        }
         (Shape::Number(least), Value::Number(number)) => {
             return match u64::try_from(*number) {
                 Ok(number) if number >= least => Ok(()),
                 _ => Err(Wrong::new(format!("`{name}` is {number}, and {least} is the least"))),
             };
         }
-        (Shape::Text, _) => "a text in quotes",
+        (Shape::Text | Shape::Word(_), _) => "a text in quotes",
         (Shape::Number(_), _) => "a whole number",
         (Shape::Flag, _) => "true or false",
         (Shape::Table, _) => "a table",
@@ -229,6 +258,7 @@ pub fn check(level: Level, name: &str, value: &Value) -> Result<(), Wrong> {
 pub fn typed(key: &Key, word: &str) -> Result<Value, Wrong> {
     let value = match key.shape {
         Shape::Text | Shape::Table => return Ok(Value::Text(word.to_owned())),
+        Shape::Word(_) => None,
         Shape::Number(_) => word.parse().ok().map(Value::Number),
         Shape::Flag => match word {
             "true" | "yes" | "on" => Some(Value::Flag(true)),
@@ -269,6 +299,9 @@ mod tests {
             (Machine, "deadline", Value::Number(1), true),
             (Machine, "backup_local", Value::Flag(true), true),
             (Machine, "backup_local", Value::Number(1), false),
+            (Machine, "notify", Value::Text("off".to_owned()), true),
+            (Machine, "notify", text(), false),
+            (Machine, "notify", Value::Flag(true), false),
             (Machine, "dir", text(), false),
             (User, "dir", text(), true),
             (User, "web", Value::Table, true),

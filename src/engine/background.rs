@@ -19,11 +19,12 @@ use crate::fs::plain::{self, Durability};
 use crate::git::program::Manners;
 use crate::kin::Kin;
 use crate::lock::{Lock, Patience};
+use crate::log::{self, Entry};
 use crate::privacy;
 use crate::record::{self, Standing};
 use crate::session::{Mode, Session};
 use crate::sync::{Report, Wishes, sync};
-use crate::{claim, pause};
+use crate::{claim, notices, pause};
 
 /// Set by the plugin, which waits for the end of the run on its standard output.
 const TOLD: &str = "CFGSYNC_HOLD_STDOUT";
@@ -159,6 +160,7 @@ fn guard(context: &Context) -> Outcome<()> {
     }
     drop(running);
     start_if_asked(context)?;
+    notices::after_a_run(context)?;
     // Once a day, and after everything else: no sync waits for the answer.
     privacy::ask(&Session::open(context, Mode::Rehearsal)?, privacy::PATIENCE)
 }
@@ -181,7 +183,8 @@ fn failed(context: &Context, what: &str) -> Outcome<()> {
     let failure = Failure::error(what);
     let standing = Standing { trouble: pause::trouble(&failure), ..Standing::of(before.as_ref()) };
     record::publish(context, SyncState::Failed, standing)?;
-    record::log(&context.places, now(), what)
+    let took = Some(context.settings.deadline * 1000);
+    log::add(&context.places, &Entry { took, ..Entry::failed(now(), &failure) })
 }
 
 /// Syncs, and writes down what came of it.
@@ -195,12 +198,13 @@ fn run(context: &Context) -> Outcome<()> {
             kin.end_with_me();
         });
     }
-    let what = match synced(context) {
+    let entry = match synced(context) {
         Ok(None) => return Ok(()),
-        Ok(Some(report)) => report.failure().map_or_else(|| "done".to_owned(), |it| it.cause),
-        Err(failure) => failure.cause,
+        Ok(Some(report)) => Entry::of(context.now, report),
+        Err(failure) => Entry::failed(context.now, &failure),
     };
-    record::log(&context.places, context.now, &what)
+    let took = Some(now().0.saturating_sub(context.now.0));
+    log::add(&context.places, &Entry { took, ..entry })
 }
 
 fn synced(context: &Context) -> Outcome<Option<Report>> {

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use cfgsync_core::setting::{self, KEYS, Key, Level, Shape, Value, Wrong};
+use cfgsync_core::setting::{self, KEYS, Key, Level, Value, Wrong};
 use toml_edit::{Document, DocumentMut, Item, Table};
 
 use crate::failure::{Code, Failure, Outcome};
@@ -175,10 +175,7 @@ fn put(table: &mut dyn toml_edit::TableLike, name: &str, mut value: toml_edit::V
 }
 
 fn comment(key: &Key) -> String {
-    let default = match key.shape {
-        Shape::Text | Shape::Table => String::new(),
-        Shape::Number(_) | Shape::Flag => format!(" (default: {})", key.default),
-    };
+    let default = key.default_value().map_or(String::new(), |it| format!(" (default: {it})"));
     let lines = crate::ui::wrapped(&format!("{}{default}", key.meaning), WIDTH);
     lines.iter().fold(String::new(), |text, line| text + "# " + line + "\n")
 }

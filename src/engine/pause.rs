@@ -20,10 +20,15 @@ pub fn write(places: &Places, pause: Option<Pause>) -> Outcome<()> {
     Ok(plain::publish(&path, format!("{pause}\n").as_bytes(), Durability::Synced)?)
 }
 
+/// Returns the streak of trouble that stands.
+pub fn streak(places: &Places) -> Outcome<Option<Streak>> {
+    Ok(plain::read_text(&places.state.join("trouble"))?.and_then(|text| Streak::parse(&text)))
+}
+
 /// Notes what a run came to, and returns the streak it belongs to.
 pub fn note(places: &Places, trouble: Option<Trouble>) -> Outcome<Option<Streak>> {
     let path = places.state.join("trouble");
-    let before = plain::read_text(&path)?.and_then(|text| Streak::parse(&text));
+    let before = streak(places)?;
     let streak = Streak::after(before, trouble);
     match streak {
         Some(streak) => {

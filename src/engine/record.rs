@@ -303,19 +303,3 @@ pub fn word(deed: Deed) -> &'static str {
         Deed::Unmarked => "unmarked",
     }
 }
-
-/// Largest log in bytes before it starts anew.
-const LARGEST_LOG: usize = 256 * 1024;
-
-/// Adds a line to the log of background runs.
-pub fn log(places: &Places, at: UnixTime, what: &str) -> Outcome<()> {
-    let folder = places.meta.join("log");
-    plain::make_private(&folder)?;
-    let path = folder.join("background.log");
-    let mut text =
-        plain::read_text(&path)?.filter(|text| text.len() < LARGEST_LOG).unwrap_or_default();
-    let time = chrono::DateTime::from_timestamp(i64::try_from(at.seconds()).unwrap_or(0), 0);
-    let time = time.map(|time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default();
-    text.push_str(&format!("{time} {}\n", what.lines().next().unwrap_or_default()));
-    Ok(plain::publish(&path, text.as_bytes(), Durability::Relaxed)?)
-}

@@ -44,6 +44,18 @@ pub struct UserSettings {
     pub web: BTreeMap<String, String>,
 }
 
+/// Whether the desktop says that a background run needs a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Notify {
+    /// Where somebody sits at it.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
 /// `.sync/config.toml`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -61,6 +73,8 @@ pub struct Settings {
     pub snapshot_days: u64,
     /// Whether archives hold `*.local` files too.
     pub backup_local: bool,
+    /// Whether the desktop says that a background run needs a person.
+    pub notify: Notify,
     /// False once `setup --undo` took cfgsync off this machine.
     pub enabled: bool,
 }
@@ -74,6 +88,7 @@ impl Default for Settings {
             backups: BACKUPS,
             snapshot_days: SNAPSHOT_DAYS,
             backup_local: false,
+            notify: Notify::Auto,
             enabled: true,
         }
     }

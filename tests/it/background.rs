@@ -97,7 +97,7 @@ impl Counted {
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(self.machine.path("@.sync/log/background.log")).unwrap_or_default()
+        fs::read_to_string(self.machine.path("@.sync/log/background.jsonl")).unwrap_or_default()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use cfgsync_core::setting::{KEYS, Level, Shape};
+use cfgsync_core::setting::{KEYS, Level};
 
 use crate::sandbox::{Machine, Sandbox};
 
@@ -23,10 +23,7 @@ fn edit(machine: &Machine, arguments: &[&str], script: &str) -> std::process::Ou
 fn the_reference_is_the_table_of_the_code() {
     let page = include_str!("../../docs/configuration.md");
     for key in KEYS {
-        let default = match key.shape {
-            Shape::Text | Shape::Table => key.default.to_owned(),
-            Shape::Number(_) | Shape::Flag => format!("`{}`", key.default),
-        };
+        let default = key.default_value().map_or(key.default.to_owned(), |it| format!("`{it}`"));
         let row = format!("| `{}` | {default} | `{}` | {} |", key.name, key.example, key.meaning);
         assert!(page.lines().any(|line| line == row), "docs/configuration.md lacks\n{row}");
     }
@@ -69,6 +66,7 @@ fn a_dry_run_and_a_refusal_write_nothing() {
         (&["set", "intervall", "600"][..], "Did you mean `interval`?"),
         (&["set", "interval", "often"], "takes a whole number"),
         (&["set", "backups", "0"], "1 is the least"),
+        (&["set", "notify", "maybe"], "can be `auto`, `on`, `off`"),
         (&["set", "enabled", "false"], "cfgsync setup --undo"),
         (&["set", "dir", "/x"], "cfgsync setup --dir"),
         (&["set", "web", "x"], "web.NAME"),

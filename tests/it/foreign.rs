@@ -203,7 +203,7 @@ fn check(case: &Case) {
     sync_in_background(&ec2);
     untouched(&before, "a background run");
     assert_paused(&ec2, &what);
-    let log = ec2.read("@.sync/log/background.log");
+    let log = ec2.read("@.sync/log/background.jsonl");
     assert!(log.lines().last().unwrap().contains("paused"), "{what}: {log}");
     assert!(ec2.vault_has("seen in the background\n"), "{what}");
     ec2.write("@fresh", "seen in the foreground\n");

@@ -26,6 +26,7 @@ mod held;
 mod killed;
 mod light;
 mod live_files;
+mod log;
 mod login;
 mod machines;
 mod marks;

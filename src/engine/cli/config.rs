@@ -219,24 +219,25 @@ fn list(places: &Places, ui: Ui, args: &ListArgs) -> Outcome<()> {
     Ok(())
 }
 
-/// Returns what holds where nothing is set, as the file would have it; none where words stand for it.
-fn default(key: &Key) -> Option<&'static str> {
-    matches!(key.shape, Shape::Number(_) | Shape::Flag).then_some(key.default)
-}
-
 fn reported(name: &str, key: &Key, file: &ConfigText) -> Reported {
     let level = match key.level {
         Level::User => "user",
         Level::Machine => "machine",
     };
-    let value = file.get(name).or_else(|| default(key).map(str::to_owned));
-    Reported { key: name.to_owned(), level, value, default: default(key), meaning: key.meaning }
+    let value = file.get(name).or_else(|| key.default_value().map(str::to_owned));
+    Reported {
+        key: name.to_owned(),
+        level,
+        value,
+        default: key.default_value(),
+        meaning: key.meaning,
+    }
 }
 
 fn row(ui: Ui, key: &Key, name: &str, file: &ConfigText) -> String {
     let value = file.get(name).unwrap_or_else(|| key.default.to_owned());
-    let is_own = default(key).is_some_and(|default| default != value);
-    let (tone, note) = match default(key) {
+    let is_own = key.default_value().is_some_and(|default| default != value);
+    let (tone, note) = match key.default_value() {
         Some(default) if is_own => (Tone::Notice, format!("  (default: {default})")),
         _ => (Tone::Dim, String::new()),
     };
@@ -257,7 +258,7 @@ fn get(dir: Option<&Path>, ui: Ui, name: &str) -> Outcome<()> {
         ui.answer(&entries.iter().map(line).collect::<String>());
         return Ok(());
     }
-    let value = file.get(name).or_else(|| default(key).map(str::to_owned));
+    let value = file.get(name).or_else(|| key.default_value().map(str::to_owned));
     let value = value.ok_or_else(|| {
         Failure::error(format!("`{name}` is not set"))
             .hint(format!("Without it, {} is used.", key.default))

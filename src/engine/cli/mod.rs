@@ -11,6 +11,7 @@ pub mod flags;
 pub mod force;
 pub mod history;
 pub mod list;
+pub mod log;
 pub mod mark;
 pub mod pause;
 pub mod resolve;
@@ -89,6 +90,7 @@ enum Command {
     List(list::ListArgs),
     Resolve(resolve::ResolveArgs),
     History(history::HistoryArgs),
+    Log(log::LogArgs),
     Undo(undo::UndoArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
@@ -133,6 +135,7 @@ impl Cli {
             Some(Command::List(args)) => list::run(&open()?, &args),
             Some(Command::Resolve(args)) => resolve::run(&open()?, &args),
             Some(Command::History(args)) => history::run(&open()?, &args),
+            Some(Command::Log(args)) => log::run(&open()?, &args),
             Some(Command::Undo(args)) => undo::run(&open()?, &args),
             Some(Command::Backup(args)) => backup::run(&open()?, &args),
             Some(Command::Restore(args)) => restore::run(&open()?, &args),

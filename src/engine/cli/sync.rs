@@ -7,6 +7,7 @@ use crate::background::{self, Part, Stay};
 use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
 use crate::lock::Patience;
+use crate::notices;
 use crate::session::{Mode, Session};
 use crate::sync::rehearsal::rehearse;
 use crate::sync::{Wishes, ahead_behind, sync};
@@ -92,6 +93,7 @@ pub fn run(context: &Context, args: &SyncArgs) -> Outcome<()> {
     let done = sync(&session, &wishes, manners, running)?;
     background::start_if_asked(context)?;
     report::synced(&context.ui, &done);
+    notices::was_read(context)?;
     if let Some(paused) = pause::described(context)? {
         context.ui.say(&format!("This was one sync; {paused}."));
     }

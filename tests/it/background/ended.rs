@@ -84,10 +84,10 @@ impl Hanging {
 #[test]
 fn a_run_that_hangs_is_gone_after_its_deadline() {
     let hanging = Hanging::new("deadline = 1\n");
-    let log = hanging.counted.machine.path("@.sync/log/background.log");
+    let log = hanging.counted.machine.path("@.sync/log/background.jsonl");
     wait_until("the deadline", || log.exists());
     let log = hanging.counted.log();
-    assert!(log.ends_with(" the sync was ended: it took more than 1 seconds\n"), "{log}");
+    assert!(log.contains("the sync was ended: it took more than 1 seconds"), "{log}");
     let record = hanging.ends();
     assert_eq!(record.state, SyncState::Failed);
     let wait = record.due.seconds() - record.updated.seconds();

@@ -295,11 +295,12 @@ mod tests {
     use crate::cli::Cli;
 
     /// Arguments that nobody can be helped with.
-    const FREE: [(&str, &str); 6] = [
+    const FREE: [(&str, &str); 7] = [
         ("setup", "url"),
         ("setup", "branch"),
         ("pause", "duration"),
         ("history", "number"),
+        ("log", "number"),
         ("backup", "keep"),
         ("set", "value"),
     ];
