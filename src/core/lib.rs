@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod activity;
 pub mod escape;
 pub mod inert;
 pub mod names;

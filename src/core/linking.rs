@@ -52,21 +52,45 @@ pub struct Ties<'a> {
     pub copies: &'a BTreeSet<HomePath>,
 }
 
+/// Why a tie is what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    /// It is no file of the home.
+    InRepository,
+    /// No mark covers it.
+    NoMark,
+    /// The mark says so.
+    Asked,
+    /// An app replaced the link on this machine, more than once.
+    Replaced,
+    /// Links are known to break there.
+    Breaks(&'static str),
+    /// Nothing speaks against a link.
+    Usual,
+}
+
 impl Ties<'_> {
     /// Returns the tie of a unit.
     pub fn of(&self, path: &RepoPath) -> Tie {
-        let Some(home) = path.home() else { return Tie::None };
+        self.explained(path).0
+    }
+
+    /// Returns the tie of a unit, and why it is that one.
+    pub fn explained(&self, path: &RepoPath) -> (Tie, Because) {
+        let Some(home) = path.home() else { return (Tie::None, Because::InRepository) };
         if let Some((_, mark)) = self.after.covering(&home) {
-            return match mark.link_policy() {
-                LinkPolicy::Link => Tie::Link,
-                LinkPolicy::Copy => Tie::Copy,
-                LinkPolicy::Auto if self.copies.contains(&home) => Tie::Copy,
-                LinkPolicy::Auto if reason_to_copy(&home, self.kind).is_some() => Tie::Copy,
-                LinkPolicy::Auto => Tie::Link,
+            return match (mark.link_policy(), reason_to_copy(&home, self.kind)) {
+                (LinkPolicy::Link, _) => (Tie::Link, Because::Asked),
+                (LinkPolicy::Copy, _) => (Tie::Copy, Because::Asked),
+                (LinkPolicy::Auto, _) if self.copies.contains(&home) => {
+                    (Tie::Copy, Because::Replaced)
+                }
+                (LinkPolicy::Auto, Some(reason)) => (Tie::Copy, Because::Breaks(reason)),
+                (LinkPolicy::Auto, None) => (Tie::Link, Because::Usual),
             };
         }
         let was_marked = self.before.iter().any(|manifest| manifest.covering(&home).is_some());
-        if was_marked { Tie::Unmarked } else { Tie::None }
+        (if was_marked { Tie::Unmarked } else { Tie::None }, Because::NoMark)
     }
 }
 
@@ -89,6 +113,21 @@ mod tests {
         assert_eq!(tie(all, "", Kind::Mac, "external/Library/Preferences/a.plist"), Tie::Copy);
         assert_eq!(tie(all, "", Kind::Ec2, "external/Library/Preferences/a.plist"), Tie::Link);
         assert_eq!(tie(all, "", Kind::Ec2, "external/.replaced"), Tie::Copy);
+    }
+
+    #[test]
+    fn a_tie_has_its_reason() {
+        let after = Manifest::parse(".a\n.b link=copy\n.c link=link\n.replaced\nsnap/\n").unwrap();
+        let copies = BTreeSet::from([HomePath::new(".replaced").unwrap()]);
+        let ties = Ties { after: &after, before: Vec::new(), kind: Kind::Ec2, copies: &copies };
+        let why = |path: &str| ties.explained(&RepoPath::new(path).unwrap()).1;
+        assert_eq!(why("external/.a"), Because::Usual);
+        assert_eq!(why("external/.b"), Because::Asked);
+        assert_eq!(why("external/.c"), Because::Asked);
+        assert_eq!(why("external/.replaced"), Because::Replaced);
+        assert!(matches!(why("external/snap/x"), Because::Breaks(_)));
+        assert_eq!(why("external/.d"), Because::NoMark);
+        assert_eq!(why("tool"), Because::InRepository);
     }
 
     #[test]

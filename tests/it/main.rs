@@ -17,6 +17,7 @@ mod diff;
 mod doctor;
 mod dry_run;
 mod errors;
+mod explain;
 mod filters;
 mod force;
 mod foreign;

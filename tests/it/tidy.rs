@@ -153,7 +153,10 @@ fn the_changelog_knows_this_version() {
 
 /// The modules of the core, floor by floor; a module imports from its own floor or from below.
 const CORE_FLOORS: [&[&str]; 7] = [
-    &["address", "escape", "inert", "names", "near", "need", "path", "time", "timer", "unit"],
+    &[
+        "activity", "address", "escape", "inert", "names", "near", "need", "path", "time", "timer",
+        "unit",
+    ],
     &["checkup", "leads", "machine", "privacy", "reconcile", "retention", "setting", "status"],
     &["diff", "format", "additions", "lines", "merge", "secrets"],
     &["linking", "manifest"],

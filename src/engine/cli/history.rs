@@ -1,11 +1,15 @@
 //! `cfgsync history`.
 
+use cfgsync_core::activity::{per_day, picture};
+
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::record::{self, Line};
-use crate::ui::{Tone, Ui, report};
+use crate::ui::{Loudness, Tone, Ui, report};
 
 /// List what was done on this machine, the newest first
+///
+/// The number in front is what `cfgsync undo` takes. -v names every file.
 ///
 ///   cfgsync history            the last twenty operations
 ///   cfgsync history -n 100     more of them
@@ -21,8 +25,11 @@ pub struct HistoryArgs {
     json: bool,
 }
 
-/// Most paths named in one line.
+/// Most paths named below an operation.
 const NAMED: usize = 3;
+
+/// Days in the picture.
+const DAYS: usize = 28;
 
 /// Runs it.
 pub fn run(context: &Context, args: &HistoryArgs) -> Outcome<()> {
@@ -34,28 +41,49 @@ pub fn run(context: &Context, args: &HistoryArgs) -> Outcome<()> {
     }
     if lines.is_empty() {
         context.ui.answer("Nothing was done yet.\n");
+        return Ok(());
     }
-    let shown: Vec<String> =
-        lines[first..].iter().rev().map(|line| row(&context.ui, line)).collect();
-    context.ui.page(&shown.concat());
+    let rows = lines[first..].iter().rev().map(|line| row(context, line));
+    let text: String = std::iter::once(activity(context, &lines)).chain(rows).collect();
+    context.ui.page(&text);
     Ok(())
 }
 
-fn row(ui: &Ui, line: &Line) -> String {
+/// Returns a picture of the last days.
+fn activity(context: &Context, lines: &[Line]) -> String {
+    let today = report::day(context.now.seconds());
+    let counts = per_day(lines.iter().map(|line| report::day(line.at)), today, DAYS);
+    let count: u32 = counts.iter().sum();
+    let picture = context.ui.paint(Tone::Incoming, &picture(&counts));
+    let plural = if count == 1 { "" } else { "s" };
+    let who = context.ui.paint(Tone::Strong, &context.machine.id);
+    format!("{who}\n{picture}  {count} operation{plural} in four weeks\n")
+}
+
+fn row(context: &Context, line: &Line) -> String {
+    let ui = &context.ui;
     let id = line.id.map_or_else(|| "-".to_owned(), |id| id.to_string());
-    let (out, back) = (format!("↑{}", line.sent), format!("↓{}", line.received));
-    let held = if line.held > 0 { format!(" {} held", line.held) } else { String::new() };
-    let mut what = line.paths.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    if line.paths.len() > NAMED {
-        what.push_str(&format!(" and {} more", line.paths.len() - NAMED));
+    // What is not of here was done before the machine had this name.
+    let who = Some(&line.machine).filter(|who| **who != context.machine.id);
+    let parts = [
+        flow(ui, "↑", line.sent, Tone::Notice),
+        flow(ui, "↓", line.received, Tone::Incoming),
+        (line.held > 0).then(|| ui.paint(Tone::Bad, &format!("{} held", line.held))),
+        (!line.undoable && line.id.is_some()).then(|| ui.paint(Tone::Dim, "nothing to undo")),
+        who.map(|who| ui.paint(Tone::Dim, &format!("as {who}"))),
+    ];
+    let parts: Vec<String> =
+        std::iter::once(line.command.clone()).chain(parts.into_iter().flatten()).collect();
+    let mut text = format!("{id:>4}  {}  {}\n", report::moment(line.at), parts.join(" "));
+    let named = if ui.loudness == Loudness::Verbose { line.paths.len() } else { NAMED };
+    let dim = |what: &str| format!("      {}\n", ui.paint(Tone::Dim, what));
+    line.paths.iter().take(named).for_each(|path| text.push_str(&dim(path)));
+    if line.paths.len() > named {
+        text.push_str(&dim(&format!("and {} more", line.paths.len() - named)));
     }
-    format!(
-        "{id:>5}  {}  {:<10} {} {}{}  {what}  {}\n",
-        report::moment(line.at),
-        line.command,
-        ui.paint(Tone::Notice, &format!("{out:<4}")),
-        ui.paint(Tone::Incoming, &format!("{back:<4}")),
-        ui.paint(Tone::Bad, &held),
-        ui.paint(Tone::Dim, &line.machine),
-    )
+    text
+}
+
+fn flow(ui: &Ui, arrow: &str, count: usize, tone: Tone) -> Option<String> {
+    (count > 0).then(|| ui.paint(tone, &format!("{arrow}{count}")))
 }

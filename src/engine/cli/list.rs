@@ -10,13 +10,17 @@ use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::{Held, plan};
 use std::collections::BTreeSet;
 
+use super::weight::{Churn, Weight};
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::marks;
 use crate::session::{Mode, Picture, Session};
 use crate::ui::{Tone, Ui, report};
 
-/// List what is marked, and how each path is tied to the repository
+/// List what is marked, how each path is tied to the repository, and how much it weighs
+///
+/// A tick stands before what is in order. Behind: size, files of a folder, and changes that this
+/// machine saw in the last thirty days.
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
     /// Print JSON
@@ -39,10 +43,21 @@ pub struct MarkLine {
     pub state: String,
 }
 
+/// A mark with its weight.
+#[derive(Debug, Serialize)]
+struct Weighed {
+    #[serde(flatten)]
+    mark: MarkLine,
+    /// Bytes of its files, as they lie on this disk.
+    bytes: u64,
+    /// Changes that this machine saw in the last thirty days.
+    changes: usize,
+}
+
 #[derive(Debug, Serialize)]
 struct Listing {
     schema: u32,
-    marks: Vec<MarkLine>,
+    marks: Vec<Weighed>,
 }
 
 /// Runs it.
@@ -50,7 +65,14 @@ pub fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
     let session = Session::open(context, Mode::Rehearsal)?;
     let picture = marks::picture(&session)?;
     let held = plan(&picture.observation, &session.policy()?).held;
-    let marks = lines(&session, &picture, &held)?;
+    let churn = Churn::read(context)?;
+    let weighed = |mark: MarkLine| {
+        let home = HomePath::new(mark.path.trim_start_matches("~/")).ok();
+        let weight = home.map(|home| churn.weigh(context, &picture, &home.stored()));
+        let Weight { bytes, changes } = weight.unwrap_or_default();
+        Weighed { mark, bytes, changes }
+    };
+    let marks: Vec<Weighed> = lines(&session, &picture, &held)?.into_iter().map(weighed).collect();
     if args.json {
         let listing = Listing { schema: 1, marks };
         context.ui.answer(&crate::ui::document(&listing));
@@ -59,8 +81,27 @@ pub fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
     if marks.is_empty() {
         context.ui.answer("Nothing is marked. `cfgsync mark ~/.zshrc` shares a file.\n");
     }
-    marks.iter().for_each(|line| context.ui.answer(&format_line(&context.ui, line)));
+    let width = marks.iter().map(|it| it.mark.path.chars().count()).max().unwrap_or(0).min(WIDEST);
+    marks.iter().for_each(|line| context.ui.answer(&row(&context.ui, line, width)));
     Ok(())
+}
+
+/// Widest path that others are aligned with.
+const WIDEST: usize = 28;
+
+/// Returns one line for a mark and its weight, and one more where it is not in order.
+fn row(ui: &Ui, line: &Weighed, width: usize) -> String {
+    let mark = &line.mark;
+    let is_ok = mark.state == "ok";
+    let sign = if is_ok { ui.paint(Tone::Good, "✓") } else { ui.paint(Tone::Bad, "✗") };
+    let files = (mark.scope == "folder").then(|| report::files(mark.files));
+    let plural = if line.changes == 1 { "" } else { "s" };
+    let changes = (line.changes > 0).then(|| format!("{} change{plural}", line.changes));
+    let size = Some(report::size(line.bytes));
+    let weight: Vec<String> = [size, files, changes].into_iter().flatten().collect();
+    let weight = ui.paint(Tone::Dim, &weight.join(", "));
+    let more = if is_ok { String::new() } else { format!("          {}\n", mark.state) };
+    format!("  {sign} {:<5} {:<width$}  {weight}\n{more}", mark.tie, mark.path)
 }
 
 /// Returns one line for a mark.

@@ -7,6 +7,7 @@ pub mod completions;
 pub mod config;
 pub mod diff;
 pub mod doctor;
+pub mod explain;
 pub mod flags;
 pub mod force;
 pub mod history;
@@ -22,6 +23,7 @@ pub mod status;
 pub mod sync;
 pub mod undo;
 pub mod unmark;
+pub mod weight;
 
 use std::path::{Component, Path, PathBuf};
 
@@ -88,6 +90,7 @@ enum Command {
     Mark(mark::MarkArgs),
     Unmark(unmark::UnmarkArgs),
     List(list::ListArgs),
+    Explain(explain::ExplainArgs),
     Resolve(resolve::ResolveArgs),
     History(history::HistoryArgs),
     Log(log::LogArgs),
@@ -132,6 +135,7 @@ impl Cli {
             Some(Command::Diff(args)) => diff::run(&open()?, &args),
             Some(Command::Mark(args)) => mark::run(&open()?, &args),
             Some(Command::Unmark(args)) => unmark::run(&open()?, &args),
+            Some(Command::Explain(args)) => explain::run(&open()?, &args),
             Some(Command::List(args)) => list::run(&open()?, &args),
             Some(Command::Resolve(args)) => resolve::run(&open()?, &args),
             Some(Command::History(args)) => history::run(&open()?, &args),

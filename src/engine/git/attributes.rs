@@ -1,12 +1,16 @@
 //! What `.gitattributes` say of a file: whether a filter must see it, and how it merges.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use cfgsync_core::inert::shown;
 use cfgsync_core::merge::Rule;
 use cfgsync_core::path::RepoPath;
 use git2::{AttrCheckFlags, AttrValue};
 
+use super::program::{self, Limits};
 use super::worktree::Worktree;
+use crate::failure::Outcome;
 use crate::fs::dir::os;
 
 /// Turned off (`-cfgsync-combine`), lines that both sides added at one place wait for a person.
@@ -22,6 +26,20 @@ pub enum Means {
     /// By a program of the user's own configuration.
     Driver(String),
 }
+
+/// A line of an ignore file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IgnoreRule {
+    /// The file, below the repository where it lies there; fit for a terminal.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// What it says; fit for a terminal.
+    pub pattern: String,
+}
+
+/// How long Git may take to find a rule.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Worktree {
     /// Returns true when the user has attributes outside the working tree.
@@ -49,6 +67,22 @@ impl Worktree {
             file.strip_prefix("~/").map_or_else(|| PathBuf::from(&file), |below| home.join(below))
         }));
         files
+    }
+
+    /// Returns the rule that decides whether a path is ignored; none where no rule speaks of it, or
+    /// `git` itself cannot be asked.
+    pub fn ignoring_rule(&self, path: &RepoPath, scratch: &Path) -> Outcome<Option<IgnoreRule>> {
+        let path = String::from_utf8_lossy(path.as_bytes()).into_owned();
+        let arguments = ["check-ignore", "--no-index", "-v", "--", &path];
+        let limits = Limits::local(PATIENCE);
+        let text = program::run(self.root(), None, limits, scratch, &arguments)?.text();
+        let rule = text.split('\t').next().unwrap_or_default();
+        let [file, line, pattern] = rule.splitn(3, ':').collect::<Vec<_>>()[..] else {
+            return Ok(None);
+        };
+        let line = line.parse().unwrap_or(0);
+        let (file, pattern) = (shown(file.as_bytes()), shown(pattern.as_bytes()));
+        Ok((!pattern.starts_with('!')).then_some(IgnoreRule { file, line, pattern }))
     }
 
     /// Returns the name of the clean and smudge filter that must see a file's bytes.

@@ -130,6 +130,14 @@ pub fn moment(at: u64) -> String {
     time.unwrap_or_default()
 }
 
+/// Returns the number of the day of a moment, in Unix seconds, in this machine's own time.
+pub fn day(at: u64) -> i64 {
+    use chrono::Datelike;
+    let time = chrono::DateTime::from_timestamp(i64::try_from(at).unwrap_or(0), 0);
+    let day = time.map(|time| time.with_timezone(&chrono::Local).date_naive().num_days_from_ce());
+    day.map_or(0, i64::from)
+}
+
 /// Returns a moment as part of a file's name: `20261120T093000Z`.
 pub fn stamp(at: cfgsync_core::time::UnixTime) -> String {
     let time = chrono::DateTime::from_timestamp(i64::try_from(at.seconds()).unwrap_or(0), 0);

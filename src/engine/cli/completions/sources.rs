@@ -85,12 +85,13 @@ enum Source {
 }
 
 /// The commands, their arguments, and where values come from.
-const SOURCES: [(&str, &str, Source); 15] = [
+const SOURCES: [(&str, &str, Source); 16] = [
     ("mark", "paths", Source::Files),
     ("unmark", "paths", Source::Marked),
     ("resolve", "paths", Source::Held),
     ("resolve", "merge", Source::Files),
     ("diff", "paths", Source::Known),
+    ("explain", "path", Source::Files),
     ("restore", "date", Source::Moments),
     ("restore", "paths", Source::Kept),
     ("restore", "to", Source::Folders),
