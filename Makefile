@@ -49,7 +49,7 @@ fuzz: tools ## fuzz the readers of archives, manifests, records and watch lists,
 	    -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024; \
 	done
 
-install: build ## put programs, zsh plugin and completions in place (PREFIX=~/.local)
+install: build ## put programs, zsh plugin, completions and man pages in place (PREFIX=~/.local)
 	@PREFIX="$(PREFIX)" ZSH_CUSTOM="$(ZSH_CUSTOM)" scripts/install.sh "$(TARGET)/release"
 
 uninstall: ## take them away again; your files and the repository stay

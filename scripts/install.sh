@@ -13,6 +13,7 @@ compiled=(configsync.plugin.zsh theme-snippet.zsh)
 linked=("${compiled[@]}" "${compiled[@]/%/.zwc}" _cfgsync README.md)
 plugin=$ZSH_CUSTOM/plugins/configsync
 bash_completions=$PREFIX/share/bash-completion/completions/cfgsync
+manuals=$PREFIX/share/man/man1
 fish_completions=$PREFIX/share/fish/vendor_completions.d/cfgsync.fish
 
 # Installs beside the old file and renames, so that a program that runs is never half replaced.
@@ -50,6 +51,16 @@ install_completions() {
   mkdir -p "$(dirname "$bash_completions")" "$(dirname "$fish_completions")"
   put completions/cfgsync.bash "$bash_completions" 644
   put completions/cfgsync.fish "$fish_completions" 644
+}
+
+# One page a command; the program writes them itself.
+install_pages() {
+  local pages page
+  pages=$(mktemp -d)
+  mkdir -p "$manuals"
+  "$bin/cfgsync" help --man "$pages"
+  for page in "$pages"/*.1; do put "$page" "$manuals/${page##*/}" 644; done
+  rm -r "$pages"
 }
 
 link_plugin() {
@@ -96,7 +107,7 @@ remove() {
   done
   [ ! -d "$plugin" ] || [ -L "$plugin" ] || rmdir "$plugin" 2>/dev/null || true
   for file in "$bin/cfgsync" "$bin/cfgsync-prompt" "$share"/*.zsh "$share"/*.zwc "$share/_cfgsync" \
-    "$share/README.md" "$bash_completions" "$fish_completions"; do
+    "$share/README.md" "$bash_completions" "$fish_completions" "$manuals"/cfgsync.1 "$manuals"/cfgsync-*.1; do
     [ -e "$file" ] || continue
     rm "$file"
     echo "  $file"
@@ -113,6 +124,7 @@ else
   install_programs "$1"
   install_plugin
   install_completions
+  install_pages
   [ ! -d "$ZSH_CUSTOM" ] || link_plugin
   say_next
 fi

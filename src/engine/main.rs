@@ -47,16 +47,15 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     if let Some(answer) = cli::completions::asked(&arguments) {
         ui::Ui::new(ui::Color::Never, ui::Loudness::Quiet, None).raw(&answer);
         return ExitCode::SUCCESS;
     }
-    let cli = cli::Cli::parse_from(cli::flags::modern(arguments));
+    let cli = cli::Cli::typed(cli::flags::modern(arguments));
     let ui = cli.ui();
+    git::heard::heard_by(ui);
     if !sabotage::is(sabotage::Break::NoSync) {
         git::make_durable();
     }

@@ -48,6 +48,7 @@ mod resolve;
 mod resolve_by_key;
 mod restore;
 mod retention;
+mod said;
 mod sandbox;
 mod secrets;
 mod simulation;

@@ -11,7 +11,7 @@ const BANNED: [&str; 9] =
     ["manager", "handler", "helper", "util", "utils", "common", "misc", "service", "processor"];
 
 /// A foreign crate, and the places that may name it.
-const HOMES: [(&str, &[&str]); 23] = [
+const HOMES: [(&str, &[&str]); 24] = [
     ("aho_corasick", &["src/core/secrets/"]),
     ("regex", &["src/core/secrets/"]),
     ("sha2", &["src/engine/secrets/print.rs"]),
@@ -21,6 +21,7 @@ const HOMES: [(&str, &[&str]); 23] = [
     ("memmap2", &["src/prompt/"]),
     ("clap", &["src/engine/cli/", "src/engine/ui/mod.rs", "src/engine/main.rs"]),
     ("clap_complete", &["src/engine/cli/completions/"]),
+    ("clap_mangen", &["src/engine/cli/help/"]),
     ("xattr", &["src/engine/fs/writer.rs"]),
     ("tar", &["src/engine/archive/"]),
     ("flate2", &["src/engine/archive/"]),

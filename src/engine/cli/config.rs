@@ -205,7 +205,7 @@ fn list(places: &Places, ui: Ui, args: &ListArgs) -> Outcome<()> {
             settings.extend(names.iter().map(|name| reported(name, key, &file)));
             let rows: String = names.iter().map(|name| row(ui, key, name, &file)).collect();
             text.push_str(if rows.is_empty() { "" } else { &rows });
-            if ui.loudness == Loudness::Verbose {
+            if ui.loudness >= Loudness::Verbose {
                 let lines = wrapped(key.meaning, 54);
                 lines.iter().for_each(|line| text.push_str(&format!("      {line}\n")));
             }

@@ -20,7 +20,7 @@ use crate::session::{Mode, Picture, Session};
 use crate::ui::{Tone, Ui, report, wrapped};
 use crate::{marks, record, secrets};
 
-/// Say of a path whether it is shared, why it is a link or a copy, and what a sync would do
+/// Say whether a path is shared, and why; what a sync would do
 ///
 /// Against what was fetched last; nothing is fetched, and nothing is changed.
 ///

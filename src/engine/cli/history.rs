@@ -75,7 +75,7 @@ fn row(context: &Context, line: &Line) -> String {
     let parts: Vec<String> =
         std::iter::once(line.command.clone()).chain(parts.into_iter().flatten()).collect();
     let mut text = format!("{id:>4}  {}  {}\n", report::moment(line.at), parts.join(" "));
-    let named = if ui.loudness == Loudness::Verbose { line.paths.len() } else { NAMED };
+    let named = if ui.loudness >= Loudness::Verbose { line.paths.len() } else { NAMED };
     let dim = |what: &str| format!("      {}\n", ui.paint(Tone::Dim, what));
     line.paths.iter().take(named).for_each(|path| text.push_str(&dim(path)));
     if line.paths.len() > named {

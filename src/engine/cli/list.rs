@@ -17,7 +17,7 @@ use crate::marks;
 use crate::session::{Mode, Picture, Session};
 use crate::ui::{Tone, Ui, report};
 
-/// List what is marked, how each path is tied to the repository, and how much it weighs
+/// List what is marked, whether it is in order, and its size
 ///
 /// A tick stands before what is in order. Behind: size, files of a folder, and changes that this
 /// machine saw in the last thirty days.

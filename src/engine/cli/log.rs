@@ -7,7 +7,7 @@ use crate::failure::{Code, Outcome};
 use crate::log::{self, Entry};
 use crate::ui::{Loudness, Tone, Ui, report};
 
-/// Show what syncs in the background did, the newest first
+/// Show what syncs in the background did
 ///
 /// Runs in a row that found everything as it was are one line. -v names the files.
 ///
@@ -74,7 +74,7 @@ fn row(ui: &Ui, stretch: &[Entry]) -> String {
     let times = if count > 1 { format!(" ({count} runs)") } else { String::new() };
     let mut text =
         format!("{}  {}{times}\n", ui.paint(Tone::Dim, &format!("{start}{end}")), what(ui, last));
-    if ui.loudness == Loudness::Verbose {
+    if ui.loudness >= Loudness::Verbose {
         let took = last.took.map(|ms| format!("took {}.{} s", ms / 1000, ms % 1000 / 100));
         let details = last.paths.iter().cloned().chain(took);
         details.for_each(|line| text.push_str(&format!("    {}\n", ui.paint(Tone::Dim, &line))));

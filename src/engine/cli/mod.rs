@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod explain;
 pub mod flags;
 pub mod force;
+pub mod help;
 pub mod history;
 pub mod list;
 pub mod log;
@@ -25,31 +26,21 @@ pub mod undo;
 pub mod unmark;
 pub mod weight;
 
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, FromArgMatches, Parser, Subcommand};
 
 use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
 use crate::ui::{Answers, Color, Loudness, Ui};
-
-const AFTER_HELP: &str = "\
-Exit codes:
-  0 done   1 error   2 usage   3 out of sync (status --exit-code, --dry-run)
-  4 done, but files wait for you   5 offline, work is queued
-  6 authentication needed   7 another run   8 the repository is busy with git
-  9 refused for safety   10 partly done   130 stopped by Ctrl-C
-
-The flags of the old sync.sh still work: --setup --status --mark --unmark
---list-marked --dry-run --force-push --force-pull --backup-only --restore
---background.";
 
 /// Keep your config files the same on all of your machines
 ///
 /// Files of the configs repository, and files anywhere in your home that you mark, travel through
 /// one private Git remote. Nothing is ever lost: before a file changes, what it held is kept.
 #[derive(Debug, Parser)]
-#[command(name = "cfgsync", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "cfgsync", version, disable_help_flag = true, disable_help_subcommand = true)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -59,14 +50,13 @@ pub struct Cli {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Global {
     /// The configs repository [default: your config, then the machine's usual place]
     #[arg(long, global = true, value_name = "FOLDER")]
     dir: Option<PathBuf>,
-    /// Say more
-    #[arg(short, long, global = true)]
-    verbose: bool,
+    /// Say why; twice, also which git calls were made
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
@@ -79,6 +69,9 @@ struct Global {
     /// Ask nothing; questions get their safe answer
     #[arg(long, global = true)]
     no_input: bool,
+    /// Print help
+    #[arg(short, long, global = true, action = ArgAction::HelpShort)]
+    help: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -105,15 +98,23 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Secrets(secrets::SecretsArgs),
     Completions(completions::CompletionsArgs),
+    Help(help::HelpArgs),
 }
 
 impl Cli {
+    /// Reads what was typed. Where it cannot be understood, or asks for help, the process ends here.
+    pub fn typed(arguments: Vec<OsString>) -> Self {
+        let matches = help::command().get_matches_from(arguments);
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Returns how people are talked to.
     pub fn ui(&self) -> Ui {
         let loudness = match (self.global.quiet, self.global.verbose) {
             (true, _) => Loudness::Quiet,
-            (false, true) => Loudness::Verbose,
-            (false, false) => Loudness::Normal,
+            (false, 2..) => Loudness::Debug,
+            (false, 1) => Loudness::Verbose,
+            (false, 0) => Loudness::Normal,
         };
         let answers = match (self.global.yes, self.global.no_input) {
             (true, _) => Some(Answers::Yes),
@@ -149,6 +150,7 @@ impl Cli {
             Some(Command::Config(args)) => config::run(dir, ui, &args),
             Some(Command::Doctor(args)) => doctor::run(dir, ui, &args),
             Some(Command::Secrets(args)) => secrets::run(&open()?, &args),
+            Some(Command::Help(args)) => help::run(ui, &args),
             Some(Command::Completions(args)) => {
                 completions::run(ui, &args);
                 Ok(())

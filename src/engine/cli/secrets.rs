@@ -24,7 +24,7 @@ use crate::secrets::gate::Sight;
 use crate::session::{Mode, Picture, Session};
 use crate::ui::{Tone, report};
 
-/// See which files hold secrets, and decide what may be shared all the same
+/// See which files hold secrets, and decide what may travel
 ///
 /// A file that holds a password, a key or a token is not shared: it is held, and
 /// everything else goes on. What you allow is remembered on this machine alone,

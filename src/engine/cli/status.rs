@@ -18,7 +18,7 @@ use crate::session::{Mode, Picture, Session};
 use crate::sync::ahead_behind;
 use crate::ui::{Tone, Ui, report};
 
-/// Show whether this machine is in sync, what waits, and what to do next
+/// Show whether all is in sync, what waits, and what to do
 ///
 /// Looks at the files, not at the last run; asks the remote nothing.
 #[derive(Debug, clap::Args)]

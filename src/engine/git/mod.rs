@@ -8,6 +8,7 @@ pub mod driver;
 pub mod ear;
 pub mod filter;
 pub mod forgetting;
+pub mod heard;
 pub mod index;
 pub mod locks;
 pub mod login;

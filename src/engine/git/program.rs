@@ -20,6 +20,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::ear::{Ear, Ended, REPORT, Silence, is_answered, moved, without_reports};
+use super::heard;
 use crate::failure::{Failure, Outcome};
 use crate::fs::FsError;
 use crate::interrupt;
@@ -155,6 +156,8 @@ pub struct Running {
     stderr: File,
     done: mpsc::Sender<()>,
     watchdog: JoinHandle<Option<Ended>>,
+    /// How a person would type it, where one wants to hear of it; and since when it runs.
+    heard: (Option<String>, Instant),
 }
 
 /// Runs `git` in a repository, to its end.
@@ -256,6 +259,7 @@ pub(super) fn bounded(mut command: Command, limits: Limits, scratch: &Path) -> O
     let (stdout, stderr) = (scratch_file(scratch)?, scratch_file(scratch)?);
     command.stdout(copy_of(&stdout, scratch)?).stderr(copy_of(&stderr, scratch)?);
     let name = command.get_program().to_string_lossy().into_owned();
+    let heard = (heard::line(&command), Instant::now());
     let child = command.spawn().map_err(|error| {
         Failure::error(format!("could not start `{name}`: {error}"))
             .hint("Install git, or put it on PATH.")
@@ -264,7 +268,7 @@ pub(super) fn bounded(mut command: Command, limits: Limits, scratch: &Path) -> O
     let (done, waiting) = mpsc::channel();
     let said = copy_of(&stderr, scratch)?;
     let watchdog = std::thread::spawn(move || watch(&waiting, target, limits, said));
-    Ok(Running { child, manners: limits.manners, stdout, stderr, done, watchdog })
+    Ok(Running { child, manners: limits.manners, stdout, stderr, done, watchdog, heard })
 }
 
 /// Ends the call when its time is over, and says why it did.
@@ -308,6 +312,7 @@ impl Running {
         let status = self.child.wait().map_err(|error| {
             Failure::error(format!("could not wait for the `git` program: {error}"))
         })?;
+        heard::said(self.heard.0.as_deref(), self.heard.1.elapsed(), status.code());
         drop(self.done);
         let ended = self.watchdog.join().unwrap_or(None);
         let stdout = bytes_of(&mut self.stdout)?;

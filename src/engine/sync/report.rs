@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cfgsync_core::observed::Side;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Change, Held};
 
@@ -15,6 +16,8 @@ use crate::failure::{Code, Failure};
 pub struct Report {
     /// What changed, here and there.
     pub changes: Vec<Change>,
+    /// Units of which one side's change was overwritten because a person chose the other side.
+    pub overwritten: BTreeMap<RepoPath, Side>,
     /// What waits for a person.
     pub held: Vec<Held>,
     /// What could not be done.
@@ -35,6 +38,8 @@ impl Report {
     /// Adds what one round came to.
     pub fn add(&mut self, round: &Round) {
         self.changes.extend(round.plan.changes.iter().cloned());
+        self.overwritten
+            .extend(round.plan.overwritten.iter().map(|(path, side)| (path.clone(), *side)));
         self.notes.extend(round.notes.iter().cloned());
         self.held.clone_from(&round.plan.held);
         self.steps += round.plan.steps.len();

@@ -33,6 +33,8 @@ pub enum Loudness {
     Normal,
     /// And why.
     Verbose,
+    /// And which programs were asked.
+    Debug,
 }
 
 /// Whether a person can be asked.
@@ -78,11 +80,12 @@ impl Ui {
     pub fn new(color: Color, loudness: Loudness, answers: Option<Answers>) -> Self {
         let wanted =
             |name: &str| crate::context::variable(name).is_some_and(|value| !value.is_empty());
+        let forced = crate::context::variable("CLICOLOR_FORCE").is_some_and(|value| value != "0");
         let color = match color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto if wanted("NO_COLOR") => false,
-            Color::Auto if wanted("CLICOLOR_FORCE") => true,
+            Color::Auto if forced && wanted("CLICOLOR_FORCE") => true,
             Color::Auto => io::stdout().is_terminal(),
         };
         let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();

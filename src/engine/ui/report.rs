@@ -1,12 +1,15 @@
 //! The wording of everything that is reported: changes, what waits, states.
 
+use std::collections::BTreeMap;
+
 use cfgsync_core::observed::{Finding, Live, Side};
+use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Change, Deed, Flow, Held, Plan, Why};
 use cfgsync_core::reconcile::Contest;
 use cfgsync_core::secrets::{Tier, what};
 use cfgsync_core::steps::Step;
 
-use super::{Tone, Ui};
+use super::{Loudness, Tone, Ui};
 use crate::sync::Report;
 
 pub use crate::record::name;
@@ -146,7 +149,11 @@ pub fn stamp(at: cfgsync_core::time::UnixTime) -> String {
 
 /// Says what one sync did.
 pub fn synced(ui: &Ui, report: &Report) {
-    report.changes.iter().for_each(|line| ui.say(&change(ui, line)));
+    for line in &report.changes {
+        let why = reason(&report.overwritten, line);
+        let why = if ui.loudness >= Loudness::Verbose { format!("  {why}") } else { String::new() };
+        ui.say(&format!("{}{}", change(ui, line), ui.paint(Tone::Dim, &why)));
+    }
     waiting(ui, &report.held);
     report.notes.iter().for_each(|note| ui.say(&format!("  {note}")));
     if report.failed.is_empty() && report.held.is_empty() && report.remote.is_none() {
@@ -181,21 +188,28 @@ fn held_line(ui: &Ui, held: &Held) -> String {
 }
 
 /// Returns why a change is made.
-fn reason(plan: &Plan, change: &Change) -> &'static str {
-    match (plan.overwritten.get(&change.path), change.flow, change.deed) {
-        (Some(Side::Theirs), ..) => "overwrites upstream's change",
-        (Some(Side::Ours), ..) => "overwrites the change made here",
-        (None, Flow::Both, _) => "changed on both sides, and the changes fit",
-        (None, Flow::Out, Deed::Kept) => "edited here, removed upstream: the edit wins",
-        (None, Flow::In, Deed::Kept) => "edited upstream, removed here: the edit wins",
-        (None, Flow::Out, Deed::Unmarked) => "unmarked here; every machine keeps its file",
-        (None, Flow::In, Deed::Unmarked) => "unmarked upstream; this machine keeps its file",
-        (None, Flow::Out, Deed::Added) => "new here",
-        (None, Flow::In, Deed::Added) => "new upstream",
-        (None, Flow::Out, Deed::Removed) => "removed here",
-        (None, Flow::In, Deed::Removed) => "removed upstream",
-        (None, Flow::Out, Deed::Edited | Deed::Mode) => "changed here",
-        (None, Flow::In, Deed::Edited | Deed::Mode) => "changed upstream",
+fn reason(overwritten: &BTreeMap<RepoPath, Side>, change: &Change) -> &'static str {
+    match overwritten.get(&change.path) {
+        Some(Side::Theirs) => "overwrites upstream's change",
+        Some(Side::Ours) => "overwrites the change made here",
+        None => because(change.flow, change.deed),
+    }
+}
+
+/// Returns why a change is made that nobody asked for.
+fn because(flow: Flow, deed: Deed) -> &'static str {
+    match (flow, deed) {
+        (Flow::Both, _) => "changed on both sides, and the changes fit",
+        (Flow::Out, Deed::Kept) => "edited here, removed upstream: the edit wins",
+        (Flow::In, Deed::Kept) => "edited upstream, removed here: the edit wins",
+        (Flow::Out, Deed::Unmarked) => "unmarked here; every machine keeps its file",
+        (Flow::In, Deed::Unmarked) => "unmarked upstream; this machine keeps its file",
+        (Flow::Out, Deed::Added) => "new here",
+        (Flow::In, Deed::Added) => "new upstream",
+        (Flow::Out, Deed::Removed) => "removed here",
+        (Flow::In, Deed::Removed) => "removed upstream",
+        (Flow::Out, Deed::Edited | Deed::Mode) => "changed here",
+        (Flow::In, Deed::Edited | Deed::Mode) => "changed upstream",
     }
 }
 
@@ -204,7 +218,7 @@ pub fn preview(ui: &Ui, plan: &Plan) {
     let length = |line: &Change| name(&line.path).chars().count();
     let width = plan.changes.iter().map(length).max().unwrap_or_default();
     for line in &plan.changes {
-        let reason = ui.paint(Tone::Dim, reason(plan, line));
+        let reason = ui.paint(Tone::Dim, reason(&plan.overwritten, line));
         let gap = " ".repeat(width - length(line) + 2);
         ui.answer(&format!("{}{gap}{reason}\n", change(ui, line)));
     }

@@ -1,4 +1,4 @@
-//! Where `make install` puts completions and the parsed plugin, and that `make uninstall` takes them
+//! Where `make install` puts completions, man pages and the parsed plugin, and that `make uninstall` takes them
 //! away.
 
 use std::fs;
@@ -18,14 +18,22 @@ fn install(home: &Home, argument: &str) {
     assert!(output.status.success(), "{output:?}");
 }
 
+/// Puts the programs where a build leaves them.
+fn build(home: &Home) {
+    fs::create_dir(home.path("built")).unwrap();
+    for (name, program) in [
+        ("cfgsync", env!("CARGO_BIN_EXE_cfgsync")),
+        ("cfgsync-prompt", env!("CARGO_BIN_EXE_cfgsync-prompt")),
+    ] {
+        std::os::unix::fs::symlink(program, home.path("built").join(name)).unwrap();
+    }
+}
+
 #[test]
 fn completions_are_installed_where_shells_look_and_removed_again() {
     let home = bare();
     fs::create_dir(home.path("custom")).unwrap();
-    fs::create_dir(home.path("built")).unwrap();
-    for program in ["cfgsync", "cfgsync-prompt"] {
-        fs::write(home.path("built").join(program), "").unwrap();
-    }
+    build(&home);
     install(&home, home.path("built").to_str().unwrap());
     for (shell, place) in [
         ("zsh", "custom/plugins/configsync/_cfgsync"),
@@ -35,6 +43,8 @@ fn completions_are_installed_where_shells_look_and_removed_again() {
         let installed = fs::read_to_string(home.path(place)).unwrap();
         assert_eq!(installed, run(&home, "cfgsync", &["completions", shell]), "{shell}");
     }
+    let page = fs::read_to_string(home.path(".local/share/man/man1/cfgsync-sync.1")).unwrap();
+    assert!(page.contains(".SH SYNOPSIS"), "{page}");
     install(&home, "--remove");
     let left = [everything(&home.path(".local")), everything(&home.path("custom"))].concat();
     let is_file = |line: &&String| !Path::new(line.split(' ').next().unwrap()).is_dir();
@@ -45,10 +55,7 @@ fn completions_are_installed_where_shells_look_and_removed_again() {
 fn a_plugin_that_is_parsed_already_is_installed_beside_its_text() {
     let home = bare();
     fs::create_dir(home.path("custom")).unwrap();
-    fs::create_dir(home.path("built")).unwrap();
-    for program in ["cfgsync", "cfgsync-prompt"] {
-        fs::write(home.path("built").join(program), "").unwrap();
-    }
+    build(&home);
     install(&home, home.path("built").to_str().unwrap());
     let plugin = home.path("custom/plugins/configsync/configsync.plugin.zsh");
     let source = |setup: &str| {

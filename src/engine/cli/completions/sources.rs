@@ -9,10 +9,13 @@ use std::sync::Arc;
 use cfgsync_core::inert::shown;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::setting::KEYS;
+use clap::CommandFactory;
 use clap_complete::{ArgValueCompleter, CompletionCandidate};
 
+use super::super::help::topics;
 use super::typed::{Typed, expanded};
 use crate::backups::Backups;
+use crate::cli::Cli;
 use crate::context::{Context, variable};
 use crate::failure::Outcome;
 use crate::fs::dir::os;
@@ -82,10 +85,11 @@ enum Source {
     Operations,
     Backups,
     Keys,
+    Topics,
 }
 
 /// The commands, their arguments, and where values come from.
-const SOURCES: [(&str, &str, Source); 16] = [
+const SOURCES: [(&str, &str, Source); 18] = [
     ("mark", "paths", Source::Files),
     ("unmark", "paths", Source::Marked),
     ("resolve", "paths", Source::Held),
@@ -100,6 +104,8 @@ const SOURCES: [(&str, &str, Source); 16] = [
     ("config get", "key", Source::Keys),
     ("config set", "key", Source::Keys),
     ("config unset", "key", Source::Keys),
+    ("help", "words", Source::Topics),
+    ("help", "man", Source::Folders),
     ("secrets allow", "paths", Source::Files),
     ("secrets scan", "paths", Source::Files),
 ];
@@ -132,6 +138,14 @@ impl Source {
         match self {
             Self::Files => vec![Kind::Files.candidate("")],
             Self::Folders => vec![Kind::Folders.candidate("")],
+            Self::Topics => {
+                let command = Cli::command();
+                let about = |it: &clap::Command| it.get_about().map(ToString::to_string);
+                let commands = command.get_subcommands();
+                let commands =
+                    commands.map(|it| word(it.get_name(), &about(it).unwrap_or_default()));
+                commands.chain(topics().map(|name| word(name, "a topic"))).collect()
+            }
             Self::Keys => KEYS.iter().map(|key| word(key.name, key.meaning)).collect(),
             _ => match self.looked_up(typed, current) {
                 Ok(found) if !found.is_empty() => found,
@@ -290,10 +304,7 @@ fn is_plain(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
-    use crate::cli::Cli;
 
     /// Arguments that nobody can be helped with.
     const FREE: [(&str, &str); 7] = [
