@@ -50,6 +50,7 @@ mod restore;
 mod retention;
 mod said;
 mod sandbox;
+mod schema;
 mod secrets;
 mod simulation;
 mod still;

@@ -82,7 +82,8 @@ pub fn run(context: &Context, args: &ListArgs) -> Outcome<()> {
         context.ui.answer("Nothing is marked. `cfgsync mark ~/.zshrc` shares a file.\n");
     }
     let width = marks.iter().map(|it| it.mark.path.chars().count()).max().unwrap_or(0).min(WIDEST);
-    marks.iter().for_each(|line| context.ui.answer(&row(&context.ui, line, width)));
+    let rows: Vec<String> = marks.iter().map(|line| row(&context.ui, line, width)).collect();
+    context.ui.page(&rows.concat());
     Ok(())
 }
 
