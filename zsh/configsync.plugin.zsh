@@ -15,16 +15,15 @@
 #   zstyle ':cfgsync:STATE' color COLOR   another colour, as in %F{COLOR}
 #   STATE is synced, ahead, behind, syncing, held, failed or paused
 #
-# Drawing a prompt starts no process: it reads the status record. Once the prompt stands and no key came
-# for a moment, the plugin looks whether the record holds: after a command it asks cfgsync-prompt, after
-# empty lines only where a watched file is newer. What ends elsewhere is heard on a FIFO.
+# Drawing a prompt starts no process. Once it stands and no key came for a moment, the plugin looks whether
+# the record holds: after a command it asks cfgsync-prompt, after empty lines only where a watched file is
+# newer. What ends elsewhere is heard on a FIFO.
 
 [[ -o interactive ]] || return 0
 'builtin' 'zmodload' zsh/datetime zsh/system 2>/dev/null || return 0
 
 # The functions below are parsed here, and these options change what a parser reads.
 'builtin' 'typeset' -ga _configsync_options
-_configsync_options=()
 [[ ! -o aliases ]] || _configsync_options+=(aliases)
 [[ ! -o sh_glob ]] || _configsync_options+=(sh_glob)
 [[ ! -o no_brace_expand ]] || _configsync_options+=(no_brace_expand)
@@ -32,59 +31,73 @@ _configsync_options=()
 
 # Runs one sync and shows it.
 function sync-configs() {
-  emulate -L zsh
   command cfgsync sync "$@"
 }
 
 # Says what is in sync and what is not.
 function sync-status() {
-  emulate -L zsh
   command cfgsync status "$@"
 }
 
 # Prints the segment. '$(sync_indicator)' costs a fork at each prompt, '${CFGSYNC_SEGMENT-}' none.
 function sync_indicator() {
-  emulate -L zsh
-  print -rn -- "$CFGSYNC_SEGMENT"
+  print -rn -- "${CFGSYNC_SEGMENT-}"
 }
 
-# Keeps the segment true: a record that did not change costs one read and one comparison. And has
-# _configsync_idle called once the prompt stands and nothing is typed: after a command; after empty
-# lines a few times in a second, and once more when they have ended. All of that is in one function,
-# since a call of another takes as long as the read.
+# Reads the record after a command. After an empty line nothing can have come that the bell does not tell
+# of, and all else waits until the prompt stands: a call of a function is a fifth of a prompt. No option of
+# zsh changes what the first lines do.
 function _configsync_precmd() {
+  if (( _CONFIGSYNC_BELL && _CONFIGSYNC_IDLE && ! _CONFIGSYNC_RAN && EPOCHSECONDS < _CONFIGSYNC_UNTIL )); then
+    (( _CONFIGSYNC_WAITS )) && return 0
+    builtin zle -F $_CONFIGSYNC_IDLE _configsync_idle
+    (( _CONFIGSYNC_WAITS = EPOCHREALTIME ))
+    return 0
+  fi
+  emulate -L zsh
+  _configsync_refresh
+  (( ! _CONFIGSYNC_WAITS && ! ZSH_SUBSHELL )) && [[ -o zle && -t 0 && -z ${ZSH_EXECUTION_STRING-} ]] || return 0
+  (( _CONFIGSYNC_IDLE )) || sysopen -r -o cloexec -u _CONFIGSYNC_IDLE /dev/null || return 0
+  zle -F $_CONFIGSYNC_IDLE _configsync_idle
+  _CONFIGSYNC_WAITS=EPOCHREALTIME
+}
+
+# Keeps the segment true: a record that did not change costs one read and one comparison.
+function _configsync_refresh() {
   emulate -L zsh
   local record=
-  (( _CONFIGSYNC_UNTIL )) || _configsync_find
+  typeset -g _CONFIGSYNC_FILE=${CFGSYNC_RECORD:-${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/record}
   [[ -f $_CONFIGSYNC_FILE && -r $_CONFIGSYNC_FILE ]] && record=$(<$_CONFIGSYNC_FILE)
-  if [[ $record != $_CONFIGSYNC_RECORD ]] || (( EPOCHSECONDS >= _CONFIGSYNC_UNTIL )); then
-    [[ $record == $_CONFIGSYNC_RECORD ]] || typeset -g _CONFIGSYNC_TRUTH='?' _CONFIGSYNC_PATHS='?'
-    typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_STATE= _CONFIGSYNC_RECORD=$record
-    (( _CONFIGSYNC_UNTIL = EPOCHSECONDS + 60 ))
-    [[ ! -f $_CONFIGSYNC_FILE ]] || _configsync_read
-  fi
-  (( _CONFIGSYNC_WAITS )) && return 0
-  if (( _CONFIGSYNC_RAN || _CONFIGSYNC_DUE || ! _CONFIGSYNC_BELL
-        || EPOCHREALTIME >= _CONFIGSYNC_LOOKED + 0.25 )); then
-    (( ! ZSH_SUBSHELL )) && [[ -o zle && -t 0 && -z ${ZSH_EXECUTION_STRING-} ]] || return 0
-    (( _CONFIGSYNC_IDLE )) || sysopen -r -o cloexec -u _CONFIGSYNC_IDLE /dev/null || return 0
-    zle -F $_CONFIGSYNC_IDLE _configsync_idle
-    _CONFIGSYNC_WAITS=EPOCHREALTIME
-  elif (( ! _CONFIGSYNC_SOON )); then
-    _CONFIGSYNC_SOON=1
-    sched +1 _configsync_soon
-  fi
+  [[ $record != $_CONFIGSYNC_RECORD ]] || (( EPOCHSECONDS >= _CONFIGSYNC_UNTIL )) || return 0
+  [[ $record == $_CONFIGSYNC_RECORD ]] || typeset -g _CONFIGSYNC_TRUTH='?' _CONFIGSYNC_PATHS='?'
+  typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_STATE= _CONFIGSYNC_RECORD=$record
+  (( _CONFIGSYNC_UNTIL = EPOCHSECONDS + 60 ))
+  [[ ! -f $_CONFIGSYNC_FILE ]] || _configsync_read
 }
 
-# Finds the record.
-function _configsync_find() {
+# Takes the hook from the prompts of the next second at most, while the bell tells of all that may change
+# but for edits elsewhere: those are looked at again at the end of it. A command ends it at once.
+function _configsync_rest() {
   emulate -L zsh
-  typeset -g _CONFIGSYNC_FILE=${CFGSYNC_RECORD:-${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/record}
+  local -i at=$precmd_functions[(I)_configsync_precmd]
+  (( at && _CONFIGSYNC_BELL && EPOCHSECONDS + 2 < _CONFIGSYNC_UNTIL )) || return 0
+  precmd_functions[at]=:  # keeps its place, and whoever calls the hooks by name
+  (( _CONFIGSYNC_SOON )) || sched +1 _configsync_soon
+  _CONFIGSYNC_RESTS=1 _CONFIGSYNC_SOON=1
+}
+
+# Puts the hook back.
+function _configsync_wake() {
+  emulate -L zsh
+  local -i at=$precmd_functions[(I):]
+  (( at && _CONFIGSYNC_RESTS )) && precmd_functions[at]=_configsync_precmd
+  _CONFIGSYNC_RESTS=0
 }
 
 # Remembers that a command ran: what it did is looked at when the line editor is idle.
 function _configsync_preexec() {
   _CONFIGSYNC_RAN=1
+  (( ! _CONFIGSYNC_RESTS )) || _configsync_wake
 }
 
 # Reads $_CONFIGSYNC_RECORD, the bytes of the record. Nothing but the letter and the digits of its
@@ -94,8 +107,7 @@ function _configsync_read() {
   local record=$_CONFIGSYNC_RECORD
   zstyle -T ':cfgsync:' enabled || return 0
   if [[ $#record != 128 ||
-        $record != 'cfgsync1 '[SABYHFPO](' '[0-9](#c4))(#c4)(' '[0-9](#c10))(#c2)' '[w\ ]$' \n'*$'\0end'
-     ]]; then
+        $record != 'cfgsync1 '[SABYHFPO](' '[0-9](#c4))(#c4)(' '[0-9](#c10))(#c2)' '[w\ ]$' \n'*$'\0end' ]]; then
     # Damaged, or of another version: one sync from this shell may write a new one.
     (( _CONFIGSYNC_NEXT )) || _configsync_await
     return 0
@@ -108,20 +120,16 @@ function _configsync_read() {
   for moment in $due $(( deadline + 1 )); do  # when the same bytes say something else
     (( EPOCHSECONDS < moment && moment < _CONFIGSYNC_UNTIL )) && (( _CONFIGSYNC_UNTIL = moment ))
   done
-  if [[ $letter == Y ]] && { (( EPOCHSECONDS > deadline )) || ! _configsync_pulse }; then
-    letter=F  # the run died
-  fi
+  [[ $letter == Y ]] && { (( EPOCHSECONDS > deadline )) || ! _configsync_pulse } && letter=F  # it died
   (( EPOCHSECONDS < due )) || [[ $letter == Y ]] || _configsync_await
   if [[ $letter == [SO] ]]; then
     case $_CONFIGSYNC_TRUTH in
       (ahead*) letter=A pending=${_CONFIGSYNC_TRUTH#ahead} ;;
       (paused) letter=P ;;
-      (\?|synced) ;;
+      (\?|synced) (( EPOCHSECONDS <= deadline )) || letter=O ;;  # too old to be known true
       (*) letter=O ;;  # nobody knows
     esac
-    [[ $letter == S ]] && (( EPOCHSECONDS > deadline )) && letter=O  # too old to be known true
   fi
-
   case $letter in
     (S) _configsync_show synced  green  '✓' ;;
     (A) _configsync_show ahead   yellow '↑' $(( pending ? pending : ahead )) ;;
@@ -142,12 +150,8 @@ function _configsync_pulse() {
   [[ -p $pulse && -O $pulse ]] || return 0
   sysopen -r -o cloexec,nonblock -u _CONFIGSYNC_PULSE $pulse 2>/dev/null || return 0
   sysread -i $_CONFIGSYNC_PULSE byte 2>/dev/null
-  if (( $? == 5 )); then  # its end
-    _configsync_forget $_CONFIGSYNC_PULSE
-    return 1
-  fi
-  [[ -o zle ]] && zle -F -w $_CONFIGSYNC_PULSE _configsync_ended
-  return 0
+  (( $? != 5 )) || { _configsync_forget $_CONFIGSYNC_PULSE; return 1 }  # its end
+  [[ ! -o zle ]] || zle -F -w $_CONFIGSYNC_PULSE _configsync_ended
 }
 
 # Shows the state $1 in the colour $2 with the icon $3 and the count $4, or as the user has it.
@@ -155,9 +159,8 @@ function _configsync_show() {
   emulate -L zsh
   local state=$1 color=$2 icon=$3 own=
   if zstyle -s ':cfgsync:' only-below own; then
-    own=${~own}  # a leading ~
-    [[ $PWD/ == ${own%/}/* ]] || { _CONFIGSYNC_UNTIL=0; return 0 }
-    _CONFIGSYNC_UNTIL=0
+    _CONFIGSYNC_UNTIL=0 own=${~own}  # a leading ~
+    [[ $PWD/ == ${own%/}/* ]] || return 0
   fi
   zstyle -s ":cfgsync:$state" icon own && icon=$own
   zstyle -s ":cfgsync:$state" color own && color=$own
@@ -182,7 +185,8 @@ function _configsync_await() {
 function _configsync_soon() {
   emulate -L zsh
   _CONFIGSYNC_SOON=0 _CONFIGSYNC_UNTIL=0
-  (( ! _CONFIGSYNC_BELL )) || syswrite -o $_CONFIGSYNC_BELL . 2>/dev/null
+  _configsync_wake
+  (( ! _CONFIGSYNC_BELL )) || syswrite -o $_CONFIGSYNC_BELL .
 }
 
 # The line editor is idle. Whoever reads the terminal is let read the prompt first, and whoever types
@@ -196,6 +200,7 @@ function _configsync_idle() {
   zle -F $1
   _CONFIGSYNC_WAITS=0
   _configsync_look
+  _configsync_rest
 }
 
 # Does what may take a moment: hangs up the bell, starts a sync that is due, asks whether the record
@@ -204,39 +209,33 @@ function _configsync_look() {
   emulate -L zsh
   local -i ran=$_CONFIGSYNC_RAN
   _CONFIGSYNC_RAN=0
-  _configsync_find
   [[ -f $_CONFIGSYNC_FILE && -O $_CONFIGSYNC_FILE ]] && zstyle -T ':cfgsync:' enabled || return 0
   (( _CONFIGSYNC_BELL )) || _configsync_hang_up_bell
   (( ! _CONFIGSYNC_DUE )) || _configsync_start
   _configsync_verify $ran
+  # A run on another machine of the same home rings here for nobody.
+  [[ ! -r $_CONFIGSYNC_FILE || $(<$_CONFIGSYNC_FILE) == $_CONFIGSYNC_RECORD ]] || _configsync_soon
 }
 
 # Asks whether the record holds, if it says what it depends on: in any case if $1, else only where
-# something it depends on is newer.
+# something it depends on is newer. What is newer is asked about once, and then left to the next command.
 function _configsync_verify() {
   emulate -L zsh
-  _CONFIGSYNC_LOOKED=EPOCHREALTIME
+  local watched=$_CONFIGSYNC_FILE:h/watched file=  # path is zsh's own
   [[ $_CONFIGSYNC_RECORD == 'cfgsync1 '[SO]* && $_CONFIGSYNC_RECORD[54] == w ]] || return 0
-  (( $1 )) || _configsync_is_older && _configsync_ask
-}
-
-# Returns whether a watched file is newer than the record, without starting a process. One that is
-# has been asked about then, and is left to the next command.
-function _configsync_is_older() {
-  emulate -L zsh
-  local watched=$_CONFIGSYNC_FILE:h/watched path=
+  (( ! $1 )) || { _configsync_ask; return 0 }
   if [[ $_CONFIGSYNC_PATHS == '?' ]]; then
     [[ -r $watched ]] && _CONFIGSYNC_PATHS=$(<$watched)
     typeset -ga _configsync_watched
     _configsync_watched=(${(0)_CONFIGSYNC_PATHS})
     _CONFIGSYNC_PATHS=read
   fi
-  for path in $_configsync_watched; do
-    [[ $path -nt $_CONFIGSYNC_FILE ]] || continue
-    _configsync_watched=("${(@)_configsync_watched:#$path}")
+  for file in $_configsync_watched; do
+    [[ $file -nt $_CONFIGSYNC_FILE ]] || continue
+    _configsync_watched=("${(@)_configsync_watched:#$file}")
+    _configsync_ask
     return 0
   done
-  return 1
 }
 
 # Asks cfgsync-prompt about the record; the answer comes when it comes.
@@ -274,11 +273,9 @@ function _configsync_hang_up_bell() {
   emulate -L zsh
   local bells=${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/bells spare=
   zmodload -F zsh/files b:zf_mv b:zf_rm 2>/dev/null || return 0
-  if [[ ! -p $bells/$$ ]]; then
-    for spare in $bells/spare.*(Np); do
-      zf_mv $spare $bells/$$ 2>/dev/null && break
-    done
-  fi
+  [[ -p $bells/$$ ]] || for spare in $bells/spare.*(Np); do
+    zf_mv $spare $bells/$$ 2>/dev/null && break
+  done
   [[ -p $bells/$$ && -O $bells/$$ ]] || return 0
   # Opened for both ends, it waits for nobody and never ends.
   sysopen -rw -o cloexec,nonblock -u _CONFIGSYNC_BELL $bells/$$ 2>/dev/null || return 0
@@ -329,7 +326,7 @@ function _configsync_ended() {
 function _configsync_redraw() {
   emulate -L zsh
   local before=$CFGSYNC_SEGMENT
-  _configsync_precmd
+  _configsync_refresh
   [[ $CFGSYNC_SEGMENT != $before && $_CONFIGSYNC_STATE != syncing ]] || return 0
   [[ $CONTEXT == start && $LASTWIDGET != *(complet|menu)* ]] || return 0
   (( PENDING + KEYS_QUEUED_COUNT )) || zle .reset-prompt
@@ -338,8 +335,7 @@ function _configsync_redraw() {
 # Stops waiting for the file descriptor $1, if there is one, and closes it.
 function _configsync_forget() {
   emulate -L zsh
-  local -i fd=$1
-  local name=
+  local fd=$1 name=
   (( fd )) || return 0
   zle -F $fd 2>/dev/null
   exec {fd}<&-
@@ -352,6 +348,7 @@ function _configsync_forget() {
 function configsync_plugin_unload() {
   emulate -L zsh
   local hook= name=
+  _configsync_wake
   for hook name in $_configsync_hooks; do
     set -A $hook ${${(P)hook}:#$name}
     (( ${#${(P)hook}} )) || unset $hook
@@ -364,8 +361,7 @@ function configsync_plugin_unload() {
     sched -${zsh_scheduled_events[(I)*:_configsync_soon]}
   done
   zle -D _configsync_ended _configsync_answered _configsync_rung
-  unfunction -m '_configsync_*'
-  unfunction sync-configs sync-status sync_indicator configsync_plugin_unload
+  unfunction -m '_configsync_*' sync-configs sync-status sync_indicator configsync_plugin_unload
   unset -m CFGSYNC_SEGMENT '_CONFIGSYNC_*' '_configsync_*'
 }
 
@@ -374,18 +370,15 @@ function _configsync_load() {
   emulate -L zsh
   local hook= name=
   # As add-zsh-hook does; reading its file takes as long as reading this one.
-  typeset -ga _configsync_hooks=(
-    precmd_functions _configsync_precmd
-    preexec_functions _configsync_preexec
-    zshexit_functions _configsync_take_down_bell
-  )
-  typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_{FILE,RECORD,STATE,ASKED}=
-  typeset -g _CONFIGSYNC_TRUTH='?' _CONFIGSYNC_PATHS='?'
-  typeset -gi _CONFIGSYNC_UNTIL=0 _CONFIGSYNC_RAN=0 _CONFIGSYNC_DUE=0 _CONFIGSYNC_EDIT=0
-  typeset -gF _CONFIGSYNC_LOOKED=0 _CONFIGSYNC_WAITS=${_CONFIGSYNC_WAITS-0}
-  for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE,NEXT,SOON}; do
+  typeset -ga _configsync_hooks=(precmd_functions _configsync_precmd preexec_functions _configsync_preexec)
+  _configsync_hooks+=(zshexit_functions _configsync_take_down_bell)
+  typeset -g CFGSYNC_SEGMENT= _CONFIGSYNC_{FILE,RECORD,STATE,ASKED}= _CONFIGSYNC_{TRUTH,PATHS}='?'
+  typeset -gi _CONFIGSYNC_{UNTIL,RAN,DUE,EDIT}=0
+  typeset -gF _CONFIGSYNC_WAITS=${_CONFIGSYNC_WAITS-0}
+  for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE,NEXT,SOON,RESTS}; do
     (( ${(P)+name} )) || typeset -gi $name=0
   done
+  _configsync_wake
   for hook name in $_configsync_hooks; do
     set -A $hook ${${(P)hook}:#$name} $name
   done

@@ -102,6 +102,23 @@ fn an_edit_from_elsewhere_shows_at_an_empty_line() {
 }
 
 #[test]
+fn an_edit_among_many_empty_lines_shows_too() {
+    let mut terminal = synced();
+    // After a command the shell has its bell, and lets its hook rest between empty lines.
+    terminal.run(":");
+    for round in 0..3 {
+        terminal.run("");
+        fs::write(terminal.home().path(".vimrc"), format!("set number {round}\n")).unwrap();
+        for _ in 0..20 {
+            terminal.run("");
+        }
+        stands(&terminal, "[↑ ]0");
+        engine(terminal.home(), &["sync"]);
+        stands(&terminal, "[✓ ]0");
+    }
+}
+
+#[test]
 fn a_sync_elsewhere_ends_in_every_standing_prompt() {
     let mut terminal = synced();
     terminal.run("echo 'set list' >>.vimrc");

@@ -220,6 +220,36 @@ fn whoever_types_goes_first() {
 }
 
 #[test]
+fn a_look_at_watched_files_keeps_what_is_known_of_commands() {
+    let home = Home::new();
+    home.publish(&wire::encode(&StatusRecord { watched: true, ..record(Synced) }));
+    fs::write(home.path(".local/state/cfgsync/watched"), "\0/nowhere\0/nowhere/else").unwrap();
+    let script = "
+        source PLUGIN
+        hash learnt=/bin/true
+        _configsync_precmd; _configsync_verify 0
+        print -r -- $#_configsync_watched $commands[learnt]";
+    assert_eq!(printed(&home, script), "2 /bin/true\n");
+}
+
+#[test]
+fn a_hook_that_rests_keeps_its_place() {
+    let script = "
+        before() { print -r -- before }; after() { print -r -- after }
+        precmd_functions=(before); source PLUGIN; precmd_functions+=(after)
+        _CONFIGSYNC_BELL=1 _CONFIGSYNC_UNTIL=9000000000
+        _configsync_rest; print -r -- $precmd_functions
+        for hook in $precmd_functions; do $hook; done
+        source PLUGIN; print -r -- $precmd_functions; _CONFIGSYNC_UNTIL=9000000000
+        _configsync_rest; print -r -- $precmd_functions; _configsync_preexec; print -r -- $precmd_functions
+        _configsync_rest; _CONFIGSYNC_BELL=0; configsync_plugin_unload
+        print -r -- $precmd_functions, $zsh_scheduled_events";
+    let told = "before : after\nbefore\nafter\nbefore after _configsync_precmd\n\
+                before after :\nbefore after _configsync_precmd\nbefore after,\n";
+    assert_eq!(printed(&Home::new(), script), told);
+}
+
+#[test]
 fn hostile_options_and_aliases_are_harmless_and_kept() {
     let hostile = "
         setopt ksh_arrays sh_word_split no_unset err_return sh_glob no_brace_expand

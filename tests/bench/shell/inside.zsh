@@ -9,24 +9,25 @@ function bench_median() {
 
 function bench_nothing() { : }
 
-# Prints what one call takes where nothing changed: of a function that does nothing, of the hook, of
-# the hook when it also asks to be called once the line editor is idle, of what is done then.
+# Prints what one call takes where nothing changed: of a function that does nothing, of the hook after an
+# empty line, of the hook after a command, of what is done once the line editor is idle.
 function bench_segment() {
   emulate -L zsh
-  local -a nothing hook both idle plugin_load
+  local -a nothing hook command idle plugin_load
   local -i round
   local -F start
   for (( round = 0; round < 1000; round++ )); do
     start=$EPOCHREALTIME; bench_nothing; nothing+=($(( (EPOCHREALTIME - start) * 1e6 )))
-    _CONFIGSYNC_LOOKED=0
-    start=$EPOCHREALTIME; _configsync_precmd; both+=($(( (EPOCHREALTIME - start) * 1e6 )))
-    start=$EPOCHREALTIME; _configsync_precmd; hook+=($(( (EPOCHREALTIME - start) * 1e6 )))
+    _CONFIGSYNC_RAN=1 _CONFIGSYNC_WAITS=0
+    start=$EPOCHREALTIME; _configsync_precmd; command+=($(( (EPOCHREALTIME - start) * 1e6 )))
     zle -F $_CONFIGSYNC_IDLE
     _CONFIGSYNC_WAITS=0 _CONFIGSYNC_RAN=0 _CONFIGSYNC_DUE=0
+    start=$EPOCHREALTIME; _configsync_precmd; hook+=($(( (EPOCHREALTIME - start) * 1e6 )))
+    zle -F $_CONFIGSYNC_IDLE
     start=$EPOCHREALTIME; _configsync_look; idle+=($(( (EPOCHREALTIME - start) * 1e6 )))
   done
   print -rn -- '<took'
-  bench_median $nothing; bench_median $hook; bench_median $both; bench_median $idle
+  bench_median $nothing; bench_median $hook; bench_median $command; bench_median $idle
   print -r -- '>'
 }
 
