@@ -55,6 +55,7 @@ mod secrets;
 mod simulation;
 mod still;
 mod stopped;
+mod strangers;
 mod surprises;
 mod symlinks;
 mod terminal;
