@@ -82,7 +82,7 @@ function _configsync_rest() {
   local -i at=$precmd_functions[(I)_configsync_precmd]
   (( at && _CONFIGSYNC_BELL && EPOCHSECONDS + 2 < _CONFIGSYNC_UNTIL )) || return 0
   precmd_functions[at]=:  # keeps its place, and whoever calls the hooks by name
-  (( _CONFIGSYNC_SOON )) || sched +1 _configsync_soon
+  (( _CONFIGSYNC_SOON )) || sched +1 '_configsync_soon && :'
   _CONFIGSYNC_RESTS=1 _CONFIGSYNC_SOON=1
 }
 
@@ -116,7 +116,7 @@ function _configsync_read() {
   local -i ahead=$record[12,15] behind=$record[17,20] pending=$record[22,25] held=$record[27,30]
   local -i due=$record[32,41] deadline=$record[43,52] moment=0
   # An edit waits a moment for the next one, and is then sent.
-  [[ $letter$_CONFIGSYNC_TRUTH != [SO]ahead* ]] || (( due = due < _CONFIGSYNC_EDIT ? due : _CONFIGSYNC_EDIT ))
+  [[ $letter$_CONFIGSYNC_TRUTH != [SO]ahead* ]] || due=$(( due < _CONFIGSYNC_EDIT ? due : _CONFIGSYNC_EDIT ))
   for moment in $due $(( deadline + 1 )); do  # when the same bytes say something else
     (( EPOCHSECONDS < moment && moment < _CONFIGSYNC_UNTIL )) && (( _CONFIGSYNC_UNTIL = moment ))
   done
@@ -149,8 +149,10 @@ function _configsync_pulse() {
   (( _CONFIGSYNC_PULSE )) && return 0
   [[ -p $pulse && -O $pulse ]] || return 0
   sysopen -r -o cloexec,nonblock -u _CONFIGSYNC_PULSE $pulse 2>/dev/null || return 0
-  sysread -i $_CONFIGSYNC_PULSE byte 2>/dev/null
-  (( $? != 5 )) || { _configsync_forget $_CONFIGSYNC_PULSE; return 1 }  # its end
+  sysread -i $_CONFIGSYNC_PULSE byte 2>/dev/null || (( $? != 5 )) || {  # its end
+    _configsync_forget $_CONFIGSYNC_PULSE
+    return 1
+  }
   [[ ! -o zle ]] || zle -F -w $_CONFIGSYNC_PULSE _configsync_ended
 }
 
@@ -173,20 +175,24 @@ function _configsync_show() {
 # person at this terminal who owns the record.
 function _configsync_await() {
   emulate -L zsh
-  local -i interval=60
+  local -i interval=0
   (( EPOCHSECONDS >= _CONFIGSYNC_NEXT && ! ZSH_SUBSHELL )) || return 0
   [[ -o zle && ( -t 0 || -n ${WIDGET-} ) && -z ${ZSH_EXECUTION_STRING-} ]] || return 0
   [[ -O $_CONFIGSYNC_FILE ]] && zstyle -T ':cfgsync:' background || return 0
-  zstyle -s ':cfgsync:' interval interval
+  zstyle -s ':cfgsync:' interval interval || interval=60
   (( _CONFIGSYNC_NEXT = EPOCHSECONDS + (interval > 0 ? interval : 60), _CONFIGSYNC_DUE = 1 ))
 }
 
-# Rings this shell's own bell: the line editor does not hear of what is opened at a time set for it.
+# Rings this shell's own bell: the line editor does not hear of what is opened at a time set for it. Where
+# a prompt is next, zsh shows the status of this as that of the last command: it keeps that, as the first
+# of two a failure of which is none.
 function _configsync_soon() {
+  local -i was=$?
   emulate -L zsh
   _CONFIGSYNC_SOON=0 _CONFIGSYNC_UNTIL=0
   _configsync_wake
   (( ! _CONFIGSYNC_BELL )) || syswrite -o $_CONFIGSYNC_BELL .
+  return was
 }
 
 # The line editor is idle. Whoever reads the terminal is let read the prompt first, and whoever types
@@ -195,8 +201,7 @@ function _configsync_soon() {
 function _configsync_idle() {
   emulate -L zsh
   local nothing=
-  sysread -t 0.03 -s 0 -i 0 nothing
-  (( $? == 5 && EPOCHREALTIME < _CONFIGSYNC_WAITS + 0.5 )) && return 0
+  sysread -t 0.03 -s 0 -i 0 nothing || (( $? != 5 || EPOCHREALTIME >= _CONFIGSYNC_WAITS + 0.5 )) || return 0
   zle -F $1
   _CONFIGSYNC_WAITS=0
   _configsync_look
@@ -256,15 +261,15 @@ function _configsync_ask() {
 function _configsync_answered() {
   emulate -L zsh
   local answer=
-  sysread -i $1 answer
+  sysread -i $1 answer || answer=
   _configsync_forget $1
   (( _CONFIGSYNC_BELL )) || _configsync_hang_up_bell
   [[ $_CONFIGSYNC_ASKED == $_CONFIGSYNC_RECORD && $answer != $_CONFIGSYNC_TRUTH ]] || return 0
   [[ $answer == (|synced|paused|ahead|ahead\ <1-9999999999>) ]] || return 0
   typeset -g _CONFIGSYNC_TRUTH=$answer _CONFIGSYNC_UNTIL=0
-  [[ $answer != ahead* ]] || (( _CONFIGSYNC_EDIT = EPOCHSECONDS + 5, _CONFIGSYNC_NEXT = 0 ))
+  [[ $answer != ahead* ]] || (( _CONFIGSYNC_NEXT = 0, _CONFIGSYNC_EDIT = EPOCHSECONDS + 5 ))
   _configsync_redraw
-  (( _CONFIGSYNC_EDIT <= EPOCHSECONDS )) || sched +6 _configsync_soon
+  (( _CONFIGSYNC_EDIT <= EPOCHSECONDS )) || sched +6 '_configsync_soon && :'
 }
 
 # Opens this shell's bell, on which a run rings that has published: a FIFO that the last run left for
@@ -293,7 +298,7 @@ function _configsync_take_down_bell() {
 function _configsync_rung() {
   emulate -L zsh
   local bytes=
-  sysread -i $1 bytes 2>/dev/null
+  sysread -i $1 bytes 2>/dev/null || bytes=
   _configsync_redraw
   (( ! _CONFIGSYNC_DUE )) || _configsync_start
   _configsync_verify 0
@@ -357,8 +362,8 @@ function configsync_plugin_unload() {
   for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE}; do
     _configsync_forget ${(P)name}
   done
-  (( _CONFIGSYNC_SOON + _CONFIGSYNC_EDIT )) && for name in ${(M)zsh_scheduled_events:#*:_configsync_soon}; do
-    sched -${zsh_scheduled_events[(I)*:_configsync_soon]}
+  (( _CONFIGSYNC_SOON + _CONFIGSYNC_EDIT )) && for name in ${(M)zsh_scheduled_events:#*:_configsync_soon*}; do
+    sched -${zsh_scheduled_events[(I)*:_configsync_soon*]}
   done
   zle -D _configsync_ended _configsync_answered _configsync_rung
   unfunction -m '_configsync_*' sync-configs sync-status sync_indicator configsync_plugin_unload

@@ -55,6 +55,18 @@ fn an_edit_is_sent_a_moment_later_with_nobody_typing() {
     assert!(terminal.screen().contains("\nleft 0\n"), "{}", terminal.screen());
 }
 
+#[test]
+fn a_look_that_is_due_at_a_prompt_keeps_the_exit_status() {
+    for options in ["", "TRAPZERR() { print trapped; }", "setopt err_exit"] {
+        let mut terminal = Terminal::with_plugin(shared(), &format!("{SETTINGS}; {options}"));
+        terminal.run("echo 'set list' >>.vimrc");
+        terminal.wait_for("↑", |screen| screen.ends_with("[↑ ]0"));
+        let due = "while (( ${zsh_scheduled_events[1]%%:*} > EPOCHSECONDS )) sleep 0.01";
+        assert_eq!(terminal.run(&format!("{due}; ! true")), "[↑ ]1", "{options}");
+        assert!(!terminal.screen().contains("\ntrapped"), "{}", terminal.screen());
+    }
+}
+
 /// Returns whether a shell waits for no answer.
 #[cfg(target_os = "linux")]
 fn is_settled(open: &BTreeMap<String, PathBuf>) -> bool {
@@ -108,7 +120,7 @@ fn unloading_closes_all_that_was_opened() {
 
     terminal.run("configsync_plugin_unload");
     terminal.run("");
-    assert_eq!(open_files(&terminal), before);
+    wait_until("what was open before", || open_files(&terminal) == before);
     assert!(bells(terminal.home()).iter().all(|name| name.starts_with("spare")));
     fs::write(terminal.home().path("go"), "").unwrap();
 }
