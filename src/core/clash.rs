@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::fold::fold;
 use crate::observed::Observation;
 use crate::path::RepoPath;
 use crate::plan::Why;
@@ -35,11 +36,10 @@ pub fn hold_files_against_folders(verdicts: &mut BTreeMap<RepoPath, Verdict>) {
 
 /// Of two names this disk takes for one, the file that is already here stays; the other waits.
 pub fn hold_same_names(verdicts: &mut BTreeMap<RepoPath, Verdict>, observation: &Observation) {
-    let mut by_name: BTreeMap<String, Vec<RepoPath>> = BTreeMap::new();
+    let mut by_name: BTreeMap<Vec<u8>, Vec<RepoPath>> = BTreeMap::new();
     for (path, verdict) in verdicts.iter() {
         if verdict.result.is_some() {
-            let folded = String::from_utf8_lossy(path.as_bytes()).to_lowercase();
-            by_name.entry(folded).or_default().push(path.clone());
+            by_name.entry(fold(path.as_bytes())).or_default().push(path.clone());
         }
     }
     for twins in by_name.into_values().filter(|twins| twins.len() > 1) {

@@ -10,7 +10,9 @@
 #![forbid(unsafe_code)]
 
 pub mod activity;
+pub mod doubt;
 pub mod escape;
+pub mod fold;
 pub mod inert;
 pub mod names;
 pub mod near;
@@ -43,6 +45,7 @@ pub mod observed;
 pub mod privacy;
 pub mod setting;
 
+pub mod arrival;
 pub mod clash;
 pub mod gate;
 pub mod operation;

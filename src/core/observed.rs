@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::agree::LastRun;
-use crate::path::RepoPath;
+use crate::doubt::Doubt;
+use crate::path::{HomePath, RepoPath};
 use crate::reconcile::Merged;
 use crate::secrets::Secret;
 use crate::tree::Tree;
@@ -104,6 +105,14 @@ pub struct Observation {
     pub secrets: BTreeMap<(RepoPath, BlobId), Secret>,
     /// Units that one side renamed while the other changed them.
     pub renames: Vec<Rename>,
+    /// Places of the repository that links of the user's in `$HOME` lead to.
+    pub reached: Vec<(RepoPath, HomePath)>,
+    /// Where links of upstream's lead, by their bytes.
+    pub targets: BTreeMap<BlobId, Vec<u8>>,
+    /// What makes bytes doubtful that would arrive, by unit and bytes.
+    pub doubts: BTreeMap<(RepoPath, BlobId), Doubt>,
+    /// What the program said that takes such bytes for broken.
+    pub complaints: BTreeMap<(RepoPath, BlobId), String>,
 }
 
 /// Which side did something.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::fold::is_ignored;
 use crate::inert::display;
 
 /// The folder of the repository that holds stored copies.
@@ -161,15 +162,11 @@ pub fn is_git_folder(name: &[u8]) -> bool {
     if !matches!(name.first(), Some(b'.' | b'g' | b'G' | 0xe2 | 0xef)) {
         return false;
     }
-    let visible: String = String::from_utf8_lossy(name).chars().filter(|c| !ignored(*c)).collect();
+    let visible: String =
+        String::from_utf8_lossy(name).chars().filter(|c| !is_ignored(*c)).collect();
     let lower = visible.to_ascii_lowercase();
-    let stem = lower.split(':').next().unwrap_or_default().trim_end_matches(['.', ' ']);
+    let stem = lower.split([':', '\\']).next().unwrap_or_default().trim_end_matches(['.', ' ']);
     stem == ".git" || stem == "git~1"
-}
-
-/// The code points HFS+ drops when it compares names (git's `next_hfs_char`).
-fn ignored(c: char) -> bool {
-    matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
 }
 
 impl fmt::Display for RepoPath {
@@ -211,7 +208,9 @@ mod tests {
 
     #[test]
     fn git_is_refused_in_every_spelling() {
-        for bad in [".git", "a/.GIT/config", ".git.", ".git ", "git~1", ".g\u{200c}it", ".git::$I"]
+        let spellings =
+            [".git", "a/.GIT/config", ".git.", ".git ", "git~1", ".g\u{200c}it", ".git::$I"];
+        for bad in spellings.into_iter().chain([".git\\x", "GIT~1/x", ".git . ..", "\u{feff}.git"])
         {
             assert_eq!(RepoPath::new(bad), Err(PathError::Git), "{bad:?}");
         }

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::arrival::hold_arrivals;
 use crate::clash::{hold_files_against_folders, hold_same_names};
+use crate::doubt::Doubt;
 use crate::gate::hold_secrets;
 use crate::linking::{Tie, Ties};
 use crate::machine::Kind;
@@ -36,6 +38,8 @@ pub enum Why {
     InTheWay(Live),
     /// Upstream has a link or a submodule of this name below `external/`.
     UpstreamIsNoFile,
+    /// It comes from upstream, and must not arrive unasked.
+    Doubt(Doubt),
 }
 
 /// A unit that waits for a person.
@@ -47,6 +51,8 @@ pub struct Held {
     pub why: Why,
     /// Its three versions, as they are now; of a renamed unit under each side's own name.
     pub sides: Sides,
+    /// What a program said of it, where that is why.
+    pub said: Option<String>,
 }
 
 /// Which way a change flows.
@@ -168,6 +174,7 @@ pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
         .map(|path| (path.clone(), judge(path, observation, policy, &ties)))
         .collect();
     renames::follow(&mut verdicts, observation, policy);
+    hold_arrivals(&mut verdicts, observation, policy);
     hold_secrets(&mut verdicts, observation);
     hold_files_against_folders(&mut verdicts);
     if policy.names == Names::Folded {
@@ -262,6 +269,7 @@ fn settle(
     let kept = match verdict.held {
         None => Hold::None,
         Some(Why::Finding(Finding::EditedTwice)) => Hold::Both,
+        Some(Why::Doubt(_)) => Hold::Home,
         Some(_) => Hold::Live,
     };
     let (steps, in_the_way) = if verdict.held.is_some() && policy.edited.contains(&path) {
@@ -282,7 +290,9 @@ fn settle(
         plan.waiting.insert(path.clone());
     }
     if let (Some(why), Some(sides)) = (held, verdict.shown) {
-        plan.held.push(Held { path, why, sides });
+        let bytes = verdict.result.map(|version| (path.clone(), version.blob));
+        let said = bytes.and_then(|bytes| observation.complaints.get(&bytes).cloned());
+        plan.held.push(Held { path, why, sides, said });
     }
 }
 

@@ -55,6 +55,8 @@ pub struct Policy {
     pub edited: BTreeSet<RepoPath>,
     /// Marked paths that are copies on this machine only.
     pub copies: BTreeSet<HomePath>,
+    /// Places at which a person of this machine let files in: files, or folders with all in them.
+    pub consented: BTreeSet<RepoPath>,
     /// Whether the disk takes two spellings of a name for one.
     pub names: Names,
     /// Whether an incoming change may remove more than a fifth of everything.

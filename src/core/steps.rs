@@ -195,6 +195,8 @@ pub enum Hold {
     Live,
     /// Its stored copy too: both hold edits.
     Both,
+    /// The home path alone: a stored copy that is not there yet is written.
+    Home,
 }
 
 /// Returns the steps that make a unit be `result`, and what stands in the way of its link.
@@ -213,12 +215,15 @@ pub fn steps(
         let step = if hold == Hold::None { stored_step(target, result) } else { lost.flatten() };
         return (step.into_iter().collect(), None);
     };
+    if hold == Hold::Home && target.stored.is_none() && target.live != Live::Linked {
+        return (stored_step(target, result).into_iter().collect(), None);
+    }
     if let (Some(lost), Live::Linked | Live::Absent) = (lost, target.live) {
         return (lost.into_iter().collect(), None);
     }
     if hold != Hold::None {
         let is_beside = matches!(target.live, Live::File(_)) && result.is_some();
-        let beside = is_beside && hold == Hold::Live;
+        let beside = is_beside && hold != Hold::Both;
         let step = if beside { stored_step(target, result) } else { None };
         return (step.into_iter().collect(), None);
     }

@@ -2,12 +2,14 @@
 
 mod agent;
 mod archive;
+mod arrivals;
 mod background;
 mod backups;
 mod boot_clock;
 mod claim;
 mod cli;
 mod config_file;
+mod consent;
 mod context;
 mod doctor;
 mod editor;

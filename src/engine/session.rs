@@ -12,6 +12,8 @@ use cfgsync_core::unit::{BlobId, Mode as FileMode, Version};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::arrivals;
+use crate::consent;
 use crate::context::{Context, now};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::displaced;
@@ -150,17 +152,18 @@ impl<'a> Session<'a> {
     /// Returns what may happen, before any choice of a person.
     pub fn policy(&self) -> Outcome<Policy> {
         let copies = ReplacedLinks::read(&self.context.places)?.copies();
-        Ok(Policy { copies, ..self.machine_policy() })
+        Ok(Policy { copies, ..self.machine_policy()? })
     }
 
-    /// Returns what follows from the machine alone.
-    pub fn machine_policy(&self) -> Policy {
+    /// Returns what follows from the machine alone, and from what was let in on it.
+    pub fn machine_policy(&self) -> Outcome<Policy> {
         let folds = host::folds_names(self.worktree.git_folder());
-        Policy {
+        Ok(Policy {
+            consented: consent::read(&self.context.places)?,
             kind: Some(self.context.machine.kind),
             names: if folds { Names::Folded } else { Names::Exact },
             ..Policy::default()
-        }
+        })
     }
 
     /// Looks at everything, with upstream at this commit.
@@ -232,10 +235,16 @@ impl<'a> Session<'a> {
             self.adopt_stale_copies(&observation, &mut agreed, tip)?;
         }
         observation.agreed = agreed;
-        self.find_only_here(&mut observation)?;
-        merges::rehearse(self, &mut observation)?;
-        secrets::find(self, &mut observation, &BTreeMap::new())?;
+        self.look_closer(&mut observation)?;
         Ok(Picture { observation, seen, head, head_tree, upstream, staged })
+    }
+
+    /// Adds what both sides come to together, and what must not leave or arrive as it is.
+    fn look_closer(&self, observation: &mut Observation) -> Outcome<()> {
+        self.find_only_here(observation)?;
+        merges::rehearse(self, observation)?;
+        secrets::find(self, observation, &BTreeMap::new())?;
+        arrivals::find(self, observation)
     }
 
     /// Finds what was restored for this machine only, unless upstream has it too by now.

@@ -4,6 +4,7 @@
 #[cfg(target_os = "linux")]
 mod agent;
 mod archives;
+mod arrival;
 mod background;
 mod backup;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]

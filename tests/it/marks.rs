@@ -122,7 +122,7 @@ fn a_file_below_a_folder_named_local_is_really_committed() {
     mac.run(&["mark", ".local/bin/tool"]).done();
     mac.sync();
     assert!(sandbox.git(&["ls-tree", "-r", "main"]).contains("external/.local/bin/tool"));
-    ec2.sync();
+    ec2.let_in(&[".local/bin/tool"]);
     assert_eq!(ec2.mode(".local/bin/tool"), 0o755);
     assert_converged(&[&mac, &ec2]);
 }

@@ -130,7 +130,7 @@ fn check(umask: &str) {
         run(&mac, &paths, 0);
         assert_modes(&mac, "marked");
         run(&mac, &["sync"], 0);
-        run(&ec2, &["setup", ec2.url()], 0);
+        run(&ec2, &["--yes", "setup", ec2.url()], 0);
         assert_modes(&ec2, "arrived");
         write_all(&mac, "an edit");
         run(&mac, &["sync"], 0);
@@ -284,7 +284,7 @@ fn ssh_and_sshd_take_what_arrives_under_any_umask() {
         mac.sync();
         let ec2 = sandbox.machine("ec2");
         let Some(room) = Room::new(ec2.home()) else { return };
-        assert!(room.run(umask, &format!("$CFGSYNC setup {}", mac.url())), "setup");
+        assert!(room.run(umask, &format!("$CFGSYNC --yes setup {}", mac.url())), "setup");
         assert_taken(&room, umask);
         mac.append(".ssh/config", "  Port 2222\n");
         mac.append(".ssh/authorized_keys", "# more\n");

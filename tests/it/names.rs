@@ -195,7 +195,7 @@ fn hostile_names_of_files_are_inert() {
     assert_light(&mac, "yellow", "↑", "200");
 
     let ec2 = sandbox.machine("ec2");
-    inert(ec2.run(&["setup", ec2.url()])).done();
+    inert(ec2.run(&["--yes", "setup", ec2.url()])).done();
     inert(mac.run(&["sync"])).done();
     for name in &names[..20] {
         ec2.write(below("@notes", name), "three\n");

@@ -93,7 +93,7 @@ fn a_machine_joins_a_repository_with_empty_files() {
     }
     mac.sync();
     let ec2 = sandbox.machine("ec2");
-    ec2.run(&["setup", ec2.url()]).done();
+    ec2.run(&["--yes", "setup", ec2.url()]).done();
     assert_converged(&[&mac, &ec2]);
     assert_clean(&sandbox, &[&mac, &ec2]);
 }
@@ -193,7 +193,7 @@ fn a_setup_that_stopped_is_resumed() {
     fs::create_dir_all(ec2.repo()).unwrap();
     let _ = ec2.git(&["init", "--quiet", "-b", "main"]);
     let _ = ec2.git(&["remote", "add", "origin", ec2.url()]);
-    ec2.run(&["setup", ec2.url()]).done();
+    ec2.run(&["--yes", "setup", ec2.url()]).done();
     assert_converged(&[&mac, &ec2]);
     assert_clean(&sandbox, &[&mac, &ec2]);
 }
@@ -271,7 +271,7 @@ fn the_repository_is_found_and_never_the_current_folder() {
         assert!(text.contains("no configs repository") && text.contains("--dir"), "{text}");
     }
     assert!(!linux.path("some/repo/.sync").exists());
-    let output = run(&["--dir", "elsewhere", "setup", linux.url()], "");
+    let output = run(&["--yes", "--dir", "elsewhere", "setup", linux.url()], "");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let output = run(&["status"], "some/repo");
     assert!(String::from_utf8(output.stdout).unwrap().contains("/elsewhere"));
@@ -284,8 +284,10 @@ fn the_kind_and_the_folder_can_be_named() {
     fs::create_dir_all(ec2.path("real")).unwrap();
     symlink(ec2.path("real"), ec2.path("linked")).unwrap();
     let mut command = ec2.command(env!("CARGO_BIN_EXE_cfgsync"));
-    let output =
-        command.env("CFGSYNC_DIR", ec2.path("linked/configs")).args(["setup", ec2.url()]).output();
+    let output = command
+        .env("CFGSYNC_DIR", ec2.path("linked/configs"))
+        .args(["--yes", "setup", ec2.url()])
+        .output();
     assert!(output.unwrap().status.success());
     assert_eq!(ec2.read(".zshrc"), "shared zshrc\n");
     assert!(ec2.path("real/configs/.git").exists());

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use cfgsync_core::doubt::Doubt;
 use cfgsync_core::observed::Observation;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Plan, Refusal, Why, plan};
@@ -180,7 +181,11 @@ fn of_two_names_that_are_one_here_the_one_that_stands_stays() {
     assert_eq!(plan.tree, named(&["Foo", "foo"]), "both stay in the repository");
     assert_eq!(plan.held.iter().map(|held| held.why).collect::<Vec<_>>(), [Why::SameName]);
     let again = with_sides(plan.shared, named(&["Foo"]), plan.tree);
-    assert!(planned(&again).held.is_empty(), "a disk that tells them apart takes both");
+    let held: Vec<Why> = planned(&again).held.iter().map(|held| held.why).collect();
+    assert_eq!(held, [Why::Doubt(Doubt::Twin)], "and elsewhere the new one is asked about");
+    let consented = [RepoPath::new("foo").expect("a plain name")].into();
+    let policy = Policy { consented, ..Policy::default() };
+    assert!(cfgsync_core::plan::plan(&again, &policy).held.is_empty());
 }
 
 #[test]

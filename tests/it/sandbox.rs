@@ -5,6 +5,7 @@
 mod bytes;
 mod checks;
 mod dice;
+mod let_in;
 
 use std::ffi::OsStr;
 use std::fmt::Debug;
@@ -115,11 +116,11 @@ impl Sandbox {
         machine
     }
 
-    /// Makes a machine and sets it up with the remote.
+    /// Makes a machine and sets it up with the remote; whatever is there may come in.
     #[track_caller]
     pub fn joined(&self, name: &str) -> Machine {
         let machine = self.machine(name);
-        machine.run(&["setup", &machine.url]).done();
+        machine.run(&["--yes", "setup", &machine.url]).done();
         machine
     }
 

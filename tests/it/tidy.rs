@@ -155,15 +155,26 @@ fn the_changelog_knows_this_version() {
 /// The modules of the core, floor by floor; a module imports from its own floor or from below.
 const CORE_FLOORS: [&[&str]; 7] = [
     &[
-        "activity", "address", "escape", "inert", "names", "near", "need", "path", "time", "timer",
-        "unit",
+        "activity", "address", "doubt", "escape", "fold", "inert", "names", "near", "need", "path",
+        "time", "timer", "unit",
     ],
     &["checkup", "leads", "machine", "privacy", "reconcile", "retention", "setting", "status"],
     &["diff", "format", "additions", "lines", "merge", "secrets"],
     &["linking", "manifest"],
     &["agree", "tree"],
     &["inventory", "local", "observed"],
-    &["clash", "gate", "operation", "plan", "policy", "renames", "schedule", "steps", "verdict"],
+    &[
+        "arrival",
+        "clash",
+        "gate",
+        "operation",
+        "plan",
+        "policy",
+        "renames",
+        "schedule",
+        "steps",
+        "verdict",
+    ],
 ];
 
 /// Adapters of the engine, and the flow and surface that they may not know.

@@ -242,7 +242,7 @@ fn sync(plan: &Plan, path: &RepoPath) -> Vec<String> {
         if unit == path { String::new() } else { format!("{}: ", report::name(unit)) }
     };
     let held = plan.held.iter().filter(|held| held.path.is_within(path));
-    let held = held.map(|held| format!("{}held: {}", prefix(&held.path), report::why(held.why)));
+    let held = held.map(|held| format!("{}held: {}", prefix(&held.path), report::reason_of(held)));
     let changes = plan.changes.iter().filter(|change| change.path.is_within(path));
     let changes = changes.map(|change| {
         let way = match change.flow {

@@ -84,6 +84,8 @@ struct HeldLine {
     why: String,
     /// The secret it waits for; never its value.
     secret: Option<SecretLine>,
+    /// What makes it doubtful, where it comes from upstream and waits for consent.
+    doubt: Option<&'static str>,
     /// When it was changed here, in Unix seconds.
     changed_here: Option<u64>,
     /// When it was changed upstream, in Unix seconds.
@@ -207,8 +209,12 @@ fn held(session: &Session<'_>, picture: &Picture, plan: &Plan) -> Outcome<Vec<He
         let changes = held::changes(session, picture, held)?;
         Ok(HeldLine {
             path: report::name(&held.path),
-            why: report::why(held.why),
+            why: report::reason_of(held),
             secret: secret(held.why),
+            doubt: match held.why {
+                Why::Doubt(doubt) => Some(doubt.word()),
+                _ => None,
+            },
             changed_here: changes.here.map(UnixTime::seconds),
             changed_there: changes.there.as_ref().map(|there| there.at.seconds()),
             changes: changes.describe(),

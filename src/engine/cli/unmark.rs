@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use cfgsync_core::path::HomePath;
+use cfgsync_core::path::{HomePath, RepoPath};
 
 use super::home_path;
+use crate::consent;
 use crate::context::Context;
 use crate::execute::partly;
 use crate::failure::{Code, Failure, Outcome};
@@ -84,7 +85,9 @@ pub fn run(context: &Context, args: &UnmarkArgs) -> Outcome<()> {
 fn forget(context: &Context, paths: &BTreeSet<HomePath>) -> Outcome<()> {
     let mut replaced = ReplacedLinks::read(&context.places)?;
     paths.iter().for_each(|path| replaced.forget(path));
-    replaced.write(&context.places)
+    replaced.write(&context.places)?;
+    let gone: Vec<RepoPath> = paths.iter().map(HomePath::stored).collect();
+    consent::take_back(&context.places, &gone)
 }
 
 fn say(context: &Context, path: &HomePath) {

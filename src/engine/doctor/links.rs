@@ -98,7 +98,7 @@ pub fn held(session: &Session<'_>) -> Outcome<Vec<Finding>> {
                     .because("what looks like a secret does not leave this machine")
                     .mend("See `cfgsync secrets list`.")
             }
-            why => Diagnosis::warning("held", format!("{path}: {}", report::why(why)))
+            _ => Diagnosis::warning("held", format!("{path}: {}", report::reason_of(held)))
                 .because("both versions are kept; everything else goes on")
                 .mend("`cfgsync resolve` asks what to do."),
         };

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use cfgsync_core::arrival::listed::Listing;
 use cfgsync_core::manifest::{MANIFEST, Manifest};
 use cfgsync_core::path::{EXTERNAL, RepoPath};
 use cfgsync_core::tree::{MODES, Opaque, Tree};
 use cfgsync_core::unit::{BlobId, Kind, Mode, Version};
-use git2::{ObjectType, Odb, Oid, Repository};
+use git2::{ObjectType, Odb, Oid, Repository, TreeEntry};
 
 use super::GitError;
 use crate::failure::{Code, Failure, Outcome};
@@ -37,8 +38,9 @@ pub fn read_blob(repository: &Repository, blob: BlobId) -> Result<Vec<u8>, GitEr
 /// Reads a tree. A path that could not lie on any disk is refused: such a tree is no accident.
 pub fn read(repository: &Repository, tree: Oid) -> Outcome<Tree> {
     let mut result = Tree::default();
-    let mut own_files = OwnFiles::default();
-    read_folder(repository, tree, &[], &mut result, &mut own_files)?;
+    let mut reading = Reading { listing: Listing::default(), own_files: OwnFiles::default() };
+    read_folder(repository, tree, &[], &mut result, &mut reading)?;
+    let own_files = reading.own_files;
     let text = |blob: Option<Oid>| -> Outcome<String> {
         let Some(blob) = blob else { return Ok(String::new()) };
         let bytes = read_blob(repository, blob_id(blob))?;
@@ -63,30 +65,48 @@ struct OwnFiles {
     modes: Option<Oid>,
 }
 
+/// What is found on the way through a tree.
+struct Reading {
+    listing: Listing,
+    own_files: OwnFiles,
+}
+
+/// How much of a folder's path is shown; one that is too deep has much of it.
+const LONGEST_SHOWN: usize = 80;
+
+/// Says that a tree is none that Git would write.
+fn broken(folder: &[u8], cause: &impl std::fmt::Display) -> Failure {
+    let shown: String = cfgsync_core::inert::shown(folder).chars().take(LONGEST_SHOWN).collect();
+    let place = if shown.is_empty() { "its top folder".to_owned() } else { shown };
+    Failure::new(Code::Refused, format!("upstream's tree is broken, in {place}: {cause}"))
+        .hint("Look at the remote: such a tree is no accident. Nothing was changed here.")
+}
+
 fn read_folder(
     repository: &Repository,
     tree: Oid,
     prefix: &[u8],
     result: &mut Tree,
-    own_files: &mut OwnFiles,
+    reading: &mut Reading,
 ) -> Outcome<()> {
     let tree = repository.find_tree(tree).map_err(GitError::on(format!("read tree {tree}")))?;
-    for entry in &tree {
+    let entries: Vec<TreeEntry<'_>> = tree.iter().collect();
+    let listed: Vec<(&[u8], i32)> =
+        entries.iter().map(|entry| (entry.name_bytes(), entry.filemode_raw())).collect();
+    let depth = prefix.split(|byte| *byte == b'/').count();
+    reading.listing.check(depth, &listed).map_err(|cause| broken(prefix, &cause))?;
+    for entry in &entries {
         let raw = [prefix, entry.name_bytes()].concat();
-        let path = RepoPath::new(raw.clone()).map_err(|cause| {
-            let shown = cfgsync_core::inert::shown(&raw);
-            Failure::new(Code::Refused, format!("upstream holds the path {shown}: {cause}"))
-                .hint("Look at the remote: such a path is no accident. Nothing was changed here.")
-        })?;
+        let path = RepoPath::new(raw.clone()).map_err(|cause| broken(prefix, &cause))?;
         let filemode = entry.filemode_raw();
         let is_external = raw.starts_with(EXTERNAL.as_bytes()) && path.home().is_some();
         match filemode {
             FOLDER => {
                 let folder = [raw.as_slice(), b"/"].concat();
-                read_folder(repository, entry.id(), &folder, result, own_files)?;
+                read_folder(repository, entry.id(), &folder, result, reading)?;
             }
-            _ if raw == MANIFEST.as_bytes() => own_files.manifest = Some(entry.id()),
-            _ if raw == MODES.as_bytes() => own_files.modes = Some(entry.id()),
+            _ if raw == MANIFEST.as_bytes() => reading.own_files.manifest = Some(entry.id()),
+            _ if raw == MODES.as_bytes() => reading.own_files.modes = Some(entry.id()),
             // Nothing else below `.sync/` travels; what is there is carried along untouched.
             _ if path.is_meta() => {
                 result.opaque.insert(raw, Opaque { filemode, id: blob_id(entry.id()) });

@@ -43,7 +43,7 @@ impl Sync<'_> {
         note.withdraw()?;
         let is_sent = session.remote.is_none() || picture.head == upstream;
         if !is_sent || !self.is_done(&picture)? {
-            let plan = self.plan(&picture, session.policy()?.copies);
+            let plan = self.plan(&picture, session.policy()?.copies)?;
             return Ok(Ending::Pending(plan.changes.len()));
         }
         let local = &picture.observation.local;

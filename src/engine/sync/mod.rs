@@ -268,12 +268,12 @@ impl<'a> Sync<'a> {
     /// Returns true when nothing is left to do here: every step is done, every link stands, and the
     /// branch holds what is on disk.
     fn is_done(&self, picture: &Picture) -> Outcome<bool> {
-        let plan = self.plan(picture, self.session.policy()?.copies);
+        let plan = self.plan(picture, self.session.policy()?.copies)?;
         let is_quiet = plan.steps.is_empty() && plan.held.is_empty() && plan.changes.is_empty();
         Ok(is_quiet && plan.tree == picture.head_tree)
     }
 
-    fn plan(&self, picture: &Picture, copies: BTreeSet<HomePath>) -> Plan {
+    fn plan(&self, picture: &Picture, copies: BTreeSet<HomePath>) -> Outcome<Plan> {
         let policy = Policy {
             choices: self.wishes.choices(&picture.observation),
             removals: self.wishes.removals,
@@ -285,9 +285,9 @@ impl<'a> Sync<'a> {
             },
             edited: self.wishes.edit.units.keys().cloned().collect(),
             copies,
-            ..self.session.machine_policy()
+            ..self.session.machine_policy()?
         };
-        plan(&picture.observation, &policy)
+        Ok(plan(&picture.observation, &policy))
     }
 
     /// Plans and acts until nothing is stale and the remote took it.

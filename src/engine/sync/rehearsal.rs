@@ -50,7 +50,7 @@ pub fn rehearse(session: &Session<'_>, wishes: &Wishes, manners: Manners) -> Out
     wishes.edit.apply(&mut picture.observation);
     session.find_only_here(&mut picture.observation)?;
     secrets::find(session, &mut picture.observation, &wishes.choices)?;
-    let plan = sync.plan(&picture, session.policy()?.copies);
+    let plan = sync.plan(&picture, session.policy()?.copies)?;
     match plan.refusal {
         Some(refusal) => Err(refused(refusal)),
         None => Ok(Rehearsal { plan, picture, upstream, offline, _desk: desk }),

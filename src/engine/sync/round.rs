@@ -307,12 +307,12 @@ impl Sync<'_> {
     fn plan_and_count(&self, picture: &Picture) -> Outcome<(Plan, ReplacedLinks)> {
         let mut replaced = ReplacedLinks::read(&self.session.context.places)?;
         let before = replaced.copies();
-        let plan = self.plan(picture, before.clone());
+        let plan = self.plan(picture, before.clone())?;
         for home in plan.replaced_links(&picture.observation.agreed) {
             replaced.count(&home);
         }
         let copies = replaced.copies();
-        let plan = if copies == before { plan } else { self.plan(picture, copies) };
+        let plan = if copies == before { plan } else { self.plan(picture, copies)? };
         Ok((plan, replaced))
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use cfgsync_core::doubt::Doubt;
 use cfgsync_core::observed::Finding;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Change, Deed, Flow, Held, Refusal, Why};
@@ -130,6 +131,13 @@ pub fn next_steps(held: &[Held]) -> Vec<String> {
         Why::InTheWay(_) => {
             "Move away what stands in the way, then run `cfgsync sync`; after the repository moved, `cfgsync doctor --fix`."
         }
+        Why::Doubt(doubt) if doubt.is_decidable() => {
+            "Look at it (`cfgsync diff PATH`), then let it in: `cfgsync resolve PATH --theirs`; or take it away upstream: `cfgsync resolve PATH --ours`."
+        }
+        Why::Doubt(Doubt::TooLarge(_)) => {
+            "Make it smaller upstream, or mark it with `cfgsync mark --large` there."
+        }
+        Why::Doubt(_) => "Rename it on the machine that made it.",
         Why::SameName => "Rename one of the two on a machine that tells them apart.",
         Why::UpstreamIsNoFile => "Put a file in its place upstream, or unmark the path.",
         Why::Finding(Finding::Swapped) => {

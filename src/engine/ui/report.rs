@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cfgsync_core::doubt::Doubt;
 use cfgsync_core::observed::{Finding, Live, Side};
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Change, Deed, Flow, Held, Plan, Why};
@@ -35,7 +36,7 @@ pub fn change(ui: &Ui, change: &Change) -> String {
 }
 
 /// Returns why a unit waits, as a sentence without its end.
-pub fn why(why: Why) -> String {
+fn why(why: Why) -> String {
     match why {
         Why::Contest(Contest::Content) => "both sides changed the same lines".to_owned(),
         Why::Contest(Contest::Binary) => "both sides changed it, and it is not text".to_owned(),
@@ -59,6 +60,37 @@ pub fn why(why: Why) -> String {
             "upstream has a link of this name, which is not followed".to_owned()
         }
         Why::InTheWay(live) => in_the_way(live).to_owned(),
+        Why::Doubt(doubt) => doubtful(doubt),
+    }
+}
+
+/// Returns why a unit waits, with what a program said of it.
+pub fn reason_of(held: &Held) -> String {
+    match &held.said {
+        Some(said) => format!("{}: {said}", why(held.why)),
+        None => why(held.why),
+    }
+}
+
+fn doubtful(doubt: Doubt) -> String {
+    match doubt {
+        Doubt::Runs(who) => format!("it is new here, at a risky place: {who}"),
+        Doubt::ControlCharacters => {
+            "it is new here, and its name holds control characters".to_owned()
+        }
+        Doubt::Twin => {
+            "it is new here, and some disks take its name for that of another file".to_owned()
+        }
+        Doubt::LeadsOut => "it is a link that leads out of the repository".to_owned(),
+        Doubt::GitReadsIt => "it is a link, and git reads a file of this name".to_owned(),
+        Doubt::LongName => "no disk takes so long a name".to_owned(),
+        Doubt::TooLarge(bytes) => {
+            format!("it comes in large ({}); `cfgsync mark --large` shares it", size(bytes))
+        }
+        Doubt::NamesPrograms => {
+            "upstream's version names a program that a sync itself would run".to_owned()
+        }
+        Doubt::Broken => "upstream's version is broken, and nothing would start with it".to_owned(),
     }
 }
 
@@ -184,7 +216,7 @@ pub fn waiting(ui: &Ui, held: &[Held]) {
 
 fn held_line(ui: &Ui, held: &Held) -> String {
     let mark = ui.paint(Tone::Bad, "✗");
-    format!("  {mark} held     {}: {}", name(&held.path), why(held.why))
+    format!("  {mark} held     {}: {}", name(&held.path), reason_of(held))
 }
 
 /// Returns why a change is made.

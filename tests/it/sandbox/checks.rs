@@ -111,6 +111,7 @@ pub fn assert_clean(sandbox: &Sandbox, machines: &[&Machine]) {
                 "archived",
                 "sealed",
                 "came",
+                "consented",
                 "displaced",
                 "filtered",
                 "lock",

@@ -30,10 +30,11 @@ const INTERNAL: [&str; 5] =
     [".local", ".config/cfgsync", "configs/.git", "configs/.sync", "configs/.git.cfgsync-new"];
 
 /// What belongs into the state folder.
-const STATE: [&str; 16] = [
+const STATE: [&str; 17] = [
     "allowed-secrets",
     "archived",
     "came",
+    "consented",
     "displaced",
     "filtered",
     "lock",

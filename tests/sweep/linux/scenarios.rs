@@ -36,9 +36,9 @@ pub struct Scenario {
 
 /// Every command under test. A command that is new to cfgsync gets a row here.
 pub const SCENARIOS: &[Scenario] = &[
-    scenario("setup-first", &["setup", "URL"], &[0], Healing::Again, setup_first),
-    scenario("setup-fresh", &["setup", "URL"], &[0], Healing::Again, setup_fresh),
-    scenario("setup-present", &["setup", "URL"], &[0, 4], Healing::Again, setup_present),
+    scenario("setup-first", &["--yes", "setup", "URL"], &[0], Healing::Again, setup_first),
+    scenario("setup-fresh", &["--yes", "setup", "URL"], &[0], Healing::Again, setup_fresh),
+    scenario("setup-present", &["--yes", "setup", "URL"], &[0, 4], Healing::Again, setup_present),
     scenario("mark-file", &["mark", ".vimrc"], &[0], Healing::DoneOrNot, mark_file),
     scenario("mark-folder", &["mark", ".config/new"], &[0], Healing::DoneOrNot, mark_folder),
     scenario("unmark", &["unmark", ".conf"], &[0], Healing::DoneOrNot, unmark),
@@ -117,7 +117,7 @@ fn shared(place: &Place) {
 /// Both machines share them, and are in sync.
 pub fn pair(place: &Place) {
     shared(place);
-    place.ec2().must(&["setup", &place.remote().display().to_string()]);
+    place.ec2().must(&["--yes", "setup", &place.remote().display().to_string()]);
     place.ec2().must(&["sync"]);
 }
 

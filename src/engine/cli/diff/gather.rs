@@ -149,7 +149,7 @@ fn waiting(session: &Session<'_>, observation: &Observation, held: &Held) -> Out
         name: report::name(&held.path),
         side: Side::Held,
         between,
-        why: Some(report::why(held.why)),
+        why: Some(report::reason_of(held)),
         before,
         after,
     };

@@ -10,6 +10,7 @@ use cfgsync_core::manifest::{Mark, Scope};
 use cfgsync_core::path::HomePath;
 
 use super::home_path;
+use crate::consent;
 use crate::context::Context;
 use crate::execute::partly;
 use crate::failure::{Code, Failure, Outcome};
@@ -107,6 +108,7 @@ pub fn run(context: &Context, args: &MarkArgs) -> Outcome<()> {
         return Err(Failure::new(Code::Refused, "nothing was marked"));
     }
     let _lock = session.lock()?;
+    consent::give(&context.places, paths.iter().map(HomePath::stored))?;
     let marked = marks::change(&session, &paths, edit, Order::ManifestFirst, "mark")?;
     report::waiting(&context.ui, &marked.held);
     if !marked.failed.is_empty() {

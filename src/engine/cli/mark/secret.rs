@@ -45,7 +45,7 @@ pub fn ask(
     let likely: Vec<&Held> =
         found.iter().filter(|(_, it)| it.tier == Tier::Likely).map(|(held, _)| *held).collect();
     likely.iter().for_each(|held| {
-        context.ui.say(&format!("  {}: {}", name(&held.path), report::why(held.why)));
+        context.ui.say(&format!("  {}: {}", name(&held.path), report::reason_of(held)));
     });
     let is_agreed = !likely.is_empty()
         && context.ui.confirm("Share it all the same?", Confirmed::No) == Confirmed::Yes;
@@ -70,7 +70,7 @@ fn allow(session: &Session<'_>, rehearsal: &Session<'_>, held: &Held) -> Outcome
 
 fn refuse(held: &Held) -> Failure {
     let name = name(&held.path);
-    Failure::new(Code::Refused, format!("{name} was not marked: {}", report::why(held.why)))
+    Failure::new(Code::Refused, format!("{name} was not marked: {}", report::reason_of(held)))
         .hint("Take it out of the file, or keep it in one that stays here (`*.local`).")
         .hint(format!("If it may be shared: `cfgsync secrets allow {name}`, then mark it again."))
 }

@@ -30,7 +30,7 @@ pub fn decide(
     let count = chosen.len();
     for (at, held) in (1..).zip(chosen) {
         let name = ui.paint(Tone::Strong, &report::name(&held.path));
-        ui.say(&format!("{name} ({at} of {count}): {}", report::why(held.why)));
+        ui.say(&format!("{name} ({at} of {count}): {}", report::reason_of(&held)));
         let changes = held::changes(session, picture, &held)?.describe();
         if !changes.is_empty() {
             ui.say(&format!("  {changes}"));

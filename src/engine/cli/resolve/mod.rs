@@ -12,6 +12,7 @@ use cfgsync_core::policy::Choice;
 
 use super::sync::dry_run;
 use super::unit_path;
+use crate::consent;
 use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
 use crate::held;
@@ -26,7 +27,9 @@ use crate::ui::{Answers, report};
 /// On a terminal it shows each held file and asks: see the difference, keep
 /// mine, take theirs, keep both, edit the two together, use your merge tool, or
 /// skip it. Nothing changes before the last question is answered. The version
-/// that loses stays in the vault, and `cfgsync undo` takes a choice back.
+/// that loses stays in the vault, and `cfgsync undo` takes a choice back. A file
+/// that waits because of what it is (new where programs run it, a link that
+/// leads out) comes in with --theirs, once for this machine.
 ///
 ///   cfgsync resolve                          ask about every held file
 ///   cfgsync resolve ~/.zshrc --ours          keep mine, and share it
@@ -93,6 +96,9 @@ pub fn run(context: &Context, args: &ResolveArgs) -> Outcome<()> {
     let real = Session::open(context, Mode::Real)?;
     let wishes = wishes(&real, &picture, &decided)?;
     drop(session);
+    let let_in = decided.iter().filter(|(_, way)| matches!(way, Way::Theirs | Way::Merged(_)));
+    let let_in: Vec<Held> = let_in.map(|(held, _)| held.clone()).collect();
+    consent::give(&context.places, consent::lasting(&let_in))?;
     let done = sync(&real, &wishes, context.manners(), real.turn(Patience::Wait)?)?;
     report::synced(&context.ui, &done);
     report::undo_line(&context.ui, &done);
@@ -161,7 +167,7 @@ fn decided(
             let cause = format!(
                 "{} waits for no choice: {}",
                 report::name(&held.path),
-                report::why(held.why)
+                report::reason_of(&held)
             );
             let hints = words::next_steps(std::slice::from_ref(&held));
             return Err(Failure { hints, ..Failure::error(cause) });
@@ -185,14 +191,15 @@ fn decided(
     Ok(decided)
 }
 
-/// Returns true where the two versions themselves are what waits.
+/// Returns true where the two versions themselves are what waits, or whether one may come in.
 fn can_choose(held: &Held) -> bool {
-    matches!(
-        held.why,
-        Why::Contest(_)
-            | Why::FileAgainstFolder
-            | Why::Finding(Finding::EditedTwice | Finding::OnlyHere)
-    )
+    matches!(held.why, Why::Doubt(doubt) if doubt.is_decidable())
+        || matches!(
+            held.why,
+            Why::Contest(_)
+                | Why::FileAgainstFolder
+                | Why::Finding(Finding::EditedTwice | Finding::OnlyHere)
+        )
 }
 
 /// Refuses a version in which conflict markers were left.

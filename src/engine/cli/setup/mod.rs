@@ -6,9 +6,10 @@ use std::path::Path;
 
 use cfgsync_core::inert::{is_hostile, shown};
 use cfgsync_core::observed::Live;
-use cfgsync_core::plan::{Plan, plan};
+use cfgsync_core::plan::{Held, Plan, Why, plan};
 use cfgsync_core::policy::{Choice, Removals};
 
+use crate::consent;
 use crate::context::{Context, Places, folder_for_setup, home, make_folders, places};
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::program::Manners;
@@ -261,6 +262,8 @@ fn decide(session: &Session<'_>, args: &SetupArgs) -> Outcome<Wishes> {
     let ui = &session.context.ui;
     let picture = marks::picture(session)?;
     let plan = plan(&picture.observation, &session.policy()?);
+    let doubtful: Vec<Held> =
+        plan.held.iter().filter(|held| matches!(held.why, Why::Doubt(_))).cloned().collect();
     let piles = piles(&picture, plan);
     let removals = if ui.answers == Answers::Yes { Removals::Any } else { Removals::Few };
     let mut wishes = Wishes { removals, ..Wishes::default() };
@@ -274,6 +277,7 @@ fn decide(session: &Session<'_>, args: &SetupArgs) -> Outcome<Wishes> {
         return Err(Failure::new(Code::Refused, "setup stopped before any file changed")
             .hint("Run `cfgsync setup` again to go on."));
     }
+    let_in(session, &doubtful)?;
     if piles.differing.is_empty() {
         return Ok(wishes);
     }
@@ -285,6 +289,24 @@ fn decide(session: &Session<'_>, args: &SetupArgs) -> Outcome<Wishes> {
     };
     wishes.choices = piles.differing.into_iter().map(|held| (held.path, choice)).collect();
     Ok(wishes)
+}
+
+/// Shows what must not come in unasked, and asks once for all of it.
+fn let_in(session: &Session<'_>, doubtful: &[Held]) -> Outcome<()> {
+    let ui = &session.context.ui;
+    if doubtful.is_empty() {
+        return Ok(());
+    }
+    ui.say(&format!("  careful  {} files", doubtful.len()));
+    for held in doubtful {
+        ui.say(&format!("    {}: {}", report::name(&held.path), report::reason_of(held)));
+    }
+    let question = "Bring these too? Whoever can push to the remote may have put them there.";
+    if ui.confirm(question, Confirmed::No) == Confirmed::Yes {
+        return consent::give(&session.context.places, consent::lasting(doubtful));
+    }
+    ui.say("  They wait; `cfgsync resolve` shows each of them, and lets in what you choose.");
+    Ok(())
 }
 
 fn ask_differs(ui: &Ui) -> Differs {

@@ -1,0 +1,227 @@
+//! Places where programs run what stands there: new files wait for consent, once on each machine.
+
+use crate::arrival::assert_nothing_ran;
+use crate::arrival::forge::{FILE, Forge, PROGRAM};
+use crate::sandbox::{Sandbox, assert_clean, assert_converged};
+
+/// Where a hostile file would be run by something else than cfgsync.
+const PLACES: [&str; 66] = [
+    ".ssh/authorized_keys",
+    ".ssh/authorized_keys2",
+    ".ssh/rc",
+    ".ssh/environment",
+    ".ssh/config",
+    ".ssh/config.d/all",
+    ".rhosts",
+    ".pam_environment",
+    ".zshenv",
+    ".zshrc",
+    ".zprofile",
+    ".zlogin",
+    ".zlogout",
+    ".config/zsh/.zshrc",
+    ".oh-my-zsh/custom/x.zsh",
+    ".bashrc",
+    ".bash_profile",
+    ".bash_login",
+    ".bash_logout",
+    ".bash_completion",
+    ".profile",
+    ".kshrc",
+    ".cshrc",
+    ".tcshrc",
+    ".login",
+    ".config/fish/config.fish",
+    ".config/fish/conf.d/x.fish",
+    ".config/nushell/config.nu",
+    ".inputrc",
+    ".envrc",
+    ".config/direnv/direnvrc",
+    ".config/direnv/lib/x.sh",
+    ".config/mise/config.toml",
+    "Library/LaunchAgents/x.plist",
+    "Library/Application Scripts/x/y",
+    "Library/Services/x.workflow/y",
+    ".config/systemd/user/x.service",
+    ".config/systemd/user/default.target.wants/x.service",
+    ".config/environment.d/x.conf",
+    ".config/autostart/x.desktop",
+    ".config/plasma-workspace/env/x.sh",
+    ".local/share/applications/x.desktop",
+    ".local/share/dbus-1/services/x.service",
+    ".xinitrc",
+    ".xsession",
+    ".xprofile",
+    ".config/i3/config",
+    ".config/sway/config",
+    ".crontab",
+    ".forward",
+    ".procmailrc",
+    ".local/bin/ls",
+    "bin/ls",
+    ".cargo/bin/cargo",
+    ".gitconfig",
+    ".gitconfig-work",
+    ".config/git/config",
+    ".config/git/attributes",
+    ".githooks/post-checkout",
+    ".npmrc",
+    ".cargo/config.toml",
+    ".config/pip/pip.conf",
+    ".gdbinit",
+    ".aws/config",
+    ".docker/config.json",
+    ".gnupg/gpg.conf",
+];
+
+const HOSTILE: &[u8] = b"#!/bin/sh\ntouch \"$HOME/PWNED\"\n";
+
+/// Pushes hostile files at home paths, with marks for them, beside a harmless one.
+fn plant(sandbox: &Sandbox, places: &[&str], mode: &'static str) {
+    let forge = Forge::new(sandbox);
+    let quoted = |place: &&str| format!("{}\n", place.replace(' ', "\\ "));
+    let marks = format!(".conf\n.harmless\n{}", places.iter().map(quoted).collect::<String>());
+    let stored: Vec<String> = places.iter().map(|place| format!("external/{place}")).collect();
+    let mut files: Vec<(&str, &'static str, &[u8])> =
+        stored.iter().map(|path| (&**path, mode, HOSTILE)).collect();
+    files.push((".sync/marked-files.txt", FILE, marks.as_bytes()));
+    files.push(("external/.harmless", FILE, b"harmless\n"));
+    forge.push(&forge.add(&files));
+}
+
+#[test]
+fn sixty_six_risky_places_wait_and_everything_else_arrives() {
+    let sandbox = Sandbox::new();
+    let (_mac, ec2) = sandbox.pair("content\n");
+    let own = ec2.read(".gitconfig");
+    plant(&sandbox, &PLACES, PROGRAM);
+    let said = ec2.run(&["sync"]).code(4).says(&["risky place", "resolve PATH --theirs"]).stderr;
+    for place in PLACES {
+        assert!(said.contains(&format!("held     ~/{place}:")), "{place}: {said}");
+        let is_own = place == ".gitconfig";
+        assert_eq!(ec2.exists(place), is_own, "{place}");
+    }
+    assert_eq!(ec2.read(".gitconfig"), own);
+    assert_eq!(ec2.read(".harmless"), "harmless\n");
+    let _ = ec2.run(&["sync"]).code(4);
+    let _ = ec2.run(&["--yes", "sync", "--force-pull"]).code(0);
+    for place in PLACES.iter().filter(|place| **place != ".gitconfig") {
+        assert!(!ec2.exists(place), "{place}: no force is consent");
+    }
+    assert_nothing_ran(ec2.home());
+    assert!(ec2.git(&["status", "--porcelain"]).is_empty(), "the repository itself is in order");
+}
+
+#[test]
+fn consent_is_given_once_and_later_versions_flow() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("content\n");
+    mac.write(".zshenv", "one\n");
+    mac.run(&["mark", ".zshenv"]).done();
+    mac.sync();
+    let _ = ec2.run(&["sync"]).code(4).says(&["~/.zshenv", "every zsh runs it"]);
+    mac.write(".zshenv", "two\n");
+    mac.sync();
+    let _ = ec2.run(&["sync"]).code(4);
+    assert!(!ec2.exists(".zshenv"));
+    let status = ec2.run(&["status", "--json"]).code(0).stdout;
+    assert!(status.contains("\"doubt\": \"runs\""), "{status}");
+    ec2.run(&["resolve", ".zshenv", "--theirs"]).done();
+    ec2.assert_linked(".zshenv");
+    assert_eq!(ec2.read(".zshenv"), "two\n");
+    mac.write(".zshenv", "three\n");
+    mac.sync();
+    ec2.sync();
+    assert_eq!(ec2.read(".zshenv"), "three\n");
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
+fn a_file_that_is_declined_is_taken_away_upstream() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("content\n");
+    plant(&sandbox, &[".zshenv", ".ssh/rc"], PROGRAM);
+    let _ = ec2.run(&["sync"]).code(4);
+    ec2.run(&["resolve", "--ours", ".zshenv", ".ssh/rc"]).done();
+    assert!(!sandbox.git(&["ls-tree", "-r", "main"]).contains("zshenv"));
+    assert!(!ec2.exists(".zshenv") && !ec2.exists("@external/.zshenv"));
+    mac.sync();
+    assert!(!mac.exists(".zshenv"));
+    assert_nothing_ran(ec2.home());
+}
+
+#[test]
+fn what_a_person_marked_here_is_theirs() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("content\n");
+    mac.write(".local/bin/one", "one\n");
+    mac.write("Library/Notes/app", "app\n");
+    mac.run(&["mark", ".local/bin", "Library"]).done();
+    mac.sync();
+    ec2.let_in(&[".local/bin/one"]);
+    ec2.write(".local/bin/two", "two\n");
+    ec2.write("Library/LaunchAgents/x.plist", "x\n");
+    ec2.sync();
+    // All of `.local/bin` was meant; `Library` as a whole says nothing of what starts at login.
+    let _ = mac.run(&["sync"]).code(4).says(&["launchd starts"]);
+    assert_eq!(mac.read(".local/bin/two"), "two\n");
+    assert!(!mac.exists("Library/LaunchAgents/x.plist"));
+    mac.run(&["unmark", ".local/bin"]).done();
+    assert!(!std::fs::read_to_string(mac.state().join("consented")).unwrap().contains(".local"));
+}
+
+#[test]
+fn a_new_machine_is_asked_once_for_all_of_it() {
+    let sandbox = Sandbox::new();
+    let (mac, _ec2) = sandbox.pair("content\n");
+    plant(&sandbox, &[".zshenv", ".ssh/rc"], PROGRAM);
+    let careful = sandbox.machine("mac-1");
+    let said = careful.run(&["setup", careful.url()]).code(4);
+    let _ = said.says(&["careful  2 files", "~/.ssh/rc: ", "sshd runs it", "`cfgsync resolve`"]);
+    assert!(!careful.exists(".zshenv"));
+    assert_eq!(careful.read(".conf"), "content\n");
+    let trusting = sandbox.machine("mac-2");
+    trusting.run(&["--yes", "setup", trusting.url()]).done();
+    trusting.assert_linked(".zshenv");
+    mac.let_in(&[".zshenv", ".ssh/rc"]);
+    assert_converged(&[&mac, &trusting]);
+}
+
+#[test]
+fn equal_files_that_stand_there_already_need_nothing() {
+    let sandbox = Sandbox::new();
+    let (_mac, ec2) = sandbox.pair("content\n");
+    plant(&sandbox, &[".zshenv"], FILE);
+    ec2.write(".zshenv", HOSTILE);
+    ec2.sync();
+    ec2.assert_linked(".zshenv");
+}
+
+#[test]
+fn a_place_that_a_link_or_path_of_the_users_leads_to_is_risky_too() {
+    let sandbox = Sandbox::new();
+    let (_mac, ec2) = sandbox.pair("content\n");
+    std::fs::create_dir_all(ec2.path("@dot/systemd")).unwrap();
+    std::fs::create_dir_all(ec2.path(".config")).unwrap();
+    ec2.link(".config/systemd", ec2.path("@dot/systemd"));
+    ec2.link(".zshrc", ec2.path("@dot/zshrc"));
+    let forge = Forge::new(&sandbox);
+    forge.push(&forge.add(&[
+        ("dot/systemd/user/x.service", FILE, HOSTILE),
+        ("dot/zshrc", FILE, HOSTILE),
+        ("dot/vimrc", FILE, b"harmless\n"),
+        ("tools/ls", PROGRAM, HOSTILE),
+    ]));
+    let path = std::env::var("PATH").unwrap();
+    let mut command = ec2.command(env!("CARGO_BIN_EXE_cfgsync"));
+    command.env("PATH", format!("{path}:{}", ec2.path("@tools").display()));
+    let output = command.arg("sync").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    for held in ["dot/systemd/user/x.service", "dot/zshrc", "tools/ls"] {
+        assert!(said.contains(&format!("held     {held}:")), "{said}");
+        assert!(!ec2.exists(format!("@{held}")), "{held}");
+    }
+    assert_eq!(ec2.read("@dot/vimrc"), "harmless\n");
+}
