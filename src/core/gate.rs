@@ -1,11 +1,42 @@
-//! What may leave this machine: a unit whose bytes hold a secret waits, everything else goes on.
+//! What may leave this machine: a unit whose bytes hold a secret waits, and so does one that attributes
+//! may cover which are only about to arrive; everything else goes on.
 
 use std::collections::BTreeMap;
 
 use crate::observed::{Finding, Observation};
 use crate::path::RepoPath;
 use crate::plan::Why;
+use crate::unit::Version;
 use crate::verdict::Verdict;
+
+/// The file in which Git's attributes stand.
+const ATTRIBUTES: &[u8] = b".gitattributes";
+
+/// Returns the attributes that upstream changed and this machine is about to take.
+pub fn arriving_attributes(observation: &Observation) -> impl Iterator<Item = &Version> {
+    let Observation { agreed, ours, .. } = observation;
+    let theirs = observation.upstream().units.iter();
+    theirs.filter_map(|(path, version)| {
+        let own = ours.units.get(path);
+        let is_taken = own != Some(version) && own == agreed.units.get(path);
+        (path.name() == ATTRIBUTES && is_taken).then_some(version)
+    })
+}
+
+/// Lets everything wait that only this machine has, for one round: the attributes that arrive in it may
+/// name a filter for what would be sent as it is.
+pub fn hold_what_is_only_here(observation: &mut Observation) {
+    let theirs = observation.upstream();
+    let is_only_here = |(path, version): &(&RepoPath, &Version)| {
+        theirs.units.get(*path) != Some(*version)
+            && observation.agreed.units.get(*path) != Some(*version)
+    };
+    let waits: Vec<RepoPath> =
+        observation.ours.units.iter().filter(is_only_here).map(|(path, _)| path.clone()).collect();
+    for path in waits {
+        observation.local.findings.entry(path).or_insert(Finding::Busy);
+    }
+}
 
 /// Holds every unit that would be sent with a secret. Whose bytes upstream has already, or who takes
 /// upstream's, sends nothing.
@@ -29,6 +60,7 @@ pub fn hold_secrets(verdicts: &mut BTreeMap<RepoPath, Verdict>, observation: &Ob
 
 #[cfg(test)]
 mod tests {
+    use super::{arriving_attributes, hold_what_is_only_here};
     use crate::manifest::Manifest;
     use crate::observed::{Finding, Observation};
     use crate::path::RepoPath;
@@ -39,6 +71,41 @@ mod tests {
     use crate::unit::{BlobId, Mode, Version};
 
     const SECRET: Secret = Secret { rule: "rule", tier: Tier::Certain, line: 3 };
+
+    #[test]
+    fn what_attributes_that_arrive_may_cover_waits() {
+        let version = |letter: u8| Version::file(Mode::FILE, BlobId([letter; 20]));
+        let tree = |units: &[(&str, u8)]| {
+            let unit =
+                |(path, letter): &(&str, u8)| (RepoPath::new(*path).unwrap(), version(*letter));
+            Tree { units: units.iter().map(unit).collect(), ..Tree::default() }
+        };
+        let observe = |agreed: &[_], ours: &[_], theirs: &[_]| Observation {
+            agreed: tree(agreed),
+            ours: tree(ours),
+            theirs: Some(tree(theirs)),
+            ..Observation::default()
+        };
+        let name = "a/.gitattributes";
+        let arriving = |agreed: &[_], ours: &[_], theirs: &[_]| {
+            arriving_attributes(&observe(agreed, ours, theirs)).count()
+        };
+        assert_eq!(arriving(&[], &[], &[(name, b't')]), 1);
+        assert_eq!(arriving(&[(name, b'a')], &[(name, b'a')], &[(name, b't')]), 1);
+        assert_eq!(arriving(&[], &[(name, b't')], &[(name, b't')]), 0, "it is here");
+        assert_eq!(arriving(&[], &[(name, b'o')], &[(name, b't')]), 0, "both changed it");
+        assert_eq!(arriving(&[], &[], &[("x", b't')]), 0);
+        let same = [("both", b'b'), ("same", b's')];
+        let mut observation = observe(
+            &same,
+            &[("both", b'o'), ("same", b's'), ("new", b'n'), ("equal", b'e')],
+            &[("both", b't'), ("same", b's'), ("equal", b'e')],
+        );
+        hold_what_is_only_here(&mut observation);
+        let waits: Vec<String> =
+            observation.local.findings.keys().map(ToString::to_string).collect();
+        assert_eq!(waits, ["both", "new"]);
+    }
 
     /// Plans one file of the repository from base, ours, theirs (`-` is absent), where `s` holds a
     /// secret; returns what the branch gets, and a `!` where it waits for the secret.

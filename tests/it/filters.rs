@@ -123,3 +123,94 @@ fn a_filter_may_leave_bytes_as_they_are() {
     assert_eq!(ec2.read(".secret"), shared(&sandbox));
     assert_converged(&[&mac, &ec2]);
 }
+
+/// Returns the names of all objects of the remote, reachable or not, that hold these words.
+fn holding(sandbox: &Sandbox, words: &str) -> Vec<String> {
+    let list = "--batch-check=%(objectname) %(objecttype)";
+    let objects = sandbox.git(&["cat-file", "--batch-all-objects", list]);
+    let blobs = objects.lines().filter_map(|line| line.strip_suffix(" blob"));
+    blobs
+        .filter(|id| sandbox.git(&["cat-file", "blob", id]).contains(words))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn what_a_required_filter_covers_is_in_no_object_that_was_sent_where_it_is_missing() {
+    let missing = "/nowhere/crypt";
+    let ways: [&[(&str, &str)]; 5] = [
+        &[],
+        &[("required", "true")],
+        &[("required", "true"), ("clean", missing), ("smudge", missing)],
+        &[("required", "true"), ("process", missing)],
+        &[("required", "true"), ("clean", "sh -c 'cat; exit 1'"), ("smudge", "cat")],
+    ];
+    for way in ways {
+        let sandbox = Sandbox::new();
+        let (mac, ec2) = sandbox.pair("one\n");
+        mac.write("@.gitattributes", "*.key filter=crypt\nexternal/.netrc-* filter=crypt\n");
+        for (key, value) in way {
+            mac.git(&["config", "--global", &format!("filter.crypt.{key}"), value]);
+        }
+        let words = "plain words that nobody may read";
+        mac.write("@deep/down.key", words);
+        mac.write(".netrc-work", words);
+        let _ = mac.run(&["mark", ".netrc-work"]);
+        mac.write(".conf", "two\n");
+        let first = mac.run(&["sync"]);
+        assert!([4, 10].contains(&first.code), "{way:?}: {first:?}");
+        for arguments in [
+            &["sync", "--force-push", "--yes"][..],
+            &["resolve", ".netrc-work", "--ours"],
+            &["resolve", "configs/deep/down.key", "--ours"],
+            &["undo"],
+            &["sync"],
+            &["backup"],
+            &["sync"],
+        ] {
+            let _ = mac.run(arguments);
+            assert_eq!(holding(&sandbox, words), Vec::<String>::new(), "{way:?} {arguments:?}");
+        }
+        let _ = ec2.run(&["sync"]).code(4).says(&["~/.netrc-work"]);
+        assert_eq!(ec2.read("@.gitattributes"), mac.read("@.gitattributes"), "the rest goes on");
+        assert_eq!(mac.read("@deep/down.key"), words);
+        assert_eq!(mac.read(".netrc-work"), words);
+        // With the filter there, both are sent as it makes them.
+        let _ = mac.try_git(&["config", "--global", "--unset", "filter.crypt.process"]);
+        for key in ["clean", "smudge"] {
+            mac.git(&["config", "--global", &format!("filter.crypt.{key}"), ROT]);
+        }
+        mac.sync();
+        assert_eq!(holding(&sandbox, words), Vec::<String>::new());
+        assert_eq!(holding(&sandbox, "cynva jbeqf").len(), 1, "{way:?}");
+    }
+}
+
+#[test]
+fn attributes_that_arrive_cover_what_was_not_sent_yet() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("one\n");
+    let words = "plain words that nobody may read";
+    ec2.write("@new.key", words);
+    mac.write("@.gitattributes", "*.key filter=crypt\n");
+    mac.sync();
+    let _ = ec2.run(&["sync"]).code(4).says(&["new.key", "filter"]);
+    assert_eq!(holding(&sandbox, words), Vec::<String>::new());
+    assert_eq!(ec2.read("@new.key"), words);
+}
+
+#[test]
+fn a_filter_that_is_taken_away_later_leaves_no_edit_in_the_clear() {
+    let (sandbox, mac, _ec2) = sharing([ROT, ROT]);
+    mac.git(&["config", "--global", "--remove-section", "filter.rot"]);
+    mac.edit(".secret", "three", "plain words");
+    let _ = mac.run(&["sync"]).code(4).says(&[".secret", "filter"]);
+    mac.write(".other", "x\n");
+    mac.run(&["mark", ".other"]).done();
+    let _ = mac.run(&["sync"]).code(4);
+    assert_eq!(holding(&sandbox, "plain words"), Vec::<String>::new());
+    assert!(sandbox.git(&["ls-tree", "-r", "--name-only", "main"]).contains("external/.other"));
+    set_up(&mac, [ROT, ROT]);
+    mac.sync();
+    assert!(shared(&sandbox).contains("cynva jbeqf"));
+}

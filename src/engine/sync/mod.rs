@@ -10,6 +10,7 @@ mod ending;
 pub mod rehearsal;
 mod report;
 mod round;
+mod unfiltered;
 pub mod wishes;
 pub mod words;
 

@@ -9,8 +9,8 @@ use cfgsync_core::plan::{Change, Plan};
 use cfgsync_core::policy::Winner;
 use cfgsync_core::tree::{MODES, Tree};
 
-use super::Sync;
 use super::words::{message, paused, refused, remade, unsigned};
+use super::{Sync, unfiltered};
 use crate::backups;
 use crate::execute::execute;
 use crate::failure::Outcome;
@@ -65,6 +65,7 @@ impl Sync<'_> {
         self.wishes.edit.apply(&mut picture.observation);
         session.find_only_here(&mut picture.observation)?;
         secrets::find(session, &mut picture.observation, &self.wishes.choices)?;
+        let waits = self.wishes.winner.is_none() && unfiltered::wait(session, &mut picture)?;
         let tainted = self.tainted(&picture)?;
         let (plan, replaced) = self.plan_and_count(&picture)?;
         if let Some(refusal) = plan.refusal {
@@ -87,7 +88,7 @@ impl Sync<'_> {
         let failed = executed.undone();
         let mut notes = executed.warnings;
         let own_files = self.write_own_files(&picture.observation.local.stored, &plan.tree)?;
-        let is_stale = !executed.stale.is_empty() || own_files == Applied::Stale;
+        let is_stale = waits || !executed.stale.is_empty() || own_files == Applied::Stale;
         if !is_stale && failed.is_empty() {
             notes.extend(self.learn(&replaced)?);
         }
