@@ -3,12 +3,18 @@
 //! `flock` on a file that is never removed. No child inherits it: everything local happens in this
 //! process, so getting the lock proves that all of the last run is dead. Only a run in the background
 //! is handed its lock by whoever started it, as standard input, and gives it to none but its own.
+//!
+//! Two homes that share one repository have a state folder each, and meet at locks of the repository
+//! itself, in Git's folder. Those are taken last, so nobody waits for the other in a circle.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::Stdio;
+
+use nix::errno::Errno;
 
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::FsError;
@@ -18,6 +24,8 @@ use crate::sabotage::{self, Break};
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    /// The repository's own, where this is held beside it.
+    _beside: Option<File>,
 }
 
 /// What to do when another run holds the lock.
@@ -43,7 +51,7 @@ impl Lock {
         // Whoever waits for the end of this process must not meet the lock any more.
         let nothing = File::open("/dev/null").ok()?;
         nix::unistd::dup2_stdin(nothing).ok()?;
-        Some(Self { file })
+        Some(Self { file, _beside: None })
     }
 
     /// Lets a process about to be started hold the lock too, as its standard input.
@@ -69,7 +77,7 @@ impl Lock {
             .open(path)
             .map_err(FsError::on("open", path))?;
         if sabotage::is(Break::NoLock) {
-            return Ok(Self { file });
+            return Ok(Self { file, _beside: None });
         }
         match (file.try_lock(), patience) {
             (Ok(()), _) => {}
@@ -84,6 +92,32 @@ impl Lock {
                 return Err(FsError::on("lock", path)(error).into());
             }
         }
-        Ok(Self { file })
+        Ok(Self { file, _beside: None })
     }
+
+    /// Takes a lock of the repository itself too, once whoever holds it lets go. Where the disk knows no
+    /// locks, one home is taken to be alone there.
+    pub fn and(self, path: &Path) -> Outcome<Self> {
+        // Whoever may read it may lock it: another home may be another user's.
+        let mut options = OpenOptions::new();
+        let file = match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                options.write(true).create(true).truncate(false).mode(0o644).open(path)
+            }
+            opened => opened,
+        };
+        let file = file.map_err(FsError::on("open", path))?;
+        if sabotage::is(Break::NoLock) {
+            return Ok(self);
+        }
+        match file.lock() {
+            Err(error) if !knows_no_locks(&error) => Err(FsError::on("lock", path)(error).into()),
+            _ => Ok(Self { _beside: Some(file), ..self }),
+        }
+    }
+}
+
+fn knows_no_locks(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw);
+    matches!(code, Some(Errno::ENOLCK | Errno::ENOSYS | Errno::EOPNOTSUPP))
 }

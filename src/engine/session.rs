@@ -121,7 +121,8 @@ impl<'a> Session<'a> {
     /// Takes the lock of everything local, and cleans up after a run that died.
     pub fn lock(&self) -> Outcome<Lock> {
         let places = &self.context.places;
-        let lock = Lock::take(&places.lock(), Patience::Wait)?;
+        let lock = Lock::take(&places.lock(), Patience::Wait)?
+            .and(&self.worktree.git_folder().join("cfgsync-lock"))?;
         recover(places, self.worktree.git_folder(), &self.branch)?;
         Ok(lock)
     }

@@ -64,5 +64,6 @@ mod texts;
 mod thirty;
 mod tidy;
 mod truth;
+mod two_homes;
 mod undo;
 mod zsh;

@@ -55,9 +55,10 @@ pub fn sync(
     session: &Session<'_>,
     wishes: &Wishes,
     manners: Manners,
-    _running: Lock,
+    running: Lock,
 ) -> Outcome<Report> {
     let context = session.context;
+    let _running = running.and(&session.worktree.git_folder().join("cfgsync-running"))?;
     interrupt::hear();
     let _pulse = Pulse::begin(&context.places);
     record::announce(&context.places)?;

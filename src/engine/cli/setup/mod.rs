@@ -113,7 +113,8 @@ fn recover_earlier(places: &Places) -> Outcome<()> {
         return Ok(());
     }
     let worktree = Worktree::open(&places.repo)?;
-    let _lock = Lock::take(&places.lock(), Patience::Wait)?;
+    let _lock = Lock::take(&places.lock(), Patience::Wait)?
+        .and(&worktree.git_folder().join("cfgsync-lock"))?;
     let branch = worktree.branch()?.unwrap_or_default();
     recover(places, worktree.git_folder(), &branch)
 }
