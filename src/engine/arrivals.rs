@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::context::variable;
 use crate::failure::Outcome;
+use crate::lockout;
 use crate::session::Session;
 use crate::settings::LARGEST;
 
@@ -71,7 +72,7 @@ pub fn find(session: &Session<'_>, observation: &mut Observation) -> Outcome<()>
         }
     }
     observation.reached = reached(session);
-    Ok(())
+    lockout::find(session, observation, &fresh)
 }
 
 /// Returns what upstream has and this machine does not.

@@ -24,6 +24,7 @@ mod interrupt;
 mod kin;
 mod lights;
 mod lock;
+mod lockout;
 mod log;
 mod marks;
 mod merges;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
     if !sabotage::is(sabotage::Break::NoSync) {
         git::make_durable();
     }
+    git::global::settle();
     match cli.run(ui) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

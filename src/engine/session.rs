@@ -24,6 +24,7 @@ use crate::git::worktree::Worktree;
 use crate::git::{CommitId, TreeId, trees};
 use crate::host;
 use crate::lock::{Lock, Patience};
+use crate::lockout::Asked;
 use crate::merges;
 use crate::observe::{Observer, Purpose, Scope};
 use crate::recover::recover;
@@ -42,6 +43,8 @@ pub struct Session<'a> {
     pub filters: Filters,
     /// What is known of secrets.
     pub gate: Gate,
+    /// What readers of configuration said in this run.
+    pub asked: Asked,
     /// Where desks are set up: a rehearsal leaves the state folder alone.
     pub scratch: PathBuf,
     /// The branch that is synced.
@@ -110,7 +113,8 @@ impl<'a> Session<'a> {
         };
         let filters = Filters::open(&context.places.state, &scratch)?;
         let gate = Gate::new(&context.places.state, mode == Mode::Real);
-        Ok(Self { context, worktree, vault, filters, gate, scratch, branch, remote })
+        let asked = Asked::default();
+        Ok(Self { context, worktree, vault, filters, gate, asked, scratch, branch, remote })
     }
 
     /// Takes the lock of a whole sync.

@@ -3,6 +3,7 @@
 
 mod consent;
 mod forge;
+mod lockout;
 mod trees;
 
 use std::fs;

@@ -6,6 +6,7 @@
 //! asked anew.
 
 pub mod listed;
+pub mod readers;
 pub mod risky;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -20,6 +20,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::ear::{Ear, Ended, REPORT, Silence, is_answered, moved, without_reports};
+use super::global;
 use super::heard;
 use crate::failure::{Failure, Outcome};
 use crate::fs::FsError;
@@ -168,7 +169,11 @@ pub fn run(
     scratch: &Path,
     arguments: &[&str],
 ) -> Outcome<Answer> {
-    start(folder, ssh, limits, scratch, arguments)?.finish()
+    let answer = start(folder, ssh, limits, scratch, arguments)?.finish()?;
+    if global::is_to_blame(&answer) {
+        return start(folder, ssh, limits, scratch, arguments)?.finish();
+    }
+    Ok(answer)
 }
 
 /// Starts `git` in a repository.
@@ -206,6 +211,9 @@ fn git(folder: &Path, ssh: Option<&str>, limits: Limits, arguments: &[&str]) -> 
     }
     if limits.hooks == Hooks::Off {
         command.args(["-c", "core.hooksPath=/dev/null"]);
+    }
+    if global::trouble().is_some() {
+        command.env("GIT_CONFIG_GLOBAL", "/dev/null");
     }
     if let Some(ssh) = ssh {
         let batch = if limits.manners == Manners::Silent { "-oBatchMode=yes " } else { "" };

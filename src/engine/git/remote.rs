@@ -10,7 +10,7 @@ use super::login::{self, Login, user_ssh};
 use super::program::{Answer, Aside, Hooks, Limits, Manners, Running, run, run_aside, start};
 use super::trouble::{cut, failure, not_git};
 use super::worktree::{UPSTREAM, Worktree};
-use super::{CommitId, GitError, locks};
+use super::{CommitId, GitError, global, locks};
 use crate::failure::{Failure, Outcome};
 use crate::fs::plain::{self, Durability};
 use crate::sabotage::{self, Break};
@@ -133,6 +133,9 @@ impl<'a> Remote<'a> {
     /// Waits for a fetch, and says what it found.
     pub fn finish_fetch(&self, fetch: Running) -> Outcome<Fetched> {
         let mut answer = fetch.finish()?;
+        if global::is_to_blame(&answer) {
+            answer = self.start_fetch()?.finish()?;
+        }
         // The fetch of a run that was killed may still be about to end.
         for number in 1..=ORPHAN_TRIES {
             if answer.code == Some(0) || !answer.stderr.contains("cannot lock ref 'refs/cfgsync/") {

@@ -6,6 +6,7 @@ use cfgsync_core::status::wire::Watch;
 use super::{Report, Sync, ahead_behind};
 use crate::context::now;
 use crate::failure::{Code, Failure, Outcome};
+use crate::git;
 use crate::git::CommitId;
 use crate::observe::Observer;
 use crate::pause;
@@ -105,6 +106,10 @@ impl Sync<'_> {
         // Nobody waits for this, and nothing depends on it.
         if let Err(failure) = retention::tend(session) {
             report.notes.push(format!("The vault was not tidied up: {}", failure.cause));
+        }
+        if let Some(trouble) = git::global::trouble() {
+            let note = "your Git configuration is broken, and the sync went on without it";
+            report.notes.push(format!("{note}: {trouble}"));
         }
         report.ahead = ahead;
         report.remote = failure;

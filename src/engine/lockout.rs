@@ -1,0 +1,159 @@
+//! Whether configuration that arrives would lock its owner out: the program that reads it is asked,
+//! on a copy, before anything is applied.
+//!
+//! A program that is not here is not asked, and what this machine has already is never called worse
+//! than it is: where the present file fails in the same way, nothing is held for it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+
+use cfgsync_core::arrival::readers::{Reader, programs, reader, without_commands};
+use cfgsync_core::doubt::Doubt;
+use cfgsync_core::inert::shown;
+use cfgsync_core::observed::Observation;
+use cfgsync_core::path::{HomePath, RepoPath};
+use cfgsync_core::reconcile::Merged;
+use cfgsync_core::unit::{BlobId, Kind, Version};
+
+use crate::failure::Outcome;
+use crate::fs::desk::Desk;
+use crate::git::inquiry::ask;
+use crate::git::program::Answer;
+use crate::session::Session;
+
+/// Longest message that is told.
+const LONGEST: usize = 200;
+
+/// What was asked in this run, by reader and bytes.
+pub type Asked = RefCell<BTreeMap<(Reader, BlobId), Option<String>>>;
+
+/// Adds what the readers say of units that are about to arrive.
+pub fn find(
+    session: &Session<'_>,
+    observation: &mut Observation,
+    fresh: &[(RepoPath, Version)],
+) -> Outcome<()> {
+    for (path, theirs) in fresh.iter().filter(|(_, version)| version.kind == Kind::File) {
+        let Some(reader) = place(observation, path).and_then(|place| reader(&place)) else {
+            continue;
+        };
+        // What a filter covers is not what its reader sees.
+        if session.worktree.filter_name(path).is_some() {
+            continue;
+        }
+        let ours = observation.ours.units.get(path).map(|version| version.blob);
+        let merged = match observation.merged.get(path) {
+            Some(Merged::Clean(blob)) => Some(*blob),
+            _ => None,
+        };
+        for blob in [Some(theirs.blob), merged].into_iter().flatten() {
+            if Some(blob) == ours || session.vault.size(blob).is_none() {
+                continue;
+            }
+            let key = (path.clone(), blob);
+            if let Some(said) = complaint(session, reader, path, blob)? {
+                let is_no_worse = match ours {
+                    Some(ours) => complaint(session, reader, path, ours)?.is_some(),
+                    None => false,
+                };
+                if !is_no_worse {
+                    observation.complaints.insert(key.clone(), said);
+                    observation.doubts.insert(key, Doubt::Broken);
+                }
+                continue;
+            }
+            if let Some(ours) = ours {
+                let known = programs(reader, &session.vault.bytes(ours)?);
+                let named = programs(reader, &session.vault.bytes(blob)?);
+                if let Some(first) = named.difference(&known).next() {
+                    observation.complaints.insert(key.clone(), told(&shown(first)));
+                    observation.doubts.insert(key, Doubt::NamesPrograms);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns where a unit is read: its home path where it is marked, or what a link of the user's says.
+fn place(observation: &Observation, path: &RepoPath) -> Option<HomePath> {
+    if let Some(home) = path.home() {
+        let manifests = [&observation.upstream().manifest, &observation.ours.manifest];
+        return manifests.iter().any(|it| it.covering(&home).is_some()).then_some(home);
+    }
+    cfgsync_core::arrival::place(path, cfgsync_core::linking::Tie::None, &observation.reached)
+}
+
+/// Returns what the reader complains of, none where it is content or not here.
+fn complaint(
+    session: &Session<'_>,
+    reader: Reader,
+    path: &RepoPath,
+    blob: BlobId,
+) -> Outcome<Option<String>> {
+    if let Some(known) = session.asked.borrow().get(&(reader, blob)) {
+        return Ok(known.clone());
+    }
+    let bytes = session.vault.bytes(blob)?;
+    let desk = Desk::set_up(&session.scratch)?;
+    let said = match reader {
+        Reader::Git => of_git(&desk, &bytes)?,
+        Reader::Ssh => of_ssh(&desk, &bytes)?,
+        Reader::Zsh => of_zsh(&desk, &bytes)?,
+    };
+    let name = crate::record::name(path);
+    let copy = desk.folder().join(COPY).display().to_string();
+    let said = said.map(|said| told(&said.replace(&copy, &name)));
+    session.asked.borrow_mut().insert((reader, blob), said.clone());
+    Ok(said)
+}
+
+/// What the copy is called that a program is asked about.
+const COPY: &str = "copy";
+
+fn told(said: &str) -> String {
+    shown(said).chars().take(LONGEST).collect()
+}
+
+/// Git reads the file, and then what the values mean.
+fn of_git(desk: &Desk, bytes: &[u8]) -> Outcome<Option<String>> {
+    let copy = desk.put(COPY, bytes)?;
+    let listing = ["config", "--file"].map(OsStr::new);
+    let listing = [&listing[..], &[copy.as_os_str()], &["--name-only", "--list"].map(OsStr::new)];
+    let read = failed(ask("git", &listing.concat(), desk.folder(), None));
+    if read.is_some() {
+        return Ok(read);
+    }
+    let meant = ask("git", &["var", "GIT_PAGER"].map(OsStr::new), desk.folder(), Some(&copy));
+    // It may fail for other reasons, which are no reason to hold anything.
+    Ok(failed(meant).filter(|said| said.contains("config")))
+}
+
+fn of_ssh(desk: &Desk, bytes: &[u8]) -> Outcome<Option<String>> {
+    let copy = desk.put(COPY, &without_commands(bytes))?;
+    let before = ["-G", "-F"].map(OsStr::new);
+    let after = ["-oCanonicalizeHostname=no", "127.0.0.1"].map(OsStr::new);
+    let arguments = [&before[..], &[copy.as_os_str()], &after[..]].concat();
+    Ok(failed(ask("ssh", &arguments, desk.folder(), None)))
+}
+
+fn of_zsh(desk: &Desk, bytes: &[u8]) -> Outcome<Option<String>> {
+    let copy = desk.put(COPY, bytes)?;
+    let arguments = [OsStr::new("-f"), OsStr::new("-n"), copy.as_os_str()];
+    Ok(failed(ask("zsh", &arguments, desk.folder(), None)))
+}
+
+/// Returns the first line of what a program complained of, where it failed.
+fn failed(answer: Option<Answer>) -> Option<String> {
+    let answer = answer?;
+    if answer.ended.is_some() {
+        return Some("it is not read to its end".to_owned());
+    }
+    if answer.code == Some(0) {
+        return None;
+    }
+    let line = answer.stderr.lines().find(|line| !line.trim().is_empty());
+    let line = line.map(|line| line.trim_start_matches("fatal: ").trim_start_matches("error: "));
+    Some(line.unwrap_or("its reader gives no reason").to_owned())
+}
