@@ -38,6 +38,7 @@ mod names;
 mod network;
 mod new_machine;
 mod pausing;
+mod pictures;
 mod planner;
 mod privacy;
 mod prompt;

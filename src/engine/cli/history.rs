@@ -69,7 +69,6 @@ fn row(context: &Context, line: &Line) -> String {
         flow(ui, "↑", line.sent, Tone::Notice),
         flow(ui, "↓", line.received, Tone::Incoming),
         (line.held > 0).then(|| ui.paint(Tone::Bad, &format!("{} held", line.held))),
-        (!line.undoable && line.id.is_some()).then(|| ui.paint(Tone::Dim, "nothing to undo")),
         who.map(|who| ui.paint(Tone::Dim, &format!("as {who}"))),
     ];
     let parts: Vec<String> =

@@ -105,14 +105,9 @@ fn row(ui: &Ui, line: &Weighed, width: usize) -> String {
     format!("  {sign} {:<5} {:<width$}  {weight}\n{more}", mark.tie, mark.path)
 }
 
-/// Returns one line for a mark.
+/// Returns the lines for a mark that is not in order.
 pub fn format_line(ui: &Ui, line: &MarkLine) -> String {
-    let tone = if line.state == "ok" { Tone::Good } else { Tone::Bad };
-    let files = match line.scope {
-        "folder" => format!("  ({} files)", line.files),
-        _ => String::new(),
-    };
-    format!("  {:<5} {}{files}  {}\n", line.tie, line.path, ui.paint(tone, &line.state))
+    format!("  {} {}\n    {}\n", ui.paint(Tone::Bad, "✗"), line.path, line.state)
 }
 
 /// Returns every mark with the state of its live files.

@@ -304,9 +304,33 @@ fn section(ui: &Ui, status: &Status) -> String {
     list("Changed upstream", changes(&status.pending.there));
     let held = status.held.iter().map(held_text).collect();
     list("Held", held);
-    list("Marked", status.marks.iter().map(|line| list::format_line(ui, line)).collect());
-    list("Next", status.next.iter().map(|line| format!("  {line}\n")).collect());
+    list("Marked", marked(ui, &status.marks));
+    list("Next", steps(&status.next));
     text
+}
+
+/// Counts what is in order, and names what is not.
+fn marked(ui: &Ui, marks: &[MarkLine]) -> Vec<String> {
+    let (fine, wrong): (Vec<_>, Vec<_>) = marks.iter().partition(|line| line.state == "ok");
+    let files = fine.iter().map(|line| line.files).sum();
+    let paths = if fine.len() == 1 { "path" } else { "paths" };
+    let sign = ui.paint(Tone::Good, "✓");
+    let counted = format!("  {sign} {} {paths} in order, {}\n", fine.len(), report::files(files));
+    let counted = (!fine.is_empty()).then_some(counted);
+    // What is held has been told of already.
+    let wrong = wrong.into_iter().filter(|line| line.state != "held");
+    counted.into_iter().chain(wrong.map(|line| list::format_line(ui, line))).collect()
+}
+
+/// Puts commands and what they do in two columns, as narrow as can be.
+fn steps(next: &[String]) -> Vec<String> {
+    let split = |line: &String| match line.split_once("  ") {
+        Some((command, what)) => (command.to_owned(), what.trim_start().to_owned()),
+        None => (line.clone(), String::new()),
+    };
+    let steps: Vec<(String, String)> = next.iter().map(split).collect();
+    let width = steps.iter().map(|(command, _)| command.chars().count()).max().unwrap_or(0);
+    steps.iter().map(|(command, what)| format!("  {command:<width$}  {what}\n")).collect()
 }
 
 fn held_text(line: &HeldLine) -> String {
