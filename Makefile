@@ -15,7 +15,7 @@ endif
 endif
 
 help: ## list what can be done
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: all-tools ## watch three machines share their files, in a throw-away home
 	@CARGO="$(CARGO)" TARGET="$(TARGET)" scripts/demo.sh
@@ -49,6 +49,12 @@ fuzz: tools ## fuzz the readers of archives, manifests, records and watch lists,
 	    -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=1024; \
 	done
 
+check-macos: tools ## type-check and lint every target for macOS, on any system
+	@CARGO="$(CARGO)" TARGET="$(TARGET)" scripts/check-macos.sh
+
+dist: tools ## make a Debian package, static programs, the source and a Homebrew formula
+	@CARGO="$(CARGO)" TARGET="$(TARGET)" DIST_HOME="$(DIST_HOME)" scripts/dist.sh
+
 install: build ## put programs, zsh plugin, completions and man pages in place (PREFIX=~/.local)
 	@PREFIX="$(PREFIX)" ZSH_CUSTOM="$(ZSH_CUSTOM)" scripts/install.sh "$(TARGET)/release"
 
@@ -67,4 +73,4 @@ all-tools:
 bench-tools:
 	@CARGO="$(CARGO)" scripts/tools.sh all
 
-.PHONY: help demo test check bench sweep fuzz install uninstall build tools all-tools bench-tools
+.PHONY: help demo test check check-macos dist bench sweep fuzz install uninstall build tools all-tools bench-tools

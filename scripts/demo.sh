@@ -105,8 +105,13 @@ unplug() {
   printf '[url "http://127.0.0.1:9/"]\n  insteadOf = %s/\n' "$stage" >"$stage/$1/.config/git/config"
 }
 
+# Uses the programs of a folder that PROGRAMS names, as of an installed package, or builds its own.
 build() {
   local target=${TARGET:-target}
+  if [ -n "${PROGRAMS:-}" ]; then
+    programs=$(cd "$PROGRAMS" && pwd)
+    return
+  fi
   say 'Building cfgsync. The first time this takes a few minutes.'
   "${CARGO:-cargo}" build --locked --quiet --bins
   programs=$(cd "$target/debug" && pwd)

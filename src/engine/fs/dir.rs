@@ -57,10 +57,8 @@ pub enum StatKind {
     Special,
 }
 
-#[cfg_attr(
-    target_os = "linux",
-    expect(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "macOS has other types")
-)]
+#[expect(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "systems have other types")]
+#[cfg_attr(target_os = "macos", expect(clippy::cast_lossless, reason = "Linux has other types"))]
 impl From<FileStat> for Stat {
     fn from(raw: FileStat) -> Self {
         let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
@@ -249,6 +247,10 @@ pub fn os(name: &[u8]) -> &OsStr {
 }
 
 /// Returns a mode as the system takes it.
+#[cfg_attr(
+    target_os = "macos",
+    expect(clippy::useless_conversion, reason = "Linux has a wider one")
+)]
 pub fn bits(mode: Mode) -> Bits {
     Bits::from_bits_truncate(mode.0.into())
 }

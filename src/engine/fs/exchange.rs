@@ -55,7 +55,7 @@ fn replace_keeping(fresh: Entry<'_>, old: Entry<'_>) -> Result<(), Errno> {
     nix::fcntl::renameat(fresh.dir, os(&kept), fresh.dir, os(fresh.name))
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod system {
     use nix::errno::Errno;
     use nix::fcntl::{RenameFlags, renameat2};
@@ -68,6 +68,43 @@ mod system {
 
     pub fn rename_new(from: Entry<'_>, to: Entry<'_>) -> Result<(), Errno> {
         renameat2(from.dir, os(from.name), to.dir, os(to.name), RenameFlags::RENAME_NOREPLACE)
+    }
+}
+
+#[cfg(all(target_os = "linux", not(target_env = "gnu")))]
+mod system {
+    use std::ffi::CString;
+    use std::os::fd::{AsFd, AsRawFd};
+
+    use nix::errno::Errno;
+
+    use super::Entry;
+
+    pub fn exchange(one: Entry<'_>, other: Entry<'_>) -> Result<(), Errno> {
+        rename(one, other, libc::RENAME_EXCHANGE)
+    }
+
+    pub fn rename_new(from: Entry<'_>, to: Entry<'_>) -> Result<(), Errno> {
+        rename(from, to, libc::RENAME_NOREPLACE)
+    }
+
+    #[expect(unsafe_code, reason = "musl, and with it nix, did not wrap renameat2(2) for long")]
+    fn rename(from: Entry<'_>, to: Entry<'_>, flags: libc::c_uint) -> Result<(), Errno> {
+        let from_name = CString::new(from.name).map_err(|_| Errno::EINVAL)?;
+        let to_name = CString::new(to.name).map_err(|_| Errno::EINVAL)?;
+        // SAFETY: both descriptors are open for the length of the call, and both names are
+        // NUL-terminated strings that outlive it.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_renameat2,
+                from.dir.as_fd().as_raw_fd(),
+                from_name.as_ptr(),
+                to.dir.as_fd().as_raw_fd(),
+                to_name.as_ptr(),
+                flags,
+            )
+        };
+        Errno::result(result).map(drop)
     }
 }
 

@@ -35,7 +35,7 @@ impl Pty {
             command.pre_exec(move || {
                 libc::close(own);
                 libc::setsid();
-                libc::ioctl(0, libc::TIOCSCTTY, 0);
+                libc::ioctl(0, libc::TIOCSCTTY as _, 0);
                 Ok(())
             });
         }
