@@ -54,6 +54,7 @@ mod said;
 mod sandbox;
 mod schema;
 mod secrets;
+mod signing;
 mod simulation;
 mod still;
 mod stopped;

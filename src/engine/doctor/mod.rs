@@ -97,11 +97,12 @@ impl Finding {
 type Look = fn(&Session<'_>) -> Outcome<Vec<Finding>>;
 
 /// Every look that needs the repository, by the word its failure is reported under.
-const LOOKS: [(&str, Look); 18] = [
+const LOOKS: [(&str, Look); 19] = [
     ("repository", repository::under_way),
     ("locks", repository::locks),
     ("fsck", repository::fsck),
     ("vault", repository::vault),
+    ("signing", repository::signing),
     ("remote", remote::reach),
     ("readers", remote::readers),
     ("links", links::links),

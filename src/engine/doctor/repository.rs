@@ -10,6 +10,7 @@ use crate::failure::Outcome;
 use crate::fs::dir::os;
 use crate::fs::plain;
 use crate::git::program::{self, Limits};
+use crate::git::signing::Signer;
 use crate::session::Session;
 use crate::ui::report;
 
@@ -139,6 +140,20 @@ pub fn fsck(session: &Session<'_>) -> Outcome<Vec<Finding>> {
         found.push(diagnosis.into());
     }
     Ok(found)
+}
+
+/// Says whether commits are signed, where git's configuration wants that.
+pub fn signing(session: &Session<'_>) -> Outcome<Vec<Finding>> {
+    let state = &session.context.places.state;
+    let signer = Signer::of(&session.worktree, state, session.context.manners());
+    let Some(signer) = signer else { return Ok(Vec::new()) };
+    let diagnosis = match signer.refusal()? {
+        Some(reason) => Diagnosis::warning("signing", "commits go without a signature")
+            .because(format!("commit.gpgsign wants one: {reason}"))
+            .mend("Give the key to an agent, then run `cfgsync sync` at a terminal."),
+        None => Diagnosis::ok("signing", "commits are signed, as git's configuration wants it"),
+    };
+    Ok(vec![diagnosis.into()])
 }
 
 /// Says where the vault is, how large it has grown, and how far back it goes.

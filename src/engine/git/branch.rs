@@ -10,6 +10,7 @@ use cfgsync_core::path::RepoPath;
 use cfgsync_core::time::UnixTime;
 use git2::{Commit, Index, ObjectType, Oid, Repository, Signature, Sort, Time, Tree as GitTree};
 
+use super::signing::{Signed, Signer};
 use super::worktree::Worktree;
 use super::{CommitId, GitError, locks, remote};
 use crate::failure::{Code, Failure, Outcome};
@@ -51,16 +52,18 @@ impl Replay<'_> {
 }
 
 /// The commits a plan's tree became.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Made {
     /// The new tip.
     pub tip: CommitId,
+    /// Why there is no signature, where one is wanted and that was not said yet.
+    pub refused: Option<String>,
     /// Commits of the user that lost their signature, because they were replayed.
     pub unsigned: usize,
 }
 
 /// Who commits, when, and what it says.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Message<'a> {
     /// The machine's id, for those who told Git no name.
     pub machine: &'a str,
@@ -68,6 +71,8 @@ pub struct Message<'a> {
     pub at: UnixTime,
     /// The text.
     pub text: String,
+    /// Who signs it; nobody where none is wanted.
+    pub signer: Option<Signer>,
 }
 
 /// Makes the commits that end in `tree`, and returns the new tip. Moves no ref.
@@ -78,17 +83,17 @@ pub fn commit(
     replay: Replay<'_>,
     message: &Message<'_>,
 ) -> Outcome<Made> {
-    let repository = worktree.store();
     let Some(Parent { tip, extra, unsigned }) = parent(worktree, ancestry, tree, replay)? else {
-        let tip = CommitId(create(repository, tree, &[], message)?);
-        return Ok(Made { tip, unsigned: 0 });
+        let (tip, refused) = create(worktree, tree, &[], message)?;
+        return Ok(Made { tip, refused, unsigned: 0 });
     };
     let same_tree = worktree.tree_of(tip)? == tree;
     if same_tree && extra.is_none() {
-        return Ok(Made { tip, unsigned });
+        return Ok(Made { tip, refused: None, unsigned });
     }
     let parents: Vec<Oid> = [Some(tip), extra].into_iter().flatten().map(|id| id.0).collect();
-    Ok(Made { tip: CommitId(create(repository, tree, &parents, message)?), unsigned })
+    let (tip, refused) = create(worktree, tree, &parents, message)?;
+    Ok(Made { tip, refused, unsigned })
 }
 
 /// What a new commit stands on.
@@ -223,21 +228,30 @@ fn put(index: &mut Index, path: &[u8], tree: &GitTree<'_>) -> Result<(), git2::E
     }
 }
 
+/// Makes one commit, signed where that is wanted and works; returns why it is not, the first time.
 fn create(
-    repository: &Repository,
+    worktree: &Worktree,
     tree: Oid,
     parents: &[Oid],
     message: &Message<'_>,
-) -> Result<Oid, GitError> {
+) -> Outcome<(CommitId, Option<String>)> {
+    let repository = worktree.store();
     let failed = || GitError::on("commit");
     let signature = signature(repository, message).map_err(failed())?;
+    let mut refused = None;
+    if let Some(signer) = &message.signer {
+        match signer.commit(worktree, tree, parents, &signature, &message.text)? {
+            Signed::Commit(commit) => return Ok((commit, None)),
+            Signed::Refused(reason) => refused = Some(reason),
+            Signed::Known => {}
+        }
+    }
     let tree = repository.find_tree(tree).map_err(failed())?;
     let parents: Result<Vec<_>, _> = parents.iter().map(|id| repository.find_commit(*id)).collect();
     let parents = parents.map_err(failed())?;
     let parents: Vec<&Commit<'_>> = parents.iter().collect();
-    repository
-        .commit(None, &signature, &signature, &message.text, &tree, &parents)
-        .map_err(failed())
+    let made = repository.commit(None, &signature, &signature, &message.text, &tree, &parents);
+    Ok((CommitId(made.map_err(failed())?), refused))
 }
 
 /// The user's own name, or the machine's where Git was told none.

@@ -203,7 +203,8 @@ pub fn run_aside(
     bounded(command, limits, scratch)?.finish()
 }
 
-fn git(folder: &Path, ssh: Option<&str>, limits: Limits, arguments: &[&str]) -> Command {
+/// The program in a repository, not yet started.
+pub(super) fn git(folder: &Path, ssh: Option<&str>, limits: Limits, arguments: &[&str]) -> Command {
     let mut command = command("git");
     command.arg("-C").arg(folder);
     for option in OPTIONS {

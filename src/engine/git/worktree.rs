@@ -319,6 +319,12 @@ impl Worktree {
         self.repository.config().and_then(|mut config| config.snapshot()?.get_string(key)).ok()
     }
 
+    /// Returns true for a key that is set to yes.
+    pub fn is_set(&self, key: &str) -> bool {
+        let config = self.repository.config().and_then(|mut config| config.snapshot());
+        config.and_then(|config| config.get_bool(key)).unwrap_or(false)
+    }
+
     /// Returns the values of all keys that a pattern matches.
     pub fn settings(&self, pattern: &str) -> Vec<(String, String)> {
         let mut found = Vec::new();

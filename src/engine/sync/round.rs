@@ -9,15 +9,17 @@ use cfgsync_core::plan::{Change, Plan};
 use cfgsync_core::policy::Winner;
 use cfgsync_core::tree::{MODES, Tree};
 
-use super::words::{message, paused, refused, remade, unsigned};
+use super::words::{message, not_signed, paused, refused, remade, unsigned};
 use super::{Sync, unfiltered};
 use crate::backups;
+use crate::context::Context;
 use crate::execute::execute;
 use crate::failure::Outcome;
 use crate::fs::plain;
 use crate::fs::writer::Applied;
 use crate::git::branch::{self, Ancestry, Made, Message, Replay};
 use crate::git::index::{self, Move};
+use crate::git::signing::Signer;
 use crate::git::{CommitId, TreeId, trees};
 use crate::marks;
 use crate::observe::Observer;
@@ -103,8 +105,10 @@ impl Sync<'_> {
             None => self.advance(&picture, &plan, tree, &tainted, &note)?,
         };
         notes.extend((!tainted.is_empty()).then(|| remade(&tainted)));
-        notes.extend(made.map(|made| made.unsigned).filter(|count| *count > 0).map(unsigned));
-        let tip = made.map(|made| made.tip);
+        let lost = made.as_ref().map(|made| made.unsigned).filter(|count| *count > 0);
+        notes.extend(lost.map(unsigned));
+        let tip = made.as_ref().map(|made| made.tip);
+        notes.extend(made.and_then(|made| made.refused).map(|reason| not_signed(&reason)));
         self.forget_decided(&plan)?;
         session.settle_displaced()?;
         note.withdraw()?;
@@ -209,8 +213,9 @@ impl Sync<'_> {
             None => Replay::Commits { held: &plan.waiting, tainted },
         };
         let text = message(&session.context.machine.id, &plan.changes);
-        let message =
-            Message { machine: &session.context.machine.id, at: session.context.now, text };
+        let Context { places, machine, now, .. } = session.context;
+        let signer = Signer::of(worktree, &places.state, session.context.manners());
+        let message = Message { machine: &machine.id, at: *now, text, signer };
         let made = branch::commit(worktree, ancestry, tree, replay, &message)?;
         let tip = made.tip;
         if picture.head == Some(tip) {

@@ -54,6 +54,14 @@ pub fn moved() -> Failure {
         .hint("Look at the new preview, then run the command again.")
 }
 
+/// Says that commits are not signed although that is wanted. It is said once.
+pub fn not_signed(reason: &str) -> String {
+    format!(
+        "Commits are not signed, as git's configuration wants it (commit.gpgsign): {reason}. They go \
+         on without a signature; a sync at a terminal tries again."
+    )
+}
+
 /// Says that commits lost their signature.
 pub fn unsigned(count: usize) -> String {
     let what = if count == 1 { "commit of yours was" } else { "commits of yours were" };

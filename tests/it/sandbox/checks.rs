@@ -123,6 +123,7 @@ pub fn assert_clean(sandbox: &Sandbox, machines: &[&Machine]) {
                 "seen",
                 "still",
                 "unreached",
+                "unsigned",
                 "vault",
             ],
         );
