@@ -21,6 +21,7 @@ use crate::context::Places;
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::os;
 use crate::fs::plain;
+use crate::interrupt;
 use crate::observe::{Observer, Purpose, Scope};
 use crate::sabotage::{self, Break};
 use crate::session::Session;
@@ -184,7 +185,11 @@ pub fn keep_after(
         };
         let draft = draft(places);
         let progress = session.context.ui.progress("Backing up", now.size());
-        let written = write::write(&draft, &now, &place_of, &|bytes| progress.advance(bytes));
+        let advance = |bytes| {
+            progress.advance(bytes);
+            interrupt::check()
+        };
+        let written = write::write(&draft, &now, &place_of, &advance);
         match written.inspect_err(|_| drop(plain::remove(&draft)))? {
             Written::Whole => {}
             Written::Changed(_) => continue,

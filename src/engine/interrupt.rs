@@ -16,9 +16,10 @@ use crate::failure::{Code, Failure, Outcome};
 const ON_ITS_WAY: Duration = Duration::from_millis(150);
 
 static WANTED: AtomicBool = AtomicBool::new(false);
+static ASKING: AtomicBool = AtomicBool::new(false);
 static HEARD: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
 
-/// Begins to hear Ctrl-C, once: from here on nobody is asked anything by this process.
+/// Begins to hear Ctrl-C, once.
 pub fn hear() {
     static ONCE: Once = Once::new();
     ONCE.call_once(listen);
@@ -33,12 +34,20 @@ fn listen() {
     }
     std::thread::spawn(move || {
         while signals.wait().is_ok() {
-            if WANTED.swap(true, Ordering::SeqCst) {
+            if WANTED.swap(true, Ordering::SeqCst) || ASKING.load(Ordering::SeqCst) {
                 leave();
             }
             HEARD.1.notify_all();
         }
     });
+}
+
+/// Asks a person: nothing is under way meanwhile, and Ctrl-C ends the process at once.
+pub fn asking<T>(ask: impl FnOnce() -> T) -> T {
+    ASKING.store(true, Ordering::SeqCst);
+    let answer = ask();
+    ASKING.store(false, Ordering::SeqCst);
+    answer
 }
 
 /// Returns true when a person wants the run to end.

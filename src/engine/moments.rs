@@ -16,6 +16,7 @@ use crate::fs::dir::os;
 use crate::git::filter::Filters;
 use crate::git::vault::Snapshot;
 use crate::session::Session;
+use crate::ui::progress::Progress;
 
 /// A state that can be brought back.
 #[derive(Debug, Clone)]
@@ -99,8 +100,11 @@ impl Moment {
         let Source::Archive(backup) = &self.source else { return Ok(wanted.clone()) };
         let mut fetched = BTreeMap::new();
         let is_wanted = |path: &RepoPath| wanted.contains_key(path);
-        refuse_links_out(session, &read::verify(&backup.path)?, backup, &is_wanted)?;
+        let inventory = read::verify(&backup.path)?;
+        refuse_links_out(session, &inventory, backup, &is_wanted)?;
+        let progress = progress(session, &inventory, &is_wanted);
         read::read(&backup.path, &is_wanted, &mut |path, item, bytes| {
+            progress.advance(item.size);
             let blob = session.vault.put(&bytes)?;
             fetched.insert(path.clone(), clean(session, path, Version { blob, ..item.shared() })?);
             Ok(())
@@ -122,8 +126,11 @@ impl Moment {
             }),
             Source::Archive(backup) => {
                 let is_wanted = |path: &RepoPath| wanted.contains_key(path);
-                refuse_links_out(session, &read::verify(&backup.path)?, backup, &is_wanted)?;
+                let inventory = read::verify(&backup.path)?;
+                refuse_links_out(session, &inventory, backup, &is_wanted)?;
+                let progress = progress(session, &inventory, &is_wanted);
                 let mut each = |path: &RepoPath, item: &cfgsync_core::inventory::Item, bytes| {
+                    progress.advance(item.size);
                     let (version, mtime) = (item.shared(), Some(item.mtime));
                     taken(path, Exported { version, mtime, bytes })
                 };
@@ -131,6 +138,16 @@ impl Moment {
             }
         }
     }
+}
+
+/// Begins to bring back what is wanted of an archive.
+fn progress(
+    session: &Session<'_>,
+    inventory: &Inventory,
+    is_wanted: &dyn Fn(&RepoPath) -> bool,
+) -> Progress {
+    let wanted = inventory.units.iter().filter(|(path, _)| is_wanted(path));
+    session.context.ui.progress("Bringing back", wanted.map(|(_, item)| item.size).sum())
 }
 
 impl State {

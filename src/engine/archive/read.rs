@@ -15,6 +15,7 @@ use crate::failure::Outcome;
 use crate::fs::FsError;
 use crate::fs::dir::{StatKind, os};
 use crate::fs::hash::{self, BlobHasher};
+use crate::interrupt;
 
 /// Largest list of contents in bytes: half a million files.
 const LARGEST_LIST: u64 = 64 * 1024 * 1024;
@@ -96,6 +97,7 @@ pub fn read(
         check(path, (&entry, &name), (folder, EntryType::Directory, 0, *mode))?;
     }
     for (unit, item) in &inventory.units {
+        interrupt::check()?;
         let mode = if item.version.kind == Kind::Link { Mode::FILE } else { item.version.mode };
         let (mut entry, name) = next()?;
         check(path, (&entry, &name), (unit, EntryType::Regular, item.size, mode))?;

@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
 use super::LIST;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::fs::FsError;
 use crate::fs::dir::os;
 use crate::fs::hash::BlobHasher;
@@ -35,12 +35,12 @@ const BUFFER: usize = 256 * 1024;
 type Tar = Builder<GzEncoder<BufWriter<File>>>;
 
 /// Writes what the inventory lists to a private file. `place_of` knows where a unit lies on disk;
-/// `advance` hears how many bytes more are done.
+/// `advance` hears how many bytes more are done, and may end it.
 pub fn write(
     draft: &Path,
     inventory: &Inventory,
     place_of: &dyn Fn(&RepoPath) -> PathBuf,
-    advance: &dyn Fn(u64),
+    advance: &dyn Fn(u64) -> Outcome<()>,
 ) -> Outcome<Written> {
     let file = plain::create_private(draft)?;
     let on = || FsError::on("write", draft);
@@ -55,10 +55,9 @@ pub fn write(
         append(&mut tar, head, os(folder.as_bytes()).as_ref(), io::empty()).map_err(on())?;
     }
     for (path, item) in &inventory.units {
-        if !add(&mut tar, draft, (path, item), &place_of(path))? {
+        if !add(&mut tar, draft, (path, item), &place_of(path), advance)? {
             return Ok(Written::Changed(path.clone()));
         }
-        advance(item.size);
     }
     let written = tar.into_inner().and_then(GzEncoder::finish);
     let flushed =
@@ -76,6 +75,7 @@ fn add(
     draft: &Path,
     (path, item): (&RepoPath, &Item),
     place: &Path,
+    advance: &dyn Fn(u64) -> Outcome<()>,
 ) -> Outcome<bool> {
     let mode = match item.version.kind {
         Kind::File => item.version.mode,
@@ -84,11 +84,13 @@ fn add(
     let seconds = u64::try_from(item.mtime / 1_000_000_000).unwrap_or(0);
     let head = header(EntryType::Regular, item.size, mode, seconds);
     let Some(source) = open(place, item.version.kind) else { return Ok(false) };
-    let mut source =
-        Hashed { source: source.take(item.size), hasher: BlobHasher::new(item.size), failed: None };
+    let (source, hasher) = (source.take(item.size), BlobHasher::new(item.size));
+    let mut source = Hashed { source, hasher, advance, failed: None };
     let added = append(tar, head, os(path.as_bytes()).as_ref(), &mut source);
-    if let Some(error) = source.failed {
-        return Err(FsError::on("read", place)(error).into());
+    match source.failed {
+        Some(Failed::Read(error)) => return Err(FsError::on("read", place)(error).into()),
+        Some(Failed::Ended(failure)) => return Err(failure),
+        None => {}
     }
     added.map_err(FsError::on("write", draft))?;
     Ok(source.source.limit() == 0 && source.hasher.finish() == item.version.blob)
@@ -123,24 +125,32 @@ fn append(tar: &mut Tar, mut header: Header, name: &Path, data: impl Read) -> io
 }
 
 /// Names the bytes that are read through it, and tells its own errors from those of the archive.
-struct Hashed {
+struct Hashed<'a> {
     source: io::Take<Box<dyn Read>>,
     hasher: BlobHasher,
-    failed: Option<io::Error>,
+    advance: &'a dyn Fn(u64) -> Outcome<()>,
+    failed: Option<Failed>,
 }
 
-impl Read for Hashed {
+/// Why bytes did not come.
+enum Failed {
+    Read(io::Error),
+    /// Whoever hears how far it is wants no more.
+    Ended(Failure),
+}
+
+impl Read for Hashed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.source.read(buffer) {
-            Ok(count) => {
-                self.hasher.update(&buffer[..count]);
-                Ok(count)
-            }
-            Err(error) => {
-                let told = io::Error::from(error.kind());
-                self.failed = Some(error);
-                Err(told)
-            }
-        }
+        let count = self.source.read(buffer).map_err(|error| {
+            let told = io::Error::from(error.kind());
+            self.failed = Some(Failed::Read(error));
+            told
+        })?;
+        self.hasher.update(&buffer[..count]);
+        (self.advance)(count as u64).map_err(|failure| {
+            self.failed = Some(Failed::Ended(failure));
+            io::Error::other("ended")
+        })?;
+        Ok(count)
     }
 }

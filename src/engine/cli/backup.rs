@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::archive::read;
 use crate::backups::{self, Backup, Backups, Kept};
 use crate::context::Context;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Code, Failure, Outcome};
+use crate::interrupt;
 use crate::recover::Note;
 use crate::session::{Mode, Session};
 use crate::ui::{Tone, report};
@@ -75,6 +76,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Outcome<()> {
         return list(context, args.json);
     }
     if let Some(ids) = &args.verify {
+        interrupt::hear();
         return verify(context, ids);
     }
     let limit = args.keep.map_or(context.settings.backups, |keep| keep as usize);
@@ -87,6 +89,17 @@ pub fn run(context: &Context, args: &BackupArgs) -> Outcome<()> {
     if args.dry_run {
         return preview(&session, with_local);
     }
+    interrupt::hear();
+    make(&session, with_local).map_err(|failure| match failure.code {
+        Code::Stopped => Failure::new(Code::Stopped, "stopped before the backup was whole")
+            .hint("Nothing of it is left; those of before are as they were."),
+        _ => failure,
+    })
+}
+
+/// Makes one, unless the newest one holds the same.
+fn make(session: &Session<'_>, with_local: bool) -> Outcome<()> {
+    let context = session.context;
     let _lock = session.lock()?;
     // Archives lie in the repository; what they hold must outlive it.
     let into_the_vault = || {
@@ -97,7 +110,7 @@ pub fn run(context: &Context, args: &BackupArgs) -> Outcome<()> {
         observer.remember()?;
         note.withdraw()
     };
-    match backups::keep_after(&session, "asked for", with_local, &into_the_vault)? {
+    match backups::keep_after(session, "asked for", with_local, &into_the_vault)? {
         Kept::New(backup) => {
             let (files, size) = (backup.head.units.len(), report::size(backup.head.size()));
             let packed = report::size(backup.packed);
@@ -177,6 +190,7 @@ fn verify(context: &Context, ids: &[u64]) -> Outcome<()> {
                 report::moment(backup.head.at.seconds()),
                 report::files(inventory.units.len()),
             )),
+            Err(failure) if failure.code == Code::Stopped => return Err(failure),
             Err(failure) => damaged.push(failure),
         }
     }

@@ -319,7 +319,8 @@ pub fn default_branch(
     limits: Limits,
     scratch: &Path,
 ) -> Outcome<Option<String>> {
-    let ssh = user_ssh(None, None);
+    let own = |key| git2::Config::open_default().ok()?.get_string(key).ok();
+    let ssh = user_ssh(own("core.sshCommand"), own("ssh.variant").as_deref());
     let arguments = ["ls-remote", "--symref", "--end-of-options", url, "HEAD", "refs/heads/*"];
     let answer = run(folder, ssh.as_deref(), limits, scratch, &arguments)?;
     let what = format!("could not read {}", without_password(url));

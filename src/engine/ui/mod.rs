@@ -11,6 +11,7 @@ use cfgsync_core::inert::{self, is_hostile};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::interrupt;
 
 /// When colour is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -188,7 +189,8 @@ impl Ui {
                 let question = self.harmless(question);
                 let _ = write!(io::stderr().lock(), "{question} [{}] ", shown.join("/"));
                 let mut line = String::new();
-                if io::stdin().lock().read_line(&mut line).unwrap_or(0) == 0 {
+                let read = interrupt::asking(|| io::stdin().lock().read_line(&mut line));
+                if read.unwrap_or(0) == 0 {
                     return None;
                 }
                 match line.trim().chars().next() {
@@ -207,7 +209,7 @@ impl Ui {
         }
         let _ = write!(io::stderr().lock(), "{} ", self.harmless(question));
         let mut line = String::new();
-        io::stdin().lock().read_line(&mut line).ok()?;
+        interrupt::asking(|| io::stdin().lock().read_line(&mut line)).ok()?;
         Some(line.trim().to_owned()).filter(|line| !line.is_empty())
     }
 

@@ -1,6 +1,8 @@
 //! How far long work is: a bar on a terminal, nothing elsewhere.
 
+use std::cell::Cell;
 use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
 use cfgsync_core::inert::shown;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -16,43 +18,58 @@ const TRANSFER: &str = "{prefix} [{bar:24}] {pos}/{len} {msg} {eta}";
 /// Draws a second, where there is something to see.
 const RATE: u8 = 10;
 
+/// How long work goes on before it is worth a bar.
+const WORTH_SHOWING: Duration = Duration::from_millis(500);
+
 /// How far long work is. Gone from the screen at the end.
-pub struct Progress(ProgressBar);
+pub struct Progress {
+    bar: ProgressBar,
+    /// Since when, as long as it is not shown and may be.
+    waits: Cell<Option<Instant>>,
+}
 
 impl Ui {
     /// Begins work on so many bytes.
     pub fn progress(&self, what: &'static str, bytes: u64) -> Progress {
-        Progress(self.bar(bytes, TEMPLATE).with_message(what))
+        let bar = bar(bytes, TEMPLATE, ProgressDrawTarget::hidden()).with_message(what);
+        Progress { bar, waits: Cell::new(self.shows_bars().then(Instant::now)) }
     }
 
     /// Begins to show a transfer.
     pub fn transfer(&self) -> Transfer {
-        Transfer(self.bar(0, TRANSFER))
-    }
-
-    fn bar(&self, length: u64, template: &str) -> ProgressBar {
-        let is_shown = self.loudness > Loudness::Quiet && std::io::stderr().is_terminal();
-        let target = if is_shown {
+        let target = if self.shows_bars() {
             ProgressDrawTarget::stderr_with_hz(RATE)
         } else {
             ProgressDrawTarget::hidden()
         };
-        let style = ProgressStyle::with_template(template);
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        ProgressBar::with_draw_target(Some(length), target).with_style(style)
+        Transfer(bar(0, TRANSFER, target))
     }
+
+    fn shows_bars(&self) -> bool {
+        self.loudness > Loudness::Quiet && std::io::stderr().is_terminal()
+    }
+}
+
+fn bar(length: u64, template: &str, target: ProgressDrawTarget) -> ProgressBar {
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(length), target).with_style(style)
 }
 
 impl Progress {
     /// Says that so many bytes more are done.
     pub fn advance(&self, bytes: u64) {
-        self.0.inc(bytes);
+        if self.waits.get().is_some_and(|since| WORTH_SHOWING <= since.elapsed()) {
+            self.waits.set(None);
+            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(RATE));
+        }
+        self.bar.inc(bytes);
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 

@@ -13,6 +13,7 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::fs::FsError;
 use crate::fs::dir::os;
 use crate::fs::plain::{self, Durability};
+use crate::interrupt;
 use crate::moments::{Exported, Moment};
 use crate::session::Session;
 use crate::ui::{Tone, report};
@@ -42,7 +43,10 @@ pub fn export(
         return Err(Failure::new(Code::Refused, format!("{} is not empty", folder.display()))
             .hint("Name a folder that does not exist yet."));
     }
-    moment.export(session, wanted, &mut |path, Exported { version, mtime, bytes }| {
+    interrupt::hear();
+    let mut count = 0;
+    let mut take = |path: &RepoPath, Exported { version, mtime, bytes }: Exported| {
+        interrupt::check()?;
         let place = folder.join(os(path.as_bytes()));
         plain::make_private(place.parent().unwrap_or(&folder))?;
         match version.kind {
@@ -54,7 +58,17 @@ pub fn export(
             Kind::Link => std::os::unix::fs::symlink(os(&bytes), &place)
                 .map_err(FsError::on("create the link", &place))?,
         }
+        count += 1;
         Ok(())
+    };
+    let exported = moment.export(session, wanted, &mut take);
+    exported.map_err(|failure| match failure.code {
+        Code::Stopped => {
+            let (done, all) = (report::files(count), wanted.len());
+            let cause = format!("stopped when {done} of {all} were in {}", folder.display());
+            Failure::new(Code::Stopped, cause).hint("Remove that folder, or name another one.")
+        }
+        _ => failure,
     })?;
     let ui = &session.context.ui;
     let count = report::files(wanted.len());

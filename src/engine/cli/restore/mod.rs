@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cfgsync_core::path::RepoPath;
+use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::Version;
 use serde::Serialize;
 
@@ -15,6 +16,7 @@ use super::unit_path;
 use crate::backups::Backups;
 use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
+use crate::interrupt;
 use crate::marks;
 use crate::moments::{self, Moment};
 use crate::restore::{Reach, check, is_shown, refuse_own, restore};
@@ -158,11 +160,31 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Outcome<()> {
         .hint("Run the command again without --dry-run."));
     }
     confirm(&session, &now, &mut wanted)?;
+    bring_back(session, moment, (&wanted, &state.folders), args.here)
+}
+
+/// Brings back what was confirmed.
+fn bring_back(
+    looked: Session<'_>,
+    moment: &Moment,
+    (wanted, folders): (&BTreeMap<RepoPath, Version>, &Tree),
+    here: bool,
+) -> Outcome<()> {
+    let context = looked.context;
+    interrupt::hear();
     let real = Session::open(context, Mode::Real)?;
-    let chosen = moment.fetch(&real, &wanted)?;
-    drop(session);
-    let reach = if args.here { Reach::OnlyHere } else { Reach::Everywhere };
-    let restored = restore(&real, &chosen, &state.folders, reach)?;
+    let reach = if here { Reach::OnlyHere } else { Reach::Everywhere };
+    let bring = || {
+        let chosen = moment.fetch(&real, wanted)?;
+        drop(looked);
+        interrupt::check()?;
+        restore(&real, &chosen, folders, reach)
+    };
+    let restored = bring().map_err(|failure| match failure.code {
+        Code::Stopped => Failure::new(Code::Stopped, "stopped before anything was brought back")
+            .hint("Every file is as it was. Run the command again to bring them back."),
+        _ => failure,
+    })?;
     told(context, &restored, reach);
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::git::program::Manners;
 use crate::git::remote::{default_branch, limits, without_password};
 use crate::git::worktree::Worktree;
+use crate::interrupt;
 use crate::lock::{Lock, Patience};
 use crate::marks;
 use crate::recover::recover;
@@ -179,6 +180,7 @@ fn repository(places: &Places, args: &SetupArgs, ui: Ui) -> Outcome<String> {
 fn named_branch(places: &Places, args: &SetupArgs, ui: Ui, scratch: &Path) -> Outcome<String> {
     let of_remote = match (&args.branch, args.url.as_deref()) {
         (None, Some(url)) => {
+            interrupt::hear();
             let limits = limits(url, crate::context::manners(&ui), ui);
             default_branch(url, &places.home, limits, scratch).map_err(unreachable)?
         }
@@ -189,6 +191,10 @@ fn named_branch(places: &Places, args: &SetupArgs, ui: Ui, scratch: &Path) -> Ou
 
 /// Nothing is there yet that could be kept for later.
 fn unreachable(failure: Failure) -> Failure {
+    if failure.code == Code::Stopped {
+        return Failure::new(failure.code, failure.cause)
+            .hint("Nothing was set up. Run `cfgsync setup` again when you want to.");
+    }
     Failure::new(failure.code, failure.cause)
         .hint("Nothing was set up. Check the address, then run `cfgsync setup` again.")
 }
@@ -247,6 +253,7 @@ fn first_sync(context: &Context, args: &SetupArgs) -> Outcome<Report> {
 
 /// Fetches before anything is decided. Being offline is no obstacle to what is local.
 fn fetch(session: &Session<'_>, manners: Manners) -> Outcome<bool> {
+    interrupt::hear();
     match crate::sync::fetch(session, manners) {
         Some(Ok(_)) => Ok(true),
         Some(Err(failure)) if failure.code == Code::Offline => {
