@@ -44,6 +44,11 @@ impl Places {
         path == self.user_config || path.starts_with(&self.shared_state)
     }
 
+    /// Returns true for places that no mark may mean: the state, and the repository itself.
+    pub fn never_shares(&self, path: &Path) -> bool {
+        path.starts_with(&self.shared_state) || path.starts_with(&self.repo)
+    }
+
     /// The status record.
     pub fn record(&self) -> PathBuf {
         self.meta.join("sync-status")

@@ -1,9 +1,14 @@
 //! What comes from upstream and must not be taken as it is: it waits, everything else goes on, and
 //! nothing of it runs.
 
+mod aside;
+mod canaries;
 mod consent;
 mod forge;
 mod lockout;
+mod manifests;
+#[cfg(target_os = "linux")]
+mod traced;
 mod trees;
 
 use std::fs;

@@ -7,7 +7,7 @@ use crate::fold::fold;
 use crate::path::HomePath;
 
 /// The places. Where several match, the first one counts.
-const PLACES: [(&str, &str); 118] = [
+const PLACES: [(&str, &str); 119] = [
     // Logins.
     (".ssh/authorized_keys*", "it says who may log in here, and what then runs"),
     (".ssh/rc", "sshd runs it at every login"),
@@ -131,6 +131,7 @@ const PLACES: [(&str, &str); 118] = [
     (".docker/", "docker runs programs that it names"),
     (".config/containers/", "containers run by what is in it"),
     (".gnupg/*.conf", "gpg runs programs that it names"),
+    (".config/cfgsync/", "cfgsync takes its own settings from it"),
     (".exrc", "vi runs commands of it"),
 ];
 

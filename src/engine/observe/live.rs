@@ -146,6 +146,11 @@ pub fn look_one(
     local: &mut Local,
 ) -> Outcome<()> {
     let unit = home.stored();
+    // What is cfgsync's own is nobody's to share, whatever a manifest says.
+    if observer.places.never_shares(&observer.places.home.join(os(home.as_bytes()))) {
+        local.live.insert(unit, Live::Unreachable);
+        return Ok(());
+    }
     let folders: Vec<&[u8]> = home.components().collect();
     let (name, folders) = folders.split_last().map_or((&b""[..], &[][..]), |(n, f)| (*n, f));
     let dir = match reach(observer, folders.iter().copied())? {

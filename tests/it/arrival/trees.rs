@@ -1,10 +1,9 @@
 //! Hostile trees, made object by object: none of them writes outside, none stops a good one later.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use super::aside::{Aside, look};
 use super::assert_nothing_ran;
 use super::forge::{Entry, FILE, FOLDER, Forge, LINK, PROGRAM, SUBMODULE};
 use crate::sandbox::{Machine, Sandbox, assert_converged};
@@ -213,47 +212,6 @@ fn endless(forge: &Forge<'_>, cases: &mut Vec<Case>) {
     cases.push(("a large file".to_owned(), listed(forge, vec![(FILE, b"zz".to_vec(), large)])));
 }
 
-/// Everything that is neither Git's nor cfgsync's own, with its bytes.
-fn look(machine: &Machine) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let own = [machine.path("@.git"), machine.path("@.sync"), machine.path(".local/state")];
-    collect(machine.home(), &own, &mut found);
-    found
-}
-
-fn collect(folder: &Path, own: &[PathBuf], found: &mut BTreeMap<PathBuf, Vec<u8>>) {
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        let path = entry.path();
-        if own.contains(&path) {
-            continue;
-        }
-        let kind = entry.file_type().unwrap();
-        let bytes = if kind.is_dir() {
-            collect(&path, own, found);
-            Vec::new()
-        } else if kind.is_symlink() {
-            fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()
-        } else {
-            fs::read(&path).unwrap()
-        };
-        found.insert(path, bytes);
-    }
-}
-
-/// Copies a machine's home, so that each tree meets the same one.
-fn put_aside(sandbox: &Sandbox, machine: &Machine) {
-    let copied =
-        Command::new("cp").arg("-a").arg(machine.home()).arg(sandbox.path("aside")).status();
-    assert!(copied.unwrap().success());
-}
-
-fn put_back(sandbox: &Sandbox, machine: &Machine) {
-    fs::remove_dir_all(machine.home()).unwrap();
-    let copied =
-        Command::new("cp").arg("-a").arg(sandbox.path("aside")).arg(machine.home()).status();
-    assert!(copied.unwrap().success());
-}
-
 /// Syncs with each tree, and sees that nothing of it arrives.
 fn meet(
     sandbox: &Sandbox,
@@ -262,7 +220,7 @@ fn meet(
     cases: &[Case],
     before: &BTreeMap<PathBuf, Vec<u8>>,
 ) {
-    put_aside(sandbox, ec2);
+    let aside = Aside::put(sandbox, ec2);
     for (name, tree) in cases {
         forge.push(tree);
         let output = ec2.run(&["sync"]);
@@ -276,9 +234,8 @@ fn meet(
         assert!(fresh.is_empty() || (may_come && is_inside), "{name} made {fresh:?}: {output:?}");
         assert!(before.iter().all(|(path, bytes)| after.get(path) == Some(bytes)), "{name}");
         assert_nothing_ran(ec2.home());
-        put_back(sandbox, ec2);
+        aside.put_back(ec2);
     }
-    fs::remove_dir_all(sandbox.path("aside")).unwrap();
 }
 
 #[test]
