@@ -37,6 +37,7 @@ mod modes;
 mod names;
 mod network;
 mod new_machine;
+mod pages;
 mod pausing;
 mod pictures;
 mod planner;
