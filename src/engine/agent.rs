@@ -1,6 +1,7 @@
 //! Due syncs that the system itself starts: the files of a systemd user timer or a launchd agent, and
 //! the programs that take notice of them. What differs by system is in this file.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -98,6 +99,24 @@ pub fn ending() -> Vec<Vec<String>> {
         return vec![words(&["launchctl", "bootout", &target()])];
     }
     vec![words(&["systemctl", "--user", "disable", "--now", "cfgsync.timer"])]
+}
+
+/// Returns whether the files there start the syncs of this repository.
+pub fn serves(context: &Context, files: &[Wanted]) -> Outcome<bool> {
+    let folder = context.places.repo.as_os_str().as_bytes();
+    // The first one says what is started.
+    let Some(file) = files.first() else { return Ok(false) };
+    let text = plain::read(&file.path)?.unwrap_or_default();
+    Ok(file.stands()? || text.windows(folder.len()).any(|part| part == folder))
+}
+
+/// Ends what the files began, and takes them away.
+pub fn remove(files: &[Wanted]) -> Outcome<()> {
+    for words in ending() {
+        // What never took notice of the files need not be told.
+        run(&words);
+    }
+    Ok(files.iter().try_for_each(|file| plain::remove(&file.path))?)
 }
 
 fn domain() -> String {

@@ -53,6 +53,26 @@ fn it_is_off_until_it_is_installed_and_leaves_nothing() {
 }
 
 #[test]
+fn taking_cfgsync_off_takes_it_too() {
+    let (_sandbox, mac) = joined();
+    let undo = || {
+        let mut command = mac.command(env!("CARGO_BIN_EXE_cfgsync"));
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}", mac.path("bin").display()));
+        assert!(command.args(["--yes", "setup", "--undo"]).status().unwrap().success());
+    };
+    agent(&mac, &["install"]);
+    mac.edit(UNIT, "dev/configs", "another/repository");
+    undo();
+    assert!(mac.exists(UNIT) && mac.exists(TIMER), "it is another repository's");
+    mac.run(&["setup"]).done();
+    agent(&mac, &["install"]);
+    undo();
+    assert!(!mac.exists(UNIT) && !mac.exists(TIMER));
+    assert!(told(&mac).ends_with("--user disable --now cfgsync.timer\n"));
+}
+
+#[test]
 fn its_command_syncs_what_is_due() {
     let (sandbox, mac) = joined();
     mac.write("@work", "work\n");

@@ -3,7 +3,6 @@
 use crate::agent;
 use crate::context::Context;
 use crate::failure::Outcome;
-use crate::fs::plain;
 use crate::ui::Tone;
 
 /// Let the system start due syncs, also where no shell is open
@@ -102,23 +101,16 @@ fn remove(context: &Context, change: &Change) -> Outcome<()> {
         ui.say("The service is not installed.");
         return Ok(());
     }
+    if !change.dry_run {
+        agent::remove(&files)?;
+        ui.say("The service is removed.");
+        return Ok(());
+    }
     for words in agent::ending() {
-        if change.dry_run {
-            ui.say(&format!("  would run {}", words.join(" ")));
-        } else {
-            // What never took notice of the files need not be told.
-            agent::run(&words);
-        }
+        ui.say(&format!("  would run {}", words.join(" ")));
     }
     for file in files.iter().filter(|file| file.path.exists()) {
-        if change.dry_run {
-            ui.say(&format!("  would remove {}", file.path.display()));
-        } else {
-            plain::remove(&file.path)?;
-        }
-    }
-    if !change.dry_run {
-        ui.say("The service is removed.");
+        ui.say(&format!("  would remove {}", file.path.display()));
     }
     Ok(())
 }

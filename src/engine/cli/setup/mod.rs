@@ -24,7 +24,7 @@ use crate::settings::{Settings, UserSettings};
 use crate::setup::{self, Piles};
 use crate::sync::{Report, Wishes, sync};
 use crate::ui::{Answers, Confirmed, Tone, Ui, report};
-use crate::{identity, privacy, record};
+use crate::{agent, identity, privacy, record};
 
 /// Prepare this machine: the repository, the first sync, the light
 ///
@@ -379,6 +379,11 @@ fn undo(context: &Context) -> Outcome<()> {
     let _lock = session.lock()?;
     let count = marks::detach(&session)?;
     setup::remove_shell_lines(&session)?;
+    let service = agent::files(context)?;
+    if agent::serves(context, &service)? {
+        agent::remove(&service)?;
+        context.ui.say("  The system starts no syncs any more.");
+    }
     record::withdraw(&context.places)?;
     Settings { enabled: false, ..context.settings.clone() }.write(&context.places)?;
     context.ui.say(&format!("  {count} links became plain files. The repository stays as it is."));
