@@ -166,10 +166,8 @@ impl Manifest {
         if let Some(entry) = self.marks.get_key_value(path) {
             return Some(entry);
         }
-        self.marks
-            .iter()
-            .filter(|(folder, mark)| mark.scope == Scope::Folder && path.is_within(folder))
-            .max_by_key(|(folder, _)| folder.as_bytes().len())
+        let folders = path.ancestors().filter_map(|folder| self.marks.get_key_value(&folder));
+        folders.into_iter().find(|(_, mark)| mark.scope == Scope::Folder)
     }
 
     /// Merges the marks of both sides. An unmark wins over a changed attribute; where both sides

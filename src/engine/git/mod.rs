@@ -20,6 +20,7 @@ pub mod outgoing;
 pub mod packing;
 pub mod program;
 pub mod remote;
+mod rewrite;
 pub mod signing;
 pub mod stranger;
 pub mod trees;

@@ -37,7 +37,7 @@ impl Vault {
         let text = trees::oid(self.put(text::format(operation).as_bytes())?);
         builder.insert(TEXT, text, 0o100_644).map_err(failed())?;
         for (name, side) in sides(operation) {
-            let tree = self.write(&side)?;
+            let tree = self.write_apart(&side)?;
             builder.insert(name, tree, 0o040_000).map_err(failed())?;
         }
         let tree = builder.write().map_err(failed())?;

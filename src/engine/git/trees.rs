@@ -15,7 +15,7 @@ use crate::failure::{Code, Failure, Outcome};
 const FILE: i32 = 0o100_644;
 const EXECUTABLE: i32 = 0o100_755;
 const LINK: i32 = 0o120_000;
-const FOLDER: i32 = 0o040_000;
+pub(super) const FOLDER: i32 = 0o040_000;
 const SUBMODULE: i32 = 0o160_000;
 
 /// Returns the library's name of a blob.
@@ -156,33 +156,43 @@ impl Folder {
         for (name, folder) in &self.folders {
             entries.push((name, folder.write(store, known)?, FOLDER));
         }
-        // Git sorts a folder as if its name ended with a slash.
-        entries.sort_by_cached_key(|(name, _, filemode)| {
-            let end: &[u8] = if *filemode == FOLDER { b"/" } else { b"" };
-            [name, end].concat()
-        });
-        let mut raw = Vec::new();
-        for (name, id, filemode) in &entries {
-            raw.extend(format!("{filemode:o} ").into_bytes());
-            raw.extend([name, &b"\0"[..], id.as_bytes()].concat());
-        }
-        let tree = Oid::hash_object(ObjectType::Tree, &raw)?;
-        if known.contains(&tree) || store.exists(tree) {
-            known.insert(tree);
-            return Ok(tree);
-        }
-        // A tree that was written before was checked then.
-        let is_missing = |(_, id, filemode): &&(&[u8], Oid, i32)| {
-            ![FOLDER, SUBMODULE].contains(filemode) && !store.exists(*id)
-        };
-        if let Some((name, id, _)) = entries.iter().find(is_missing) {
-            let name = String::from_utf8_lossy(name);
-            return Err(git2::Error::from_str(&format!("{name} ({id}) is not in the store")));
-        }
-        store.write(ObjectType::Tree, &raw)?;
-        known.insert(tree);
-        Ok(tree)
+        write_folder(store, entries, |_| true, known)
     }
+}
+
+/// Writes one folder, unless it is there already. Contents that are `fresh` have to be there.
+pub(super) fn write_folder(
+    store: &Odb<'_>,
+    mut entries: Vec<(&[u8], Oid, i32)>,
+    is_fresh: impl Fn(Oid) -> bool,
+    known: &mut HashSet<Oid>,
+) -> Result<Oid, git2::Error> {
+    // Git sorts a folder as if its name ended with a slash.
+    entries.sort_by_cached_key(|(name, _, filemode)| {
+        let end: &[u8] = if *filemode == FOLDER { b"/" } else { b"" };
+        [name, end].concat()
+    });
+    let mut raw = Vec::new();
+    for (name, id, filemode) in &entries {
+        raw.extend(format!("{filemode:o} ").into_bytes());
+        raw.extend([name, &b"\0"[..], id.as_bytes()].concat());
+    }
+    let tree = Oid::hash_object(ObjectType::Tree, &raw)?;
+    if known.contains(&tree) || store.exists(tree) {
+        known.insert(tree);
+        return Ok(tree);
+    }
+    // A tree that was written before was checked then.
+    let is_missing = |(_, id, filemode): &&(&[u8], Oid, i32)| {
+        ![FOLDER, SUBMODULE].contains(filemode) && is_fresh(*id) && !store.exists(*id)
+    };
+    if let Some((name, id, _)) = entries.iter().find(is_missing) {
+        let name = String::from_utf8_lossy(name);
+        return Err(git2::Error::from_str(&format!("{name} ({id}) is not in the store")));
+    }
+    store.write(ObjectType::Tree, &raw)?;
+    known.insert(tree);
+    Ok(tree)
 }
 
 /// Writes a tree, its manifest and its modes. The blobs of its units must be there already.
@@ -193,24 +203,53 @@ pub fn write(
     known: &mut HashSet<Oid>,
 ) -> Result<Oid, GitError> {
     let mut root = Folder::default();
-    for (path, version) in &tree.units {
+    for (path, (id, filemode)) in sorted(tree) {
+        root.insert(path, id, filemode);
+    }
+    for (place, entry) in write_own_files(repository, tree)? {
+        if let Some((id, filemode)) = entry {
+            root.insert(place.as_bytes(), id, filemode);
+        }
+    }
+    let store = repository.odb().map_err(GitError::on("write a tree"))?;
+    root.write(&store, known).map_err(GitError::on("write a tree"))
+}
+
+/// An object in a folder, with its file mode.
+pub(super) type Entry = (Oid, i32);
+
+/// Returns what a tree holds beside cfgsync's own files, in the order of paths.
+pub(super) fn sorted(tree: &Tree) -> Vec<(&[u8], Entry)> {
+    let units = tree.units.iter().map(|(path, version)| {
         let filemode = match (version.kind, version.mode.is_executable()) {
             (Kind::Link, _) => LINK,
             (Kind::File, true) => EXECUTABLE,
             (Kind::File, false) => FILE,
         };
-        root.insert(path.as_bytes(), oid(version.blob), filemode);
+        (path.as_bytes(), (oid(version.blob), filemode))
+    });
+    let opaque = tree.opaque.iter().map(|(path, it)| (path.as_slice(), (oid(it.id), it.filemode)));
+    let mut entries: Vec<(&[u8], Entry)> = units.collect();
+    if !tree.opaque.is_empty() {
+        entries.extend(opaque);
+        entries.sort_by_key(|(path, _)| *path);
     }
-    for (path, entry) in &tree.opaque {
-        root.insert(path, oid(entry.id), entry.filemode);
-    }
+    entries
+}
+
+/// Stores the committed files of cfgsync's own, and returns what belongs at each of their places.
+pub(super) fn write_own_files(
+    repository: &Repository,
+    tree: &Tree,
+) -> Result<[(&'static str, Option<Entry>); 2], GitError> {
+    let mut places = [(MANIFEST, None), (MODES, None)];
     for (place, text) in own_files(tree) {
         let blob =
             repository.blob(text.as_bytes()).map_err(GitError::on(format!("store {place}")))?;
-        root.insert(place.as_bytes(), blob, FILE);
+        let wanted = places.iter_mut().filter(|(known, _)| *known == place);
+        wanted.for_each(|(_, entry)| *entry = Some((blob, FILE)));
     }
-    let store = repository.odb().map_err(GitError::on("write a tree"))?;
-    root.write(&store, known).map_err(GitError::on("write a tree"))
+    Ok(places)
 }
 
 /// Returns the committed files of cfgsync's own, with their text. A manifest without marks and
@@ -229,21 +268,11 @@ pub fn own_files(tree: &Tree) -> Vec<(&'static str, String)> {
 
 /// Returns every entry of a Git tree with its raw path, mode and object.
 pub fn entries(tree: &Tree) -> HashMap<Vec<u8>, (Oid, u32)> {
-    let units = tree.units.iter().map(|(path, version)| {
-        let filemode = match (version.kind, version.mode.is_executable()) {
-            (Kind::Link, _) => LINK,
-            (Kind::File, true) => EXECUTABLE,
-            (Kind::File, false) => FILE,
-        };
-        (path.as_bytes().to_vec(), (oid(version.blob), filemode.unsigned_abs()))
-    });
-    let opaque = tree
-        .opaque
-        .iter()
-        .map(|(path, entry)| (path.clone(), (oid(entry.id), entry.filemode.unsigned_abs())));
     let own = own_files(tree).into_iter().map(|(place, text)| {
         let id = oid(crate::fs::look::blob_id(text.as_bytes()));
         (place.as_bytes().to_vec(), (id, FILE.unsigned_abs()))
     });
-    units.chain(opaque).chain(own).collect()
+    let sorted = sorted(tree).into_iter();
+    let all = sorted.map(|(path, (id, mode))| (path.to_vec(), (id, mode.unsigned_abs())));
+    all.chain(own).collect()
 }

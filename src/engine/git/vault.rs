@@ -16,6 +16,7 @@ use cfgsync_core::unit::{BlobId, Kind, Version};
 use git2::{ErrorCode, Odb, Oid, Repository, RepositoryInitOptions, Signature, Time};
 
 use super::packing::Waiting;
+use super::rewrite::rewrite;
 use super::{CommitId, GitError, ref_target, trees};
 use crate::failure::Outcome;
 use crate::fs::plain;
@@ -48,6 +49,8 @@ fn make(path: &Path) -> Outcome<()> {
 pub struct Vault {
     repository: Repository,
     trees: RefCell<HashMap<Oid, Tree>>,
+    /// The tree that was read or written last: the next one is mostly like it.
+    newest: RefCell<Option<(Oid, Tree)>>,
     written: RefCell<HashSet<Oid>>,
     pub(super) waiting: Waiting,
     pub(super) keeping: Keeping,
@@ -105,8 +108,8 @@ impl Vault {
     }
 
     fn of(repository: Repository, keeping: Keeping, at: UnixTime) -> Self {
-        let (trees, written) = (RefCell::default(), RefCell::default());
-        Self { repository, trees, written, waiting: Waiting::default(), keeping, at }
+        let (trees, newest, written) = Default::default();
+        Self { repository, trees, newest, written, waiting: Waiting::default(), keeping, at }
     }
 
     /// Opens the vault so that whatever is written stays in memory and is gone with it.
@@ -150,6 +153,18 @@ impl Vault {
 
     /// Writes a tree whose blobs are in the vault.
     pub fn write(&self, tree: &Tree) -> Outcome<Oid> {
+        let mut newest = self.newest.borrow_mut();
+        let mut known = self.written.borrow_mut();
+        let written = match &*newest {
+            Some((name, base)) => rewrite(&self.repository, (*name, base), tree, &mut known)?,
+            None => trees::write(&self.repository, tree, &mut known)?,
+        };
+        *newest = Some((written, tree.clone()));
+        Ok(written)
+    }
+
+    /// Writes a tree that is not like those around it: a few units of one.
+    pub fn write_apart(&self, tree: &Tree) -> Outcome<Oid> {
         Ok(trees::write(&self.repository, tree, &mut self.written.borrow_mut())?)
     }
 
@@ -160,6 +175,7 @@ impl Vault {
             return Ok(known.clone());
         }
         let read = trees::read(&self.repository, tree)?;
+        self.newest.borrow_mut().get_or_insert_with(|| (tree, read.clone()));
         self.trees.borrow_mut().insert(tree, read.clone());
         Ok(read)
     }
@@ -208,7 +224,7 @@ impl Vault {
 
     /// Keeps what an archive alone held that is about to be forgotten.
     pub fn keep_archived(&self, number: u64, alone: &Tree) -> Outcome<()> {
-        let commit = self.commit(self.write(alone)?, "from a backup\n", &[])?;
+        let commit = self.commit(self.write_apart(alone)?, "from a backup\n", &[])?;
         self.set(&format!("{ARCHIVED}/{number:09}-{commit}"), commit)
     }
 
