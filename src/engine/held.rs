@@ -7,7 +7,8 @@ use crate::context::now;
 use crate::failure::Outcome;
 use crate::fs::dir::os;
 use crate::git::authorship::Authorship;
-use crate::session::{Picture, Session};
+use crate::picture::Picture;
+use crate::session::Session;
 
 /// What is known of both changes.
 #[derive(Debug, Clone)]

@@ -32,6 +32,7 @@ mod moments;
 mod notices;
 mod observe;
 mod pause;
+mod picture;
 mod privacy;
 mod quiet;
 mod record;

@@ -13,9 +13,10 @@ use crate::execute::{execute, partly};
 use crate::failure::Outcome;
 use crate::fs::plain;
 use crate::git::trees;
+use crate::picture::Picture;
 use crate::record::{self, Done};
 use crate::recover::Note;
-use crate::session::{Picture, Session};
+use crate::session::Session;
 use crate::sync::words::paused;
 
 /// What changing the marks came to.
@@ -49,7 +50,7 @@ pub fn rehearse(
     edit(&mut manifest);
     let mut looked_at = before.clone();
     looked_at.marks.extend(manifest.marks.clone());
-    let mut picture = session.picture_with(&observer, upstream, Some(&looked_at))?;
+    let mut picture = session.picture_with(&observer, upstream, &looked_at)?;
     picture.observation.ours.manifest = manifest.clone();
     let mut plan = plan(&picture.observation, &session.policy()?);
     plan.steps.retain(|step| concerns(paths, &step.unit()));

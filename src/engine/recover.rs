@@ -30,6 +30,13 @@ impl Note {
         Ok(Self { path })
     }
 
+    /// Says that a run is about to move refs to a commit.
+    pub fn leave_for(places: &Places, commit: CommitId) -> Outcome<Self> {
+        let note = Self { path: path(places) };
+        note.names(&[commit])?;
+        Ok(note)
+    }
+
     /// Says to which commits refs are about to move.
     pub fn names(&self, commits: &[CommitId]) -> Outcome<()> {
         if sabotage::is(Break::NoNote) {

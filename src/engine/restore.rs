@@ -20,9 +20,10 @@ use crate::fs::dir::{Dir, os};
 use crate::fs::look::{Found, look};
 use crate::marks;
 use crate::observe::live::is_ours;
+use crate::picture::Picture;
 use crate::record::{self, Done, Standing};
 use crate::recover::Note;
-use crate::session::{Picture, Session};
+use crate::session::Session;
 use crate::settings::OnlyHere;
 use crate::sync::words::paused;
 

@@ -8,6 +8,7 @@
 //! there is no list, and the next run looks. Once a day none is believed.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ use crate::context::Places;
 use crate::failure::Outcome;
 use crate::fs::dir::{Dir, Stat, StatKind, os};
 use crate::fs::plain::{self, Durability};
-use crate::observe::{Observer, live};
+use crate::observe::Observer;
 use crate::session::Session;
 
 const MAGIC: &[u8; 8] = b"cfgstil1";
@@ -60,10 +61,11 @@ impl Row {
     }
 }
 
-/// The list while it is made.
-struct List {
+/// Everything that a look depends on.
+pub struct List {
     bytes: Vec<u8>,
-    since: i64,
+    /// When the newest of it changed, in ns.
+    newest: i64,
 }
 
 /// A look that depends on something that cannot be written down.
@@ -74,7 +76,10 @@ impl List {
         let stat = match (row, stat) {
             (Row::Absent, None) => None,
             (Row::Way, Some(stat)) => Some(stat),
-            (Row::Folder | Row::Root | Row::Name, Some(stat)) if self.is_quiet(stat) => Some(stat),
+            (Row::Folder | Row::Root | Row::Name, Some(stat)) => {
+                self.newest = self.newest.max(stat.mtime).max(stat.ctime);
+                Some(stat)
+            }
             _ => return Err(NotStill),
         };
         self.bytes.push(row.number());
@@ -84,8 +89,17 @@ impl List {
         Ok(())
     }
 
-    fn is_quiet(&self, stat: Stat) -> bool {
-        [stat.mtime, stat.ctime].into_iter().all(|time| time < self.since)
+    /// Returns what a look depends on; none where that cannot be written down.
+    pub fn of(session: &Session<'_>, observer: &Observer<'_>, local: &Local) -> Option<Self> {
+        let mut list = Self { bytes: Vec::new(), newest: 0 };
+        rows(session, observer, local, &mut list).ok()?;
+        Some(list)
+    }
+
+    /// Returns true when all of it stands as it was seen. A change within the same tick of the clock as
+    /// the one before it does not show.
+    pub fn stands(&self) -> bool {
+        stands(&self.bytes)
     }
 }
 
@@ -216,22 +230,21 @@ fn split(rows: &[u8]) -> Option<(Row, [&[u8]; 3])> {
 pub fn write(
     session: &Session<'_>,
     observer: &Observer<'_>,
-    local: &Local,
+    list: Option<&List>,
     watch: &Watch,
     since: UnixTime,
 ) -> Outcome<()> {
     let watch = wire::encode_watch(watch, 0);
     let places = &session.context.places;
     let quiet = since.0.saturating_sub(crate::observe::seen::QUIET_MS);
-    let since = i64::try_from(quiet).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-    let mut list = List { bytes: Vec::new(), since };
-    if rows(session, observer, local, &mut list).is_err() {
+    let quiet = i64::try_from(quiet).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+    let Some(list) = list.filter(|list| list.newest < quiet) else {
         return Ok(plain::remove(&path(places))?);
-    }
+    };
     let mut bytes = [&MAGIC[..], &[0; 8]].concat();
     bytes.extend(key(session, &watch)?.to_le_bytes());
     bytes.extend((observer.full_read() + crate::observe::seen::DAY).to_le_bytes());
-    bytes.extend(list.bytes);
+    bytes.extend(&list.bytes);
     let sum = sum(&bytes[16..]);
     bytes[8..16].copy_from_slice(&sum.to_le_bytes());
     if plain::read(&path(places))?.is_some_and(|known| known == bytes) {
@@ -248,36 +261,56 @@ struct Folder {
 }
 
 /// Folders by their paths.
-struct Folders(BTreeMap<PathBuf, Folder>);
+#[derive(Default)]
+struct Folders {
+    all: BTreeMap<OsString, Folder>,
+    /// The folder of the last name, to which every folder on the way is there.
+    last: PathBuf,
+}
 
 impl Folders {
     /// Adds what is expected of a name, and every folder on the way to it from a root.
     fn expect(&mut self, root: &Path, path: &Path, stat: Option<Stat>) -> Result<(), NotStill> {
-        let below = path.strip_prefix(root).map_err(|_| NotStill)?;
-        let mut folder = root.to_owned();
-        for name in below {
-            let way = self.way(&folder)?;
-            let child = folder.join(name);
-            if child != path && !child.is_dir() {
+        let above = path.parent().ok_or(NotStill)?;
+        if above != self.last {
+            if !self.lead(root, above)? {
                 // Nothing is here, nor below.
-                way.names.push((name.as_encoded_bytes().to_vec(), None));
                 return if stat.is_none() { Ok(()) } else { Err(NotStill) };
             }
-            if child == path {
-                way.names.push((name.as_encoded_bytes().to_vec(), stat));
-            }
-            folder = child;
+            above.clone_into(&mut self.last);
         }
+        let name = path.file_name().ok_or(NotStill)?.as_encoded_bytes().to_vec();
+        self.way(above)?.names.push((name, stat));
         Ok(())
     }
 
+    /// Adds every folder on the way from a root to this one; false where one is missing, which is then
+    /// expected.
+    fn lead(&mut self, root: &Path, to: &Path) -> Result<bool, NotStill> {
+        let below = to.strip_prefix(root).map_err(|_| NotStill)?;
+        let mut folder = root.to_owned();
+        self.way(&folder)?;
+        for name in below {
+            let child = folder.join(name);
+            let is_folder = self.all.contains_key(child.as_os_str()) || child.is_dir();
+            if !is_folder {
+                let name = name.as_encoded_bytes().to_vec();
+                self.way(&folder)?.names.push((name, None));
+                return Ok(false);
+            }
+            self.way(&child)?;
+            folder = child;
+        }
+        Ok(true)
+    }
+
     fn way(&mut self, path: &Path) -> Result<&mut Folder, NotStill> {
-        if !self.0.contains_key(path) {
+        if !self.all.contains_key(path.as_os_str()) {
             let stat = Dir::open(path).and_then(|dir| dir.own_stat()).map_err(|_| NotStill)?;
             let way = Folder { row: Row::Way, stat, names: Vec::new() };
-            self.0.insert(path.to_owned(), way);
+            self.all.insert(path.as_os_str().to_owned(), way);
         }
-        self.0.get_mut(path).ok_or(NotStill)
+        self.all.get_mut(path.as_os_str()).ok_or(NotStill)
     }
 }
 
@@ -293,11 +326,11 @@ fn rows(
     if !is_plain || observer.met_a_repository() {
         return Err(NotStill);
     }
-    let mut folders = Folders(BTreeMap::new());
+    let mut folders = Folders::default();
     for listed in observer.listed().iter() {
         let row = if listed.path == places.repo { Row::Root } else { Row::Folder };
         let folder = Folder { row, stat: listed.stat, names: Vec::new() };
-        folders.0.insert(listed.path.clone(), folder);
+        folders.all.insert(listed.path.as_os_str().to_owned(), folder);
     }
     for path in local.stored.units.keys() {
         let path = places.repo.join(os(path.as_bytes()));
@@ -310,8 +343,8 @@ fn rows(
         let (path, stat) = self::live(places, observer, unit, *live)?;
         folders.expect(&places.home, &path, stat)?;
     }
-    for (path, folder) in &folders.0 {
-        list.add(folder.row, path.as_os_str().as_encoded_bytes(), Some(folder.stat))?;
+    for (path, folder) in &folders.all {
+        list.add(folder.row, path.as_encoded_bytes(), Some(folder.stat))?;
         for (name, stat) in &folder.names {
             let row = if stat.is_some() { Row::Name } else { Row::Absent };
             list.add(row, name, *stat)?;
@@ -343,18 +376,12 @@ fn live(
     let stat = match live {
         Live::Absent | Live::FolderGone => None,
         Live::File(_) => Some(observer.stat(&path).ok_or(NotStill)?),
-        Live::Linked => {
-            let folder = Dir::open(path.parent().ok_or(NotStill)?).map_err(|_| NotStill)?;
-            let name = path.file_name().ok_or(NotStill)?.as_encoded_bytes();
-            let stat = folder.stat(name).map_err(|_| NotStill)?.ok_or(NotStill)?;
-            let target = folder.read_link(name).map_err(|_| NotStill)?;
-            Some(stat).filter(|_| live::is_ours(&places.repo, &home, &target))
-        }
+        Live::Linked => Some(observer.link(&path).ok_or(NotStill)?.stat),
         Live::Moved(_)
         | Live::LinkedElsewhere
         | Live::Folder
         | Live::Special
         | Live::Unreachable => return Err(NotStill),
     };
-    if live == Live::Linked && stat.is_none() { Err(NotStill) } else { Ok((path, stat)) }
+    Ok((path, stat))
 }

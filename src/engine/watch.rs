@@ -23,7 +23,7 @@ use crate::fs::look::blob_id;
 use crate::fs::plain;
 use crate::git::CommitId;
 use crate::git::worktree::UPSTREAM;
-use crate::observe::{Observer, live};
+use crate::observe::Observer;
 use crate::session::Session;
 
 /// How far apart two changes are at least that have different times: no kernel ticks slower.
@@ -155,13 +155,10 @@ impl Rows {
                     let on_disk = local.filtered.get(unit).and_then(|at| at.live);
                     self.file(observer, path, on_disk.unwrap_or(*version));
                 }
+                // Where a folder above it is the link, the stored copy says it all.
                 Live::Linked => {
-                    let stat = stat_of(&path);
-                    // Where a folder above it is the link, the stored copy says it all.
-                    let Ok(target) = std::fs::read_link(&path) else { continue };
-                    let target = target.as_os_str().as_encoded_bytes();
-                    let stat = stat.filter(|_| live::is_ours(&places.repo, &home, target));
-                    self.add(path, Kind::Link, 0, stat, blob_id(target).0);
+                    let Some(link) = observer.link(&path) else { continue };
+                    self.add(path, Kind::Link, 0, Some(link_state(link.stat)), link.target.0);
                 }
                 Live::Moved(_)
                 | Live::LinkedElsewhere
@@ -331,6 +328,12 @@ fn is_racy(stat: &Stat, since: i64) -> bool {
     let is_coarse = stat.ctime % 1_000_000_000 == 0;
     let tick = if is_coarse { COARSE_NS } else { TICK_NS };
     since.saturating_sub(tick) <= stat.ctime
+}
+
+/// Returns the state of a link as a prompt sees it.
+fn link_state(stat: dir::Stat) -> Stat {
+    let dir::Stat { ino, size, mtime, ctime, exact, .. } = stat;
+    Stat { ino, size, mtime, ctime, mode: 0o120_000 | exact.0 }
 }
 
 /// Returns the state of a name as a prompt sees it.

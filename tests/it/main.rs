@@ -32,6 +32,7 @@ mod log;
 mod login;
 mod machines;
 mod marks;
+mod meanwhile;
 mod merging;
 mod modes;
 mod names;

@@ -16,7 +16,8 @@ use crate::context::{Context, now};
 use crate::failure::Outcome;
 use crate::fs::dir::os;
 use crate::git::worktree::Worktree;
-use crate::session::{Mode, Picture, Session};
+use crate::picture::Picture;
+use crate::session::{Mode, Session};
 use crate::ui::{Tone, Ui, report, wrapped};
 use crate::{marks, record, secrets};
 

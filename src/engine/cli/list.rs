@@ -14,7 +14,8 @@ use super::weight::{Churn, Weight};
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::marks;
-use crate::session::{Mode, Picture, Session};
+use crate::picture::Picture;
+use crate::session::{Mode, Session};
 use crate::ui::{Tone, Ui, report};
 
 /// List what is marked, whether it is in order, and its size

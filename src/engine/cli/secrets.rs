@@ -18,10 +18,11 @@ use crate::fs::plain;
 use crate::git::outgoing::outgoing;
 use crate::git::trees::read_blob;
 use crate::marks;
+use crate::picture::Picture;
 use crate::privacy;
 use crate::record::name;
 use crate::secrets::gate::Sight;
-use crate::session::{Mode, Picture, Session};
+use crate::session::{Mode, Session};
 use crate::ui::{Tone, report};
 
 /// See which files hold secrets, and decide what may travel

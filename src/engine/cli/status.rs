@@ -12,9 +12,10 @@ use crate::context::{Context, now};
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::remote::without_password;
 use crate::held;
+use crate::picture::Picture;
 use crate::privacy;
 use crate::record;
-use crate::session::{Mode, Picture, Session};
+use crate::session::{Mode, Session};
 use crate::sync::ahead_behind;
 use crate::ui::{Tone, Ui, report};
 

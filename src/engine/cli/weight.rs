@@ -7,8 +7,8 @@ use cfgsync_core::path::RepoPath;
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::fs::dir::os;
+use crate::picture::Picture;
 use crate::record::{self, name};
-use crate::session::Picture;
 
 /// The days over which changes are counted.
 pub const DAYS: u64 = 30;

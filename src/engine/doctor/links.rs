@@ -12,8 +12,9 @@ use super::{Finding, Remedy};
 use crate::failure::Outcome;
 use crate::fs::dir::os;
 use crate::marks;
+use crate::picture::Picture;
 use crate::record;
-use crate::session::{Picture, Session};
+use crate::session::Session;
 use crate::ui::report;
 
 /// Looks at every live file.

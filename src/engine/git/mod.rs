@@ -10,6 +10,7 @@ pub mod filter;
 pub mod forgetting;
 pub mod global;
 pub mod heard;
+mod held;
 pub mod index;
 pub mod inquiry;
 pub mod locks;

@@ -9,10 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use cfgsync_core::agree::LastRun;
-use cfgsync_core::path::RepoPath;
-use cfgsync_core::plan::Held;
 use cfgsync_core::tree::Tree;
-use cfgsync_core::unit::{BlobId, Kind, Version};
+use cfgsync_core::unit::BlobId;
 use git2::{ErrorCode, Odb, Oid, Repository, RepositoryInitOptions, Signature, Time};
 
 use super::packing::Waiting;
@@ -25,7 +23,6 @@ use cfgsync_core::time::UnixTime;
 pub(super) const AGREED: &str = "refs/cfgsync/agreed";
 const LATEST: &str = "refs/cfgsync/latest";
 pub(super) const SNAPSHOTS: &str = "refs/cfgsync/snapshots";
-const HELD: &str = "refs/cfgsync/held";
 pub(super) const ARCHIVED: &str = "refs/cfgsync/archived";
 pub(super) const LATE: &str = "refs/cfgsync/late-writes";
 
@@ -279,58 +276,6 @@ impl Vault {
         let parent: Vec<Oid> = self.agreement()?.into_iter().map(|commit| commit.0).collect();
         let commit = self.commit(tree, &format!("agreed\n\nupstream {tip}\n"), &parent)?;
         self.set(AGREED, commit)
-    }
-
-    /// Keeps the versions of the units that are held, and lets go of those that no longer are.
-    pub fn keep_held(&self, held: &[Held]) -> Outcome<()> {
-        let name = |path: &RepoPath| {
-            let id = crate::fs::look::blob_id(path.as_bytes());
-            format!("{HELD}/{id}")
-        };
-        let wanted: Vec<String> = held.iter().map(|held| name(&held.path)).collect();
-        for known in self.refs_below(HELD)? {
-            if !wanted.contains(&known) {
-                self.unset(&known)?;
-            }
-        }
-        for (held, name) in held.iter().zip(&wanted) {
-            let tree = self.sides_tree(held)?;
-            let known = self.target(name)?.map(|commit| self.repository.find_commit(commit.0));
-            if !known.is_some_and(|commit| commit.is_ok_and(|commit| commit.tree_id() == tree)) {
-                let commit = self.commit(tree, &format!("held {}\n", held.path), &[])?;
-                self.set(name, commit)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns the units that were held when the last run ended; of names with control characters, none.
-    pub fn held(&self) -> Outcome<Vec<RepoPath>> {
-        let mut held = Vec::new();
-        for name in self.refs_below(HELD)? {
-            let Some(commit) = self.target(&name)? else { continue };
-            let commit = self.repository.find_commit(commit.0).map_err(GitError::on(&*name))?;
-            let path = commit.message_bytes().strip_prefix(b"held ").unwrap_or_default();
-            held.extend(RepoPath::new(path.trim_ascii_end()));
-        }
-        Ok(held)
-    }
-
-    fn sides_tree(&self, held: &Held) -> Outcome<Oid> {
-        let failed = || GitError::on(format!("keep the versions of {}", held.path));
-        let mut builder = self.repository.treebuilder(None).map_err(failed())?;
-        let sides =
-            [("base", held.sides.base), ("ours", held.sides.ours), ("theirs", held.sides.theirs)];
-        for (name, version) in sides {
-            let Some(Version { kind, mode, blob }) = version else { continue };
-            let filemode = match (kind, mode.is_executable()) {
-                (Kind::Link, _) => 0o120_000,
-                (Kind::File, true) => 0o100_755,
-                (Kind::File, false) => 0o100_644,
-            };
-            builder.insert(name, trees::oid(blob), filemode).map_err(failed())?;
-        }
-        Ok(builder.write().map_err(failed())?)
     }
 
     pub(super) fn refs_below(&self, prefix: &str) -> Outcome<Vec<String>> {

@@ -1,9 +1,9 @@
 //! Looking at the live files of what is marked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use cfgsync_core::manifest::Scope as MarkScope;
+use cfgsync_core::manifest::{Mark, Scope as MarkScope};
 use cfgsync_core::names::is_dropping;
 use cfgsync_core::observed::{Finding, Live, Local};
 use cfgsync_core::path::{HomePath, RepoPath};
@@ -13,18 +13,17 @@ use nix::errno::Errno;
 use super::{Inode, Observer, Reading, Scope, below};
 use crate::failure::Outcome;
 use crate::fs::FsError;
-use crate::fs::dir::{Dir, StatKind, os};
+use crate::fs::dir::{Dir, Stat, StatKind, os};
 use crate::fs::look::blob_id;
 
 /// Looks at every live file of the marks of this machine, and of the trees that are known.
-pub fn look(observer: &Observer<'_>, scope: &Scope<'_>, local: &mut Local) -> Outcome<()> {
-    let mut marks = local.stored.manifest.marks.clone();
-    for manifest in &scope.manifests {
-        for (home, mark) in &manifest.marks {
-            marks.entry(home.clone()).or_insert_with(|| mark.clone());
-        }
-    }
-    for (home, mark) in &marks {
+pub fn look(
+    observer: &Observer<'_>,
+    scope: &Scope<'_>,
+    marks: &BTreeMap<HomePath, Mark>,
+    local: &mut Local,
+) -> Outcome<()> {
+    for (home, mark) in marks {
         match mark.scope {
             MarkScope::File => look_one(observer, scope, home, local)?,
             MarkScope::Folder => look_folder(observer, scope, home, local)?,
@@ -40,11 +39,16 @@ fn look_folder(
     local: &mut Local,
 ) -> Outcome<()> {
     let top = home.stored();
-    let stored: BTreeSet<RepoPath> = local.stored.units.keys().cloned().collect();
-    let known: BTreeSet<RepoPath> =
-        below(&scope.known, &top).chain(below(&stored, &top)).cloned().collect();
+    let stored = local.stored.units.range(below(&top)..).map(|(path, _)| path);
+    let stored = stored.take_while(|path| path.is_within(&top));
+    let known: BTreeSet<RepoPath> = scope.below(&top).chain(stored).cloned().collect();
     match reach(observer, home.components())? {
-        Reach::Folder(dir) => walk(observer, scope, &dir, [home, home], local)?,
+        Reach::Folder(dir) => {
+            let mut below = |dir: &Dir, folder: &HomePath, local: &mut Local| {
+                walk_child(observer, scope, dir, [folder, home], local)
+            };
+            walk(observer, scope, &dir, [home, home], local, &mut below)?;
+        }
         Reach::Missing => {
             local.live.extend(known.into_iter().map(|path| (path, Live::FolderGone)));
             return Ok(());
@@ -59,41 +63,58 @@ fn look_folder(
     Ok(())
 }
 
-/// Finds the files of a marked folder `top`, those that appeared since included.
-fn walk(
+/// What is done with a folder that is met: folder above, its path.
+pub type Below<'a> = dyn FnMut(&Dir, &HomePath, &mut Local) -> Outcome<()> + 'a;
+
+/// Finds the files of one folder of a marked folder `top`, those that appeared since included, and
+/// leaves the folders in it to `below`.
+pub fn walk(
     observer: &Observer<'_>,
     scope: &Scope<'_>,
     dir: &Dir,
     [folder, top]: [&HomePath; 2],
     local: &mut Local,
+    below: &mut Below<'_>,
 ) -> Outcome<()> {
     for name in observer.names(dir)? {
         let Ok(home) = HomePath::new([folder.as_bytes(), b"/", &name].concat()) else { continue };
         let Some(stat) = dir.stat(&name)? else { continue };
         match stat.kind {
-            StatKind::Folder => {
-                let child = dir.child(&name)?;
-                if !observer.is_repository(&child)? {
-                    walk(observer, scope, &child, [&home, top], local)?;
-                }
-            }
+            StatKind::Folder => below(dir, &home, local)?,
             StatKind::File | StatKind::Link => {
                 let unit = home.stored();
                 let is_known = scope.knows(&unit) || local.stored.units.contains_key(&unit);
                 let is_link = stat.kind == StatKind::Link;
-                if is_link
-                    && look_moved(observer, scope, &dir.read_link(&name)?, [&home, top], local)
-                {
+                let target = if is_link { dir.read_link(&name)? } else { Vec::new() };
+                if is_link && look_moved(observer, scope, &target, [&home, top], local) {
                     continue;
                 }
                 if is_known || (!is_link && is_wanted(observer, &home, &unit)?) {
-                    look_one(observer, scope, &home, local)?;
+                    keep_folder_modes(observer, scope, &unit, local)?;
+                    look_at(observer, scope, At { dir, home: &home, stat }, local)?;
                 }
             }
             StatKind::Special => {}
         }
     }
     Ok(())
+}
+
+fn walk_child(
+    observer: &Observer<'_>,
+    scope: &Scope<'_>,
+    dir: &Dir,
+    [folder, top]: [&HomePath; 2],
+    local: &mut Local,
+) -> Outcome<()> {
+    let child = dir.child(folder.name())?;
+    if observer.is_repository(&child)? {
+        return Ok(());
+    }
+    let mut below = |dir: &Dir, folder: &HomePath, local: &mut Local| {
+        walk_child(observer, scope, dir, [folder, top], local)
+    };
+    walk(observer, scope, &child, [folder, top], local, &mut below)
 }
 
 /// A person who renames a file of a marked folder moves our link, which goes on leading to the stored
@@ -168,20 +189,43 @@ pub fn look_one(
             return Ok(());
         }
     };
-    let Some(stat) = dir.stat(name)? else {
-        local.live.insert(unit, Live::Absent);
-        return Ok(());
-    };
+    if let Some(stat) = dir.stat(name)? {
+        return look_at(observer, scope, At { dir: &dir, home, stat }, local);
+    }
+    local.live.insert(unit, Live::Absent);
+    Ok(())
+}
+
+/// What stands at a home path.
+struct At<'a> {
+    dir: &'a Dir,
+    home: &'a HomePath,
+    stat: Stat,
+}
+
+/// Looks at what stands at a home path.
+fn look_at(
+    observer: &Observer<'_>,
+    scope: &Scope<'_>,
+    At { dir, home, stat }: At<'_>,
+    local: &mut Local,
+) -> Outcome<()> {
+    let (unit, name) = (home.stored(), home.name());
     let size = scope.size_of(&unit, &local.stored.manifest);
     let is_in_folder = !local.stored.manifest.marks.contains_key(home);
     let live = match stat.kind {
         StatKind::Folder => Live::Folder,
         StatKind::Special => Live::Special,
-        StatKind::Link if is_ours(&observer.places.repo, home, &dir.read_link(name)?) => {
-            Live::Linked
+        StatKind::Link => {
+            let target = dir.read_link(name)?;
+            if is_ours(&observer.places.repo, home, &target) {
+                observer.remember_link(dir, name, stat, &target);
+                Live::Linked
+            } else {
+                Live::LinkedElsewhere
+            }
         }
-        StatKind::Link => Live::LinkedElsewhere,
-        StatKind::File => match observer.read(&dir, name, stat, size)? {
+        StatKind::File => match observer.read(dir, name, stat, size)? {
             Reading::Version(version, inode) => {
                 if inode == Inode::Replaced {
                     local.replaced.insert(unit.clone());

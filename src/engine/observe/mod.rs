@@ -1,21 +1,22 @@
 //! Looking at this machine's files: the working tree, and the live files of what is marked.
 
+mod again;
 mod filtered;
 pub mod live;
+mod scope;
 pub mod seen;
 pub mod stored;
 
 use std::cell::{Cell, OnceCell, Ref, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use cfgsync_core::manifest::{MANIFEST, Manifest};
+use cfgsync_core::manifest::{MANIFEST, Manifest, Mark};
 use cfgsync_core::observed::{Finding, Local};
-use cfgsync_core::path::RepoPath;
+use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::status::watch::Names;
 use cfgsync_core::time::UnixTime;
-use cfgsync_core::tree::Tree;
-use cfgsync_core::unit::Version;
+use cfgsync_core::unit::{BlobId, Version};
 
 use crate::context::Places;
 use crate::failure::Outcome;
@@ -27,6 +28,8 @@ use crate::git::trees::parse_manifest;
 use crate::git::vault::Vault;
 use crate::git::worktree::Worktree;
 use crate::settings::LARGEST;
+pub use scope::Scope;
+use scope::{Size, below};
 use seen::{Recall, Seen};
 
 /// What a look at the files is for.
@@ -67,7 +70,25 @@ pub struct Observer<'a> {
     before: OnceCell<Seen>,
     after: RefCell<Seen>,
     listed: RefCell<Vec<Listed>>,
+    links: RefCell<HashMap<PathBuf, Link>>,
+    asked: RefCell<Asked>,
     met_a_repository: Cell<bool>,
+}
+
+/// A link of ours, as a look has seen it.
+#[derive(Debug, Clone, Copy)]
+pub struct Link {
+    /// Its state.
+    pub stat: Stat,
+    /// Its target, hashed.
+    pub target: BlobId,
+}
+
+/// What a look was asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Asked {
+    known: BTreeSet<RepoPath>,
+    marks: BTreeMap<HomePath, Mark>,
 }
 
 /// A folder whose names a look has read.
@@ -79,62 +100,6 @@ pub struct Listed {
     pub stat: Stat,
     /// The names that matter.
     pub names: Names,
-}
-
-/// What else a look must take into account.
-#[derive(Debug, Default)]
-pub struct Scope<'a> {
-    /// Units that are known: no ignore rule and no size limit hides them.
-    pub known: BTreeSet<RepoPath>,
-    /// Manifests whose marks are looked at too.
-    pub manifests: Vec<&'a Manifest>,
-    /// The manifest for when the file is missing: a manifest nobody emptied is not empty.
-    pub fallback: Option<&'a Manifest>,
-    /// Marks that count in place of the file's: those a command is about to write.
-    pub instead: Option<&'a Manifest>,
-}
-
-/// Whether a file may be of any size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Size {
-    /// A person asked for it by name, or it is shared already.
-    Any,
-    /// New and unasked for.
-    Limited,
-}
-
-impl<'a> Scope<'a> {
-    /// Takes the units and the marks of trees into account.
-    pub fn of(trees: &[&'a Tree], fallback: Option<&'a Manifest>) -> Self {
-        let known = trees.iter().flat_map(|tree| tree.units.keys().cloned()).collect();
-        let manifests = trees.iter().map(|tree| &tree.manifest).collect();
-        Self { known, manifests, fallback, instead: None }
-    }
-
-    fn knows(&self, path: &RepoPath) -> bool {
-        self.known.contains(path)
-    }
-
-    fn size_of(&self, path: &RepoPath, manifest: &Manifest) -> Size {
-        let mark = path.home().and_then(|home| manifest.covering(&home).map(|(_, mark)| mark));
-        let is_asked_for = mark.is_some_and(cfgsync_core::manifest::Mark::allows_large);
-        if is_asked_for || self.knows(path) { Size::Any } else { Size::Limited }
-    }
-
-    fn knows_below(&self, folder: &RepoPath) -> bool {
-        below(&self.known, folder).next().is_some()
-    }
-}
-
-/// Returns the paths below a folder.
-fn below<'a>(
-    known: &'a BTreeSet<RepoPath>,
-    folder: &'a RepoPath,
-) -> impl Iterator<Item = &'a RepoPath> {
-    // `a-b` sorts between `a` and `a/b`, so the search starts where the folder's own names do.
-    let start = RepoPath::new([folder.as_bytes(), b"/\x01"].concat());
-    let start = start.unwrap_or_else(|_| folder.clone());
-    known.range(start..).take_while(|path| path.is_within(folder))
 }
 
 /// One file on disk, as it was read.
@@ -162,7 +127,7 @@ impl<'a> Observer<'a> {
         purpose: Purpose,
     ) -> Self {
         let (before, after, listed) = (OnceCell::new(), RefCell::default(), RefCell::default());
-        let met_a_repository = Cell::default();
+        let (links, asked, met_a_repository) = Default::default();
         Self {
             places,
             worktree,
@@ -173,6 +138,8 @@ impl<'a> Observer<'a> {
             before,
             after,
             listed,
+            links,
+            asked,
             met_a_repository,
         }
     }
@@ -203,11 +170,14 @@ impl<'a> Observer<'a> {
         let manifest = self.manifest(scope)?;
         self.after.replace(self.before()?.renewed(self.now));
         self.listed.borrow_mut().clear();
+        self.links.borrow_mut().clear();
         self.met_a_repository.set(false);
         let mut local = Local::default();
         local.stored.manifest = manifest;
+        let marks = marks(scope, &local.stored.manifest);
         stored::look(self, scope, &mut local)?;
-        live::look(self, scope, &mut local)?;
+        live::look(self, scope, &marks, &mut local)?;
+        self.asked.replace(Asked { known: scope.known.clone(), marks });
         self.vault.settle()?;
         if self.purpose == Purpose::Plan {
             filtered::look(self, scope, &mut local)?;
@@ -228,6 +198,16 @@ impl<'a> Observer<'a> {
     /// Returns the whole state of a file or link as this look has read it.
     pub fn stat(&self, path: &Path) -> Option<Stat> {
         self.after.borrow().stat(path)
+    }
+
+    /// Returns a link of ours as this look has seen it.
+    pub fn link(&self, path: &Path) -> Option<Link> {
+        self.links.borrow().get(path).copied()
+    }
+
+    fn remember_link(&self, dir: &Dir, name: &[u8], stat: Stat, target: &[u8]) {
+        let link = Link { stat, target: blob_id(target) };
+        self.links.borrow_mut().insert(dir.join(name), link);
     }
 
     /// Returns when everything was read last, in Unix seconds.
@@ -362,6 +342,15 @@ impl<'a> Observer<'a> {
         }
         Ok(())
     }
+}
+
+/// Returns every mark whose live files are looked at.
+fn marks(scope: &Scope<'_>, manifest: &Manifest) -> BTreeMap<HomePath, Mark> {
+    let mut marks = manifest.marks.clone();
+    for (home, mark) in scope.manifests.iter().flat_map(|manifest| &manifest.marks) {
+        marks.entry(home.clone()).or_insert_with(|| mark.clone());
+    }
+    marks
 }
 
 /// An editor that truncates and writes leaves an empty file for a moment. Such a file waits one

@@ -12,17 +12,25 @@ use crate::fs::dir::{Dir, Stat, StatKind};
 /// Looks at every folder of the working tree.
 pub fn look(observer: &Observer<'_>, scope: &Scope<'_>, local: &mut Local) -> Outcome<()> {
     let root = Dir::open(&observer.places.repo)?;
-    look_folder(observer, scope, &root, None, local)?;
+    let mut below = |dir: &Dir, path: &RepoPath, stat: Stat, local: &mut Local| {
+        look_child(observer, scope, dir, path, stat, local)
+    };
+    look_folder(observer, scope, &root, None, local, &mut below)?;
     local.stored.prune_folders();
     Ok(())
 }
 
-fn look_folder(
+/// What is done with a folder that is met: folder above, its path, its state.
+pub type Below<'a> = dyn FnMut(&Dir, &RepoPath, Stat, &mut Local) -> Outcome<()> + 'a;
+
+/// Looks at the files of one folder, and leaves the folders in it to `below`.
+pub fn look_folder(
     observer: &Observer<'_>,
     scope: &Scope<'_>,
     dir: &Dir,
     folder: Option<&RepoPath>,
     local: &mut Local,
+    below: &mut Below<'_>,
 ) -> Outcome<()> {
     for name in observer.names(dir)? {
         let raw = match folder {
@@ -36,7 +44,7 @@ fn look_folder(
         }
         let Some(stat) = dir.stat(&name)? else { continue };
         match stat.kind {
-            StatKind::Folder => look_child(observer, scope, dir, &path, stat, local)?,
+            StatKind::Folder => below(dir, &path, stat, local)?,
             StatKind::File => look_file(observer, scope, dir, &path, stat, local)?,
             StatKind::Link
                 if path.home().is_none() && is_wanted(observer, scope, local, &path)? =>
@@ -57,9 +65,7 @@ fn look_child(
     stat: Stat,
     local: &mut Local,
 ) -> Outcome<()> {
-    let is_known =
-        scope.knows_below(path) || path.as_bytes() == b"external" || path.home().is_some();
-    if !is_known && observer.worktree.is_ignored(path)? {
+    if is_left_out(observer, scope, path)? {
         return Ok(());
     }
     let child = dir.child(path.name())?;
@@ -70,7 +76,17 @@ fn look_child(
     if stat.mode != Mode::EXECUTABLE {
         local.stored.folders.insert(path.clone(), stat.mode);
     }
-    look_folder(observer, scope, &child, Some(path), local)
+    let mut below = |dir: &Dir, path: &RepoPath, stat: Stat, local: &mut Local| {
+        look_child(observer, scope, dir, path, stat, local)
+    };
+    look_folder(observer, scope, &child, Some(path), local, &mut below)
+}
+
+/// Returns true for a folder of which nothing takes part in syncing.
+pub fn is_left_out(observer: &Observer<'_>, scope: &Scope<'_>, path: &RepoPath) -> Outcome<bool> {
+    let is_known =
+        scope.knows_below(path) || path.as_bytes() == b"external" || path.home().is_some();
+    Ok(!is_known && observer.worktree.is_ignored(path)?)
 }
 
 fn look_file(

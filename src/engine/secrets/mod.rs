@@ -19,8 +19,9 @@ use cfgsync_core::unit::{BlobId, Kind};
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::outgoing::{Brought, has_merges, outgoing};
 use crate::git::{CommitId, trees};
+use crate::picture::Picture;
 use crate::record::name;
-use crate::session::{Picture, Session};
+use crate::session::Session;
 
 /// Adds to an observation which bytes may not be shared: this machine's, and what a merge or a
 /// choice made of them.

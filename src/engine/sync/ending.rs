@@ -3,6 +3,7 @@
 use cfgsync_core::status::SyncState;
 use cfgsync_core::status::wire::Watch;
 
+use super::sight::Sight;
 use super::{Report, Sync, ahead_behind};
 use crate::context::now;
 use crate::failure::{Code, Failure, Outcome};
@@ -14,7 +15,7 @@ use crate::quiet::Quiet;
 use crate::record::{self, Basis, Done, Standing};
 use crate::recover::Note;
 use crate::retention;
-use crate::still;
+use crate::still::{self};
 use crate::watch::{Tips, watch};
 
 /// How a sync left things.
@@ -33,15 +34,16 @@ impl Sync<'_> {
     pub fn settle(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Ending> {
         let session = self.session;
         let _lock = self.session.lock()?;
-        let since = now();
-        let picture = session.picture(observer, upstream)?;
+        let (Sight { picture, since, is_kept }, list) = self.look_after(observer, upstream)?;
         observer.remember()?;
         session.gate.remember()?;
         // What came in was live from now on, so it can be brought back even when the next edit
         // comes before the next look.
-        let note = Note::leave(&session.context.places)?;
-        session.snapshot(&picture, "after a sync")?;
-        note.withdraw()?;
+        if !is_kept {
+            let note = Note::leave(&session.context.places)?;
+            session.snapshot(&picture, "after a sync")?;
+            note.withdraw()?;
+        }
         let is_sent = session.remote.is_none() || picture.head == upstream;
         if !is_sent || !self.is_done(&picture)? {
             let plan = self.plan(&picture, session.policy()?.copies)?;
@@ -54,7 +56,7 @@ impl Sync<'_> {
         let Some(watch) = watch(session, observer, local, tips, since)? else {
             return Ok(Ending::Pending(1));
         };
-        still::write(session, observer, local, &watch, since)?;
+        still::write(session, observer, list.as_ref(), &watch, since)?;
         Ok(Ending::Known(watch))
     }
 

@@ -10,6 +10,7 @@ mod ending;
 pub mod rehearsal;
 mod report;
 mod round;
+mod sight;
 mod unfiltered;
 pub mod wishes;
 pub mod words;
@@ -24,7 +25,6 @@ use cfgsync_core::plan::{Plan, Why, plan};
 use cfgsync_core::policy::{Policy, Winner};
 use cfgsync_core::status::SyncState;
 
-use crate::context::now;
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::CommitId;
 use crate::git::login::user_ssh;
@@ -34,21 +34,18 @@ use crate::git::worktree::Worktree;
 use crate::interrupt;
 use crate::lights::Pulse;
 use crate::lock::Lock;
-use crate::observe::{Observer, Scope};
+use crate::observe::Observer;
+use crate::picture::Picture;
 use crate::privacy;
-use crate::quiet::Quiet;
 use crate::record::{self, Standing};
-use crate::recover::Note;
 use crate::secrets;
-use crate::session::{Picture, Session};
-use crate::still;
-use crate::watch::{Tips, watch};
+use crate::session::Session;
 use attempts::Attempts;
 use contact::{Contact, Course};
-use ending::Ending;
 pub use report::Report;
+use sight::{Last, Looked};
 pub use wishes::{Command, Tip, Wishes};
-use words::{History, moved, paused, rewritten, vanished};
+use words::{History, moved, rewritten, vanished};
 
 /// Syncs, and publishes what came of it whether it went well or not.
 pub fn sync(
@@ -96,14 +93,16 @@ struct Sync<'a> {
     is_returned: Cell<bool>,
     /// Whether all stands as it was left, once that was asked.
     is_still: OnceCell<bool>,
+    /// What this run saw last.
+    last: RefCell<Option<Last>>,
 }
 
 impl<'a> Sync<'a> {
     fn new(session: &'a Session<'a>, wishes: &'a Wishes, manners: Manners) -> Self {
         let (operation, is_returned) = (RefCell::default(), Cell::default());
         let remote = remote(session, manners, &session.context.places.state);
-        let is_still = OnceCell::new();
-        Self { session, wishes, remote, operation, is_returned, is_still }
+        let (is_still, last) = (OnceCell::new(), RefCell::default());
+        Self { session, wishes, remote, operation, is_returned, is_still, last }
     }
 
     fn run(&self) -> Outcome<Report> {
@@ -137,70 +136,10 @@ impl<'a> Sync<'a> {
             if known == upstream && failure.is_none() {
                 return self.finish(Report::default(), upstream, None, ending);
             }
-            self.look_whole(&observer)?;
+            self.look_whole(&observer, None)?;
         }
         self.check_history(upstream)?;
         self.rounds(&observer, upstream, failure.map_or(Contact::Made, Contact::Failed))
-    }
-
-    /// Under the lock: looks whether the repository is ours to touch, and whether anything happened
-    /// since the last run left everything in sync.
-    fn look_first(&self, observer: &Observer<'_>) -> Outcome<Looked> {
-        let session = self.session;
-        if self.is_still()? {
-            let upstream = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
-            return Ok(Looked::Quiet { upstream, ending: Ending::Still });
-        }
-        let quiet = Quiet::read(&session.context.places)?;
-        if let Some(quiet) = quiet.filter(|_| self.wishes.are_plain()) {
-            let _lock = self.session.lock()?;
-            let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
-            let scope = Scope { known: quiet.known.clone(), ..Scope::default() };
-            let since = now();
-            let local = observer.look(&scope)?;
-            let is_ours = session.worktree.foreign(&session.branch)?.is_none();
-            if is_ours && quiet.holds(session, known, &local)? {
-                observer.remember()?;
-                let head = session.worktree.tip(&session.branch)?;
-                let tips = Tips { head, upstream: session.worktree.upstream()? };
-                if let Some(watch) = watch(session, observer, &local, tips, since)? {
-                    still::write(session, observer, &local, &watch, since)?;
-                    return Ok(Looked::Quiet { upstream: known, ending: Ending::Known(watch) });
-                }
-            }
-        }
-        self.look_whole(observer)?;
-        Ok(Looked::Whole)
-    }
-
-    /// Under the lock: asks whether all stands exactly as it was left, without looking into it.
-    fn is_still(&self) -> Outcome<bool> {
-        let session = self.session;
-        if let Some(known) = self.is_still.get() {
-            return Ok(*known);
-        }
-        let is_still = self.wishes.are_plain() && {
-            let _lock = self.session.lock()?;
-            let is_ours = session.worktree.foreign(&session.branch)?.is_none();
-            is_ours && still::holds(session, now())?
-        };
-        Ok(*self.is_still.get_or_init(|| is_still))
-    }
-
-    /// Under the lock: makes sure that everything on disk is in the vault, whoever is at work in
-    /// the repository.
-    fn look_whole(&self, observer: &Observer<'_>) -> Outcome<()> {
-        let session = self.session;
-        let _lock = self.session.lock()?;
-        let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
-        let note = Note::leave(&session.context.places)?;
-        let picture = session.picture(observer, known.filter(|tip| session.worktree.has(*tip)))?;
-        session.snapshot(&picture, "before a sync")?;
-        note.withdraw()?;
-        match session.worktree.foreign(&session.branch)? {
-            Some(foreign) => Err(paused(&foreign)),
-            None => Ok(()),
-        }
     }
 
     /// Returns upstream's tip, and why it could not be asked.
@@ -361,14 +300,6 @@ impl<'a> Sync<'a> {
         let ending = self.settle(observer, upstream)?;
         self.finish(report, upstream, contact.failure(), ending)
     }
-}
-
-/// What the first look came to.
-enum Looked {
-    /// Everything stands as the last run left it, with upstream at this commit.
-    Quiet { upstream: Option<CommitId>, ending: Ending },
-    /// Something changed, or nobody knows; everything is in the vault.
-    Whole,
 }
 
 /// Returns how far the branch and upstream are apart.

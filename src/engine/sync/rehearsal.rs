@@ -9,8 +9,9 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::fs::desk::Desk;
 use crate::git::CommitId;
 use crate::git::program::Manners;
+use crate::picture::Picture;
 use crate::secrets;
-use crate::session::{Picture, Session};
+use crate::session::Session;
 
 /// What a sync would do.
 pub struct Rehearsal {
@@ -45,7 +46,7 @@ pub fn rehearse(session: &Session<'_>, wishes: &Wishes, manners: Manners) -> Out
     let observer = session.observer();
     let mut picture = session.picture(&observer, upstream)?;
     if let Some(marks) = sync.added_marks(&picture) {
-        picture = session.picture_with(&observer, upstream, Some(&marks))?;
+        picture = session.picture_with(&observer, upstream, &marks)?;
     }
     wishes.edit.apply(&mut picture.observation);
     session.find_only_here(&mut picture.observation)?;

@@ -7,8 +7,10 @@ use cfgsync_core::operation::Operation;
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::{Change, Plan};
 use cfgsync_core::policy::Winner;
+use cfgsync_core::steps::Step;
 use cfgsync_core::tree::{MODES, Tree};
 
+use super::sight::{Last, Sight};
 use super::words::{message, not_signed, paused, refused, remade, unsigned};
 use super::{Sync, unfiltered};
 use crate::backups;
@@ -21,12 +23,11 @@ use crate::git::branch::{self, Ancestry, Made, Message, Replay};
 use crate::git::index::{self, Move};
 use crate::git::signing::Signer;
 use crate::git::{CommitId, TreeId, trees};
-use crate::marks;
 use crate::observe::Observer;
+use crate::picture::Picture;
 use crate::recover::{Note, index_draft};
 use crate::sabotage::{self, Break};
 use crate::secrets;
-use crate::session::Picture;
 use crate::settings::{OnlyHere, ReplacedLinks};
 
 /// Where one round left things.
@@ -55,15 +56,7 @@ impl Sync<'_> {
             return Err(paused(&foreign));
         }
         let note = Note::leave(&session.context.places)?;
-        let mut picture = session.picture(observer, upstream)?;
-        let before = Tree { units: BTreeMap::new(), ..picture.observation.ours.clone() };
-        // Marks come before what is at their paths, as in `mark`: an interruption leaves a mark that
-        // the next sync completes.
-        if let Some(marks) = self.added_marks(&picture) {
-            marks::write_manifest(session, &marks)?;
-            picture = session.picture(observer, upstream)?;
-        }
-        let before = Tree { units: picture.observation.ours.units.clone(), ..before };
+        let (Sight { mut picture, since, is_kept }, before) = self.see(observer, upstream)?;
         self.wishes.edit.apply(&mut picture.observation);
         session.find_only_here(&mut picture.observation)?;
         secrets::find(session, &mut picture.observation, &self.wishes.choices)?;
@@ -74,7 +67,9 @@ impl Sync<'_> {
             note.withdraw()?;
             return Err(refused(refusal));
         }
-        session.snapshot(&picture, "before a change")?;
+        if !is_kept {
+            session.snapshot(&picture, "before a change")?;
+        }
         backups::before(session, &plan.steps, &plan.tree, self.wishes.command.occasion())?;
         session.vault.keep_held(&plan.held)?;
         let tree = session.vault.write(&plan.tree)?;
@@ -112,6 +107,10 @@ impl Sync<'_> {
         self.forget_decided(&plan)?;
         session.settle_displaced()?;
         note.withdraw()?;
+        if self.wishes.are_plain() && !is_stale && failed.is_empty() {
+            let touched = plan.steps.iter().map(Step::unit).collect();
+            self.last.replace(Some(Last { picture, touched, since }));
+        }
         Ok(Round { plan, failed, notes, tip, tree, shared, is_stale })
     }
 
@@ -288,8 +287,7 @@ impl Sync<'_> {
 
     /// Remembers that upstream has the branch's tip.
     pub fn agree_on(&self, round: &Round, tip: CommitId) -> Outcome<()> {
-        let note = Note::leave(&self.session.context.places)?;
-        note.names(&[tip])?;
+        let note = Note::leave_for(&self.session.context.places, tip)?;
         self.session.vault.agree(round.shared, round.tree, Some(tip))?;
         self.show(tip)?;
         note.withdraw()

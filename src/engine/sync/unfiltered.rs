@@ -5,7 +5,8 @@ use cfgsync_core::gate::{arriving_attributes, hold_what_is_only_here};
 
 use crate::failure::Outcome;
 use crate::git::trees;
-use crate::session::{Picture, Session};
+use crate::picture::Picture;
+use crate::session::Session;
 
 /// Lets everything wait that may be covered by attributes about to arrive; returns whether there are
 /// any.

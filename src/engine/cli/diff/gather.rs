@@ -13,7 +13,8 @@ use cfgsync_core::unit::{Kind, Mode, Sides, Version};
 use super::entry::{Between, Content, Entry, Side};
 use crate::failure::Outcome;
 use crate::fs::look::blob_id;
-use crate::session::{Picture, Session};
+use crate::picture::Picture;
+use crate::session::Session;
 use crate::sync::rehearsal::Rehearsal;
 use crate::ui::report;
 

@@ -12,7 +12,8 @@ use crate::fs::dir::os;
 use crate::fs::plain;
 use crate::git::mergetool;
 use crate::held;
-use crate::session::{Picture, Session};
+use crate::picture::Picture;
+use crate::session::Session;
 use crate::ui::diff::{Labelled, text};
 use crate::ui::{Tone, report};
 

@@ -18,7 +18,8 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::held;
 use crate::lock::Patience;
 use crate::marks;
-use crate::session::{Mode, Picture, Session};
+use crate::picture::Picture;
+use crate::session::{Mode, Session};
 use crate::sync::{Command, Wishes, sync, words};
 use crate::ui::{Answers, report};
 

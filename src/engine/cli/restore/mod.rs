@@ -19,8 +19,9 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::interrupt;
 use crate::marks;
 use crate::moments::{self, Moment};
+use crate::picture::Picture;
 use crate::restore::{Reach, check, is_shown, refuse_own, restore};
-use crate::session::{Mode, Picture, Session};
+use crate::session::{Mode, Session};
 use crate::ui::{Answers, Confirmed, Tone, report};
 
 /// Bring back files as they were

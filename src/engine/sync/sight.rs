@@ -1,0 +1,190 @@
+//! What a sync sees of this machine's files, from its first look to its last.
+
+use std::collections::BTreeSet;
+
+use cfgsync_core::observed::Local;
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::time::UnixTime;
+use cfgsync_core::tree::Tree;
+
+use super::Sync;
+use super::ending::Ending;
+use super::words::paused;
+use crate::context::now;
+use crate::failure::Outcome;
+use crate::git::CommitId;
+use crate::marks;
+use crate::observe::{Observer, Scope};
+use crate::picture::Picture;
+use crate::quiet::Quiet;
+use crate::recover::Note;
+use crate::still::{self, List};
+use crate::watch::{Tips, watch};
+
+/// From how many seconds on what was seen is too old to make a plan of.
+const OLD_SECONDS: u64 = 1;
+
+/// This machine's files as a run knows them to be.
+pub struct Sight {
+    /// What a plan is made from.
+    pub picture: Picture,
+    /// When it began to look.
+    pub since: UnixTime,
+    /// Whether the run's last snapshot keeps all of it.
+    pub is_kept: bool,
+}
+
+/// What a run saw last, and what it did since.
+pub struct Last {
+    /// What it saw.
+    pub picture: Picture,
+    /// Units that this run touched since.
+    pub touched: BTreeSet<RepoPath>,
+    /// When it began to look.
+    pub since: UnixTime,
+}
+
+/// What the first look came to.
+pub enum Looked {
+    /// Everything stands as the last run left it, with upstream at this commit.
+    Quiet { upstream: Option<CommitId>, ending: Ending },
+    /// Something changed, or nobody knows; everything is in the vault.
+    Whole,
+}
+
+impl Sync<'_> {
+    /// Under the lock: looks whether the repository is ours to touch, and whether anything happened
+    /// since the last run left everything in sync.
+    pub fn look_first(&self, observer: &Observer<'_>) -> Outcome<Looked> {
+        let session = self.session;
+        if self.is_still()? {
+            let upstream = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+            return Ok(Looked::Quiet { upstream, ending: Ending::Still });
+        }
+        let quiet = Quiet::read(&session.context.places)?;
+        let mut seen = None;
+        if let Some(quiet) = quiet.filter(|_| self.wishes.are_plain()) {
+            let _lock = self.session.lock()?;
+            let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+            let scope = Scope { known: quiet.known.clone(), ..Scope::default() };
+            let since = now();
+            let local = observer.look(&scope)?;
+            let is_ours = session.worktree.foreign(&session.branch)?.is_none();
+            if is_ours && quiet.holds(session, known, &local)? {
+                observer.remember()?;
+                let head = session.worktree.tip(&session.branch)?;
+                let tips = Tips { head, upstream: session.worktree.upstream()? };
+                if let Some(watch) = watch(session, observer, &local, tips, since)? {
+                    let list = List::of(session, observer, &local);
+                    still::write(session, observer, list.as_ref(), &watch, since)?;
+                    return Ok(Looked::Quiet { upstream: known, ending: Ending::Known(watch) });
+                }
+            }
+            seen = Some((local, since));
+        }
+        self.look_whole(observer, seen)?;
+        Ok(Looked::Whole)
+    }
+
+    /// Under the lock: asks whether all stands exactly as it was left, without looking into it.
+    pub fn is_still(&self) -> Outcome<bool> {
+        let session = self.session;
+        if let Some(known) = self.is_still.get() {
+            return Ok(*known);
+        }
+        let is_still = self.wishes.are_plain() && {
+            let _lock = self.session.lock()?;
+            let is_ours = session.worktree.foreign(&session.branch)?.is_none();
+            is_ours && still::holds(session, now())?
+        };
+        Ok(*self.is_still.get_or_init(|| is_still))
+    }
+
+    /// Under the lock: makes sure that everything on disk is in the vault, whoever is at work in
+    /// the repository. `seen` is what this run saw just now, and since when.
+    pub fn look_whole(
+        &self,
+        observer: &Observer<'_>,
+        seen: Option<(Local, UnixTime)>,
+    ) -> Outcome<()> {
+        let session = self.session;
+        let _lock = self.session.lock()?;
+        let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+        let note = Note::leave(&session.context.places)?;
+        let known = known.filter(|tip| session.worktree.has(*tip));
+        let since = seen.as_ref().map_or_else(now, |(_, since)| *since);
+        let picture = match seen {
+            Some((local, _)) => session.picture_again(observer, known, local, &BTreeSet::new())?,
+            None => session.picture(observer, known)?,
+        };
+        session.snapshot(&picture, "before a sync")?;
+        note.withdraw()?;
+        if self.wishes.are_plain() {
+            self.last.replace(Some(Last { picture, touched: BTreeSet::new(), since }));
+        }
+        match session.worktree.foreign(&session.branch)? {
+            Some(foreign) => Err(paused(&foreign)),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks for a round, and returns this machine's side as it was before marks come back.
+    pub fn see(
+        &self,
+        observer: &Observer<'_>,
+        upstream: Option<CommitId>,
+    ) -> Outcome<(Sight, Tree)> {
+        // Who waited long for the remote had time for an edit.
+        let is_old = |last: &mut Last| OLD_SECONDS <= now().since(last.since).0;
+        drop(self.last.borrow_mut().take_if(is_old));
+        let mut sight = self.look(observer, upstream)?;
+        let before = sight.picture.observation.ours.clone();
+        // Marks come before what is at their paths, as in `mark`: an interruption leaves a mark that
+        // the next sync completes.
+        let Some(marks) = self.added_marks(&sight.picture) else { return Ok((sight, before)) };
+        marks::write_manifest(self.session, &marks)?;
+        sight.picture = self.session.picture(observer, upstream)?;
+        sight.is_kept = false;
+        let units = sight.picture.observation.ours.units.clone();
+        Ok((sight, Tree { units, ..before }))
+    }
+
+    /// Returns what this run saw, as it is now as far as this run knows. Whoever acts on it compares
+    /// what it replaces.
+    pub fn look(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Sight> {
+        let Some(Last { picture, touched, since }) = self.last.take() else {
+            let since = now();
+            let picture = self.session.picture(observer, upstream)?;
+            return Ok(Sight { picture, since, is_kept: false });
+        };
+        let is_moved = picture.head != self.session.worktree.tip(&self.session.branch)?;
+        if picture.upstream == upstream && touched.is_empty() && !is_moved {
+            return Ok(Sight { picture, since, is_kept: true });
+        }
+        let local = picture.observation.local;
+        let picture = self.session.picture_again(observer, upstream, local, &touched)?;
+        Ok(Sight { picture, since, is_kept: false })
+    }
+
+    /// Looks at what was left behind: at all of it, unless what this run saw and did still stands
+    /// exactly so.
+    pub fn look_after(
+        &self,
+        observer: &Observer<'_>,
+        upstream: Option<CommitId>,
+    ) -> Outcome<(Sight, Option<List>)> {
+        let session = self.session;
+        let list = |picture: &Picture| List::of(session, observer, &picture.observation.local);
+        let is_untouched = self.last.borrow().as_ref().map(|last| last.touched.is_empty());
+        if let Some(is_kept) = is_untouched {
+            let sight = self.look(observer, upstream)?;
+            let list = list(&sight.picture).filter(List::stands);
+            if list.is_some() {
+                return Ok((Sight { is_kept, ..sight }, list));
+            }
+        }
+        let sight = self.look(observer, upstream)?;
+        let list = list(&sight.picture);
+        Ok((sight, list))
+    }
+}

@@ -1,0 +1,68 @@
+//! What a person does while a sync waits for the remote: the sync must not call that in sync.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use cfgsync_core::status::{SyncState, wire};
+
+use crate::sandbox::{Machine, Sandbox};
+
+/// A machine with files of every kind, whose remote does something in the middle of each push.
+fn sandbox() -> (Sandbox, Machine) {
+    let sandbox = Sandbox::new();
+    let machine = sandbox.joined("ec2-one");
+    machine.write(".vimrc", "set nu\n");
+    machine.write(".config/app/a.conf", "a = 1\n");
+    machine.write(".config/app/deep/b.conf", "b = 1\n");
+    machine.write("configs/notes/one", "one\n");
+    machine.write("configs/notes/two", "two\n");
+    machine.run(&["mark", "--yes", ".vimrc", ".config/app"]).done();
+    machine.sync();
+    (sandbox, machine)
+}
+
+/// Lets a shell line run in a home while the remote receives a push, once.
+fn in_the_middle(sandbox: &Sandbox, machine: &Machine, line: &str) {
+    let hook = sandbox.remote().join("hooks/pre-receive");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    let home = machine.home().display();
+    let script = format!("#!/bin/sh\nrm -- \"$0\"\ncd '{home}' && {line}\n");
+    fs::write(&hook, script).unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Returns what the record says.
+fn recorded(machine: &Machine) -> SyncState {
+    wire::decode(&fs::read(machine.path("@.sync/sync-status")).unwrap()).unwrap().state
+}
+
+#[test]
+fn what_changes_during_a_push_is_not_called_in_sync() {
+    let (sandbox, machine) = sandbox();
+    let changes = [
+        ("another file is edited", "echo more >> configs/notes/two"),
+        ("the file that is sent is edited again", "echo again >> configs/notes/one"),
+        ("a file appears beside others", "echo new > configs/notes/three"),
+        ("a file appears in a new folder", "mkdir configs/fresh && echo new > configs/fresh/x"),
+        ("a file of a marked folder is edited", "echo more >> .config/app/deep/b.conf"),
+        ("a file of a marked folder goes", "rm .config/app/a.conf"),
+        ("a file of a marked folder appears", "echo c > .config/app/deep/c.conf"),
+        ("an editor replaces a link by a file", "echo x > .v && mv .v .vimrc"),
+        ("a mode changes", "chmod 600 configs/notes/two"),
+        ("a file is named anew", "mv configs/notes/three configs/notes/four"),
+    ];
+    for (number, (what, line)) in (1..).zip(changes) {
+        machine.append("configs/notes/one", &format!("sent {number}\n"));
+        in_the_middle(&sandbox, &machine, line);
+        machine.sync();
+        assert_eq!(recorded(&machine), SyncState::Ahead, "{what}");
+        machine.sync();
+        assert_eq!(recorded(&machine), SyncState::Synced, "{what}");
+    }
+    let other = sandbox.joined("mac-two");
+    assert_eq!(other.read("@notes/two"), "two\nmore\n");
+    assert!(other.read("@notes/one").contains("again"));
+    assert!(other.exists("@notes/four") && other.exists("@fresh/x"));
+    assert!(!other.exists(".config/app/a.conf") && other.exists(".config/app/deep/c.conf"));
+    assert_eq!(other.read(".vimrc"), "x\n");
+}
