@@ -1,6 +1,7 @@
 //! The integration tests: real programs, real Git, real files, real shells.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod adopting;
 #[cfg(target_os = "linux")]
 mod agent;
 mod archives;

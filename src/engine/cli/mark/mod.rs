@@ -1,5 +1,6 @@
 //! `cfgsync mark`.
 
+mod adopt;
 mod secret;
 
 use std::collections::BTreeSet;
@@ -9,6 +10,7 @@ use cfgsync_core::linking::reason_to_copy;
 use cfgsync_core::manifest::{Mark, Scope};
 use cfgsync_core::path::HomePath;
 
+use self::adopt::Adopted;
 use super::home_path;
 use crate::consent;
 use crate::context::Context;
@@ -34,6 +36,7 @@ use crate::ui::{Confirmed, Tone, report};
 ///   cfgsync mark ~/.zshrc ~/.gitconfig
 ///   cfgsync mark --link copy ~/.config/app.conf
 ///   cfgsync mark ~/.config/nvim
+///   cfgsync mark --adopt ~/.vimrc     a link of stow: the file takes its place
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct MarkArgs {
@@ -46,6 +49,9 @@ pub struct MarkArgs {
     /// Share files over 10 MiB too
     #[arg(long)]
     large: bool,
+    /// Where a path is a link to a file elsewhere, put that file in its place first
+    #[arg(long)]
+    adopt: bool,
     /// Show what would be marked, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -68,6 +74,8 @@ struct Candidate {
     files: usize,
     bytes: u64,
     left_out: Vec<String>,
+    /// The link that makes room for its file first.
+    adopted: Option<Adopted>,
 }
 
 /// Runs it.
@@ -99,10 +107,16 @@ pub fn run(context: &Context, args: &MarkArgs) -> Outcome<()> {
         }
     };
     if args.dry_run {
+        // Of a link, a plan could only say that it stands in the way.
+        let is_plain = |home: &&HomePath| {
+            candidates.iter().any(|it| it.home == **home && it.adopted.is_none())
+        };
+        let paths = paths.iter().filter(is_plain).cloned().collect();
         report::preview(&context.ui, &marks::rehearse(&session, &paths, edit)?);
         return Ok(());
     }
     privacy::look(&session)?;
+    adopt_all(&session, &candidates)?;
     secret::ask(&session, &candidates, edit)?;
     if any_folder && context.ui.confirm("Mark them?", Confirmed::Yes) == Confirmed::No {
         return Err(Failure::new(Code::Refused, "nothing was marked"));
@@ -125,6 +139,16 @@ pub fn run(context: &Context, args: &MarkArgs) -> Outcome<()> {
         hints: words::next_steps(&marked.held),
         ..Failure::new(Code::Held, "some of the files wait for you")
     })
+}
+
+/// Puts files in the places of their links, before anything is decided about them.
+fn adopt_all(session: &Session<'_>, candidates: &[Candidate]) -> Outcome<()> {
+    let mut adopted = candidates.iter().filter_map(|it| it.adopted.as_ref()).peekable();
+    if adopted.peek().is_none() {
+        return Ok(());
+    }
+    let _lock = session.lock()?;
+    adopted.try_for_each(|it| it.adopt(session))
 }
 
 fn refuse(home: &HomePath, reason: &str, hint: &str) -> Failure {
@@ -162,8 +186,14 @@ fn examine(
     let dir = dir.ok_or_else(missing)?;
     let stat = dir.stat(name)?.ok_or_else(missing)?;
     let mark = mark_of(args, stat);
-    let mut candidate =
-        Candidate { home: home.clone(), mark, files: 0, bytes: 0, left_out: Vec::new() };
+    let mut candidate = Candidate {
+        home: home.clone(),
+        mark,
+        files: 0,
+        bytes: 0,
+        left_out: Vec::new(),
+        adopted: None,
+    };
     match stat.kind {
         StatKind::File => examine_file(stat, args, &mut candidate)?,
         StatKind::Folder => {
@@ -174,7 +204,15 @@ fn examine(
             }
             count(session, &child, &home, args, &mut candidate)?;
         }
-        StatKind::Link => return Err(refuse_link(context, &candidate.home, &dir.read_link(name)?)),
+        StatKind::Link => {
+            let target = dir.read_link(name)?;
+            let adopted = Adopted::of(context, &home, &target).filter(|_| args.adopt);
+            let Some((adopted, size)) = adopted else {
+                return Err(refuse_link(context, &home, &target));
+            };
+            examine_file(Stat { size, ..stat }, args, &mut candidate)?;
+            candidate.adopted = Some(adopted);
+        }
         StatKind::Special => {
             let hint = "Only regular files and folders can be marked.";
             return Err(refuse(&candidate.home, "it is a socket, a pipe or a device", hint));
@@ -232,7 +270,11 @@ fn refuse_link(context: &Context, home: &HomePath, target: &[u8]) -> Failure {
         Ok(_) => format!("it is a link to {shown}"),
         Err(_) => format!("it is a link to {shown}, which leads nowhere"),
     };
-    refuse(home, &reason, "Mark the file it points to, or replace the link by the file.")
+    refuse(
+        home,
+        &reason,
+        "Mark the file it points to; or `cfgsync mark --adopt` puts that file in its place.",
+    )
 }
 
 fn examine_file(stat: Stat, args: &MarkArgs, candidate: &mut Candidate) -> Outcome<()> {
@@ -287,10 +329,13 @@ fn count(
 }
 
 fn preview(context: &Context, candidate: &Candidate) {
-    let Candidate { home, mark, files, bytes, left_out } = candidate;
+    let Candidate { home, mark, files, bytes, left_out, adopted } = candidate;
     if mark.scope == Scope::Folder {
         let plural = if *files == 1 { "" } else { "s" };
         context.ui.say(&format!("  {home}: {files} file{plural}, {}", report::size(*bytes)));
+    }
+    if let Some(adopted) = adopted {
+        adopted.preview(context);
     }
     for line in left_out {
         context.ui.say(&format!("  {} {line}", context.ui.paint(Tone::Dim, "left out")));
