@@ -1,6 +1,8 @@
 //! Runs that nobody waits for: when they start, that they end, and that they are alone.
 
 #[cfg(target_os = "linux")]
+mod asking;
+#[cfg(target_os = "linux")]
 mod ended;
 
 use std::fs;

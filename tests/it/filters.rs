@@ -214,3 +214,45 @@ fn a_filter_that_is_taken_away_later_leaves_no_edit_in_the_clear() {
     mac.sync();
     assert!(shared(&sandbox).contains("cynva jbeqf"));
 }
+
+/// Makes a hook of the user's write down that it ran, with what it was given, and end like this.
+fn set_hook(machine: &Machine, name: &str, status: u8) {
+    let path = format!("@.git/hooks/{name}");
+    let script = format!("#!/bin/sh\n{{ echo {name} \"$1\"; cat; }} >>\"$HOME/hooks-ran\"\n");
+    machine.write(&path, format!("{script}exit {status}\n"));
+    machine.chmod(&path, 0o755);
+}
+
+/// Git LFS keeps the content of its files beside Git, and sends it from a hook before a push.
+#[test]
+fn the_hook_that_sends_the_files_of_git_lfs_runs_and_no_other() {
+    let sandbox = Sandbox::new();
+    let mac = sandbox.joined("mac");
+    for name in ["pre-push", "pre-commit", "post-commit", "reference-transaction", "post-merge"] {
+        set_hook(&mac, name, 0);
+    }
+    mac.write("@a", "a\n");
+    mac.sync();
+    assert!(!mac.exists("hooks-ran"), "nothing is under Git LFS");
+
+    let _ = mac.git(&["config", "--global", "filter.lfs.process", "git-lfs filter-process"]);
+    mac.write("@.gitattributes", "*.large filter=lfs\n");
+    mac.write("@b", "b\n");
+    mac.sync();
+    let ran = mac.read("hooks-ran");
+    let tip = sandbox.git(&["rev-parse", "main"]);
+    assert!(ran.starts_with("pre-push origin\n") && ran.contains(tip.trim()), "{ran}");
+    assert_eq!(ran.lines().filter(|line| line.starts_with('p')).count(), 1, "{ran}");
+
+    // What it could not send must not be pushed without.
+    set_hook(&mac, "pre-push", 1);
+    mac.write("@c", "c\n");
+    let _ = mac.run(&["sync"]).code(1).says(&["pre-push", "no reason", "Git LFS"]);
+    mac.write("@.git/hooks/pre-push", "#!/bin/sh\necho 'x.large is missing' >&2\nexit 1\n");
+    let _ = mac.run(&["sync"]).code(1).says(&["pre-push", "x.large is missing"]);
+    assert_eq!(sandbox.git(&["rev-parse", "main"]), tip);
+    set_hook(&mac, "pre-push", 0);
+    mac.sync();
+    assert_eq!(sandbox.git(&["show", "main:c"]), "c\n");
+    assert_clean(&sandbox, &[&mac]);
+}

@@ -1,7 +1,7 @@
 //! The network cut at every stage: each time the cause is named, nothing is left running, nobody is
 //! asked anything, everything local is whole, and the next sync is fine.
 
-mod servers;
+pub mod servers;
 
 use std::fs;
 use std::process::Stdio;

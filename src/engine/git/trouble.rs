@@ -14,7 +14,7 @@ const NOT_GIT: &str =
     "What answered is no Git server. Does this network want you to sign in, in a browser?";
 
 /// What Git says, what that means, and what to do about it. The first row that fits counts.
-const MEANINGS: [(&[&str], Code, &str); 11] = [
+const MEANINGS: [(&[&str], Code, &str); 10] = [
     (
         &["REMOTE HOST IDENTIFICATION HAS CHANGED"],
         Code::Authentication,
@@ -73,16 +73,14 @@ const MEANINGS: [(&[&str], Code, &str); 11] = [
     ),
     (&["not valid: is this a git repository", "from redirection"], Code::Offline, NOT_GIT),
     (&["SSL certificate", "certificate verification failed"], Code::Offline, NOT_GIT),
-    (
-        &["pre-push hook", "pre-push' hook", "hook 'pre-push'"],
-        Code::Error,
-        "Your own hook `pre-push` refused it; it runs because of Git LFS.",
-    ),
 ];
 
 /// What Git says of an address at which there is no repository.
 const NO_REPOSITORY: [&str; 4] =
     ["does not appear to be a git repository", "not found", "not exist", "no such repository"];
+
+/// What Git says of a push that did not happen, whatever the reason.
+const NOT_PUSHED: &str = "error: failed to push some refs";
 
 /// What makes such a word mean something else.
 const NO_HOST: [&str; 2] = ["Could not resolve", "Name or service not known"];
@@ -99,6 +97,9 @@ pub fn failure(what: &str, url: &str, answer: &Answer) -> Failure {
         let failure = Failure::new(*code, cause).hint(hint);
         return if *hint == NOT_GIT { failure.hint(QUEUED) } else { failure };
     }
+    if answer.code == Some(1) && says(&[NOT_PUSHED]) {
+        return refused_by_hook(what, stderr);
+    }
     let cause = format!("{what}: {}", reason(stderr, &[]));
     if says(&NO_REPOSITORY) && !says(&NO_HOST) {
         // A remote that is a folder may only not be mounted.
@@ -112,6 +113,15 @@ pub fn failure(what: &str, url: &str, answer: &Answer) -> Failure {
             .hint("If it is gone, make an empty one there, then `cfgsync sync --force-push`. Nothing was deleted here.");
     }
     Failure::new(Code::Offline, cause).hint(QUEUED)
+}
+
+/// Says that the user's own hook refused a push. Git itself does not: it ends as it does when a server
+/// rejected something, and no verdict of a server is there.
+fn refused_by_hook(what: &str, stderr: &str) -> Failure {
+    let words = stderr.lines().find(|line| !line.trim().is_empty() && !line.contains(NOT_PUSHED));
+    let words = words.map_or_else(|| "it gave no reason".to_owned(), |line| shown(line.trim()));
+    Failure::error(format!("{what}: your own hook `pre-push` refused it: {words}"))
+        .hint("It runs because of Git LFS. What it sends has to be there before the push.")
 }
 
 /// Says that whoever answered was no Git server. Git takes any page for a repository without
