@@ -328,3 +328,22 @@ fn without_a_repository_the_rest_is_looked_at() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("`git` program is missing"), "{said}");
 }
+
+#[test]
+fn bytes_that_changed_behind_their_times_are_found() {
+    let sandbox = Sandbox::new();
+    let (mac, _ec2) = sandbox.pair(LINES);
+    mac.sync();
+    // What a sync knows, as it would be had the file changed and its times been put back.
+    let seen = mac.state().join("seen");
+    let known = std::fs::read_to_string(&seen).unwrap();
+    let lines = known.lines().map(|line| {
+        let mut words: Vec<&str> = line.split(' ').collect();
+        if line.ends_with("external/.conf") {
+            (words[5], words[7]) = ("1", "1111111111111111111111111111111111111111");
+        }
+        words.join(" ") + "\n"
+    });
+    std::fs::write(&seen, lines.collect::<String>()).unwrap();
+    one(&checkup(&mac, &[], 1), "links", "error", "external/.conf has other bytes");
+}

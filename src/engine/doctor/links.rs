@@ -17,10 +17,21 @@ use crate::record;
 use crate::session::Session;
 use crate::ui::report;
 
-/// Looks at every live file.
+/// Looks at every live file, and reads all of them.
 pub fn links(session: &Session<'_>) -> Outcome<Vec<Finding>> {
-    let picture = marks::picture(session)?;
+    let observer = session.observer().distrusting()?;
+    let picture = session.picture(&observer, session.worktree.upstream()?)?;
     let mut found = moved(session, &picture);
+    found.extend(observer.deceived()?.iter().map(|path| {
+        let path = path.display();
+        let what = format!("{path} has other bytes, and the size and the times it had");
+        let diagnosis = Diagnosis::error("links", what)
+            .because("a program put its times back, or the disk lost something")
+            .mend(format!(
+                "`touch {path}`, and a sync reads it; without that, one does within a day."
+            ));
+        Finding::from(diagnosis)
+    }));
     found.extend(missing(session, &picture)?);
     let live = &picture.observation.local.live;
     let in_the_way = live

@@ -160,6 +160,18 @@ impl<'a> Observer<'a> {
         Ok(self.before.get_or_init(|| seen))
     }
 
+    /// Trusts nothing of what the last run saw: every file is read.
+    pub fn distrusting(mut self) -> Outcome<Self> {
+        self.before()?;
+        self.before.get_mut().into_iter().for_each(Seen::distrust);
+        Ok(self)
+    }
+
+    /// Returns the files whose bytes changed and whose state did not, where this look read all.
+    pub fn deceived(&self) -> Outcome<Vec<PathBuf>> {
+        Ok(self.before()?.deceived(&self.after.borrow()))
+    }
+
     /// Returns where the sides of filters are.
     fn stores(&self) -> Stores<'a> {
         Stores { worktree: self.worktree, vault: self.vault }

@@ -2,17 +2,17 @@
 //!
 //! An entry is trusted only when device, inode, size, mtime, ctime and mode all agree, and when the
 //! file had been quiet for two seconds as it was read (Git's "racily clean" rule, made stricter): a
-//! later change cannot hide behind an equal timestamp. Once a day nothing is trusted.
+//! later change cannot hide behind an equal timestamp. Once a day, and by `doctor`, nothing is trusted.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cfgsync_core::escape::{escape, unescape};
 use cfgsync_core::time::UnixTime;
 use cfgsync_core::unit::{BlobId, Kind, Mode, Version};
 
 use crate::failure::Outcome;
-use crate::fs::dir::{Stat, StatKind};
+use crate::fs::dir::{Stat, StatKind, os};
 use crate::fs::plain::{self, Durability};
 
 const HEADING: &str = "cfgsync seen 1";
@@ -135,6 +135,23 @@ impl Seen {
             && entry.state == state(stat)
             && ([stat.mode, stat.exact].contains(&entry.version.mode)
                 || entry.version.kind == Kind::Link)
+    }
+
+    /// Trusts nothing from here on, as once a day.
+    pub fn distrust(&mut self) {
+        self.is_full_read_due = true;
+    }
+
+    /// Returns the files that had other bytes when they were read anew, and would have been trusted.
+    pub fn deceived(&self, anew: &Self) -> Vec<PathBuf> {
+        let deceives = |(path, entry): &(&Vec<u8>, &Entry)| {
+            let read = anew.entries.get(*path).filter(|read| read.state == entry.state);
+            entry.is_quiet && read.is_some_and(|read| read.version.blob != entry.version.blob)
+        };
+        let paths = self.entries.iter().filter(deceives);
+        let mut paths: Vec<PathBuf> = paths.map(|(path, _)| os(path).into()).collect();
+        paths.sort();
+        paths
     }
 
     /// Keeps what was read.
