@@ -44,6 +44,7 @@ pub mod machine;
 pub mod observed;
 pub mod privacy;
 pub mod setting;
+pub mod suggest;
 
 pub mod arrival;
 pub mod clash;

@@ -21,6 +21,7 @@ mod dry_run;
 mod errors;
 mod explain;
 mod filters;
+mod first_minute;
 mod force;
 mod foreign;
 mod hammer;

@@ -94,6 +94,11 @@ impl Ui {
         Self { color, loudness, answers: answers.unwrap_or(present) }
     }
 
+    /// Returns the same where nobody is asked, and every question gets its safe answer.
+    pub fn unasked(self) -> Self {
+        Self { answers: Answers::None, ..self }
+    }
+
     /// Paints a word.
     pub fn paint(&self, tone: Tone, text: &str) -> String {
         if !self.color {

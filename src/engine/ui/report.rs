@@ -152,6 +152,11 @@ pub fn files(count: usize) -> String {
     format!("{count} file{}", if count == 1 { "" } else { "s" })
 }
 
+/// Returns a number of paths, as people read it.
+pub fn paths(count: usize) -> String {
+    format!("{count} path{}", if count == 1 { "" } else { "s" })
+}
+
 /// Returns a number of backups, as people read it.
 pub fn backups(count: usize) -> String {
     format!("{count} backup{}", if count == 1 { "" } else { "s" })

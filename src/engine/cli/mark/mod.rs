@@ -57,6 +57,14 @@ pub struct MarkArgs {
     dry_run: bool,
 }
 
+impl MarkArgs {
+    /// Marks a path as it is, and takes a link over.
+    pub fn adopting(path: PathBuf) -> Self {
+        let link = LinkArg::Auto;
+        Self { paths: vec![path], link, large: false, adopt: true, dry_run: false }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum LinkArg {
     /// A link, except where links are known to break

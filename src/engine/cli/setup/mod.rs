@@ -1,6 +1,8 @@
 //! `cfgsync setup`.
 
+mod ending;
 mod rehearsal;
+mod suggest;
 
 use std::path::Path;
 
@@ -24,7 +26,7 @@ use crate::session::{Mode, Session};
 use crate::settings::{Settings, UserSettings};
 use crate::setup::{self, Piles};
 use crate::sync::{Report, Wishes, sync};
-use crate::ui::{Answers, Confirmed, Tone, Ui, report};
+use crate::ui::{Answers, Confirmed, Ui, report};
 use crate::{agent, identity, privacy, record};
 
 /// Prepare this machine: the repository, the first sync, the light
@@ -40,6 +42,7 @@ use crate::{agent, identity, privacy, record};
 ///   cfgsync setup --differs theirs URL             take the shared version of files that differ
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct SetupArgs {
     /// The remote to share with
     url: Option<String>,
@@ -49,6 +52,9 @@ pub struct SetupArgs {
     /// Add the lines that load the plugin to ~/.zshrc
     #[arg(long)]
     zshrc: bool,
+    /// Mark the usual config files that are here, where nothing is marked yet
+    #[arg(long)]
+    mark_usual: bool,
     /// The branch to sync [default: the one that is checked out, or the remote's own]
     #[arg(long, value_name = "NAME")]
     branch: Option<String>,
@@ -56,7 +62,7 @@ pub struct SetupArgs {
     #[arg(long)]
     dry_run: bool,
     /// Take cfgsync's links and shell lines away again; files become plain files, nothing is lost
-    #[arg(long, conflicts_with_all = ["url", "differs", "zshrc"])]
+    #[arg(long, conflicts_with_all = ["url", "differs", "zshrc", "mark_usual"])]
     undo: bool,
 }
 
@@ -101,11 +107,17 @@ pub fn run(dir: Option<&Path>, ui: Ui, args: &SetupArgs) -> Outcome<()> {
     let context = Context::at(places, ui)?;
     privacy::look(&Session::open(&context, Mode::Real)?)?;
     let report = first_sync(&context, args)?;
-    if args.zshrc || offer_zshrc(&context) {
+    let is_loaded = args.zshrc || ending::offer_zshrc(&context);
+    if is_loaded {
         setup::add_shell_lines(&Session::open(&context, Mode::Real)?)?;
         ui.say("  The plugin is loaded by new shells.");
     }
-    say_done(&context, &report);
+    ending::say_done(&context, &report);
+    let is_met = ui.answers == Answers::Asked || args.mark_usual;
+    if is_met && !ending::has_marks(&context) {
+        suggest::offer(&context, args.mark_usual)?;
+    }
+    ending::say_next(&context, is_loaded)?;
     report.failure().map_or(Ok(()), Err)
 }
 
@@ -346,32 +358,6 @@ fn piles(picture: &Picture, plan: Plan) -> Piles {
     }
     piles.differing = plan.held.into_iter().filter(setup::differs_here).collect();
     piles
-}
-
-fn offer_zshrc(context: &Context) -> bool {
-    let zshrc = context.places.home.join(".zshrc");
-    let text = std::fs::read_to_string(zshrc).unwrap_or_default();
-    let is_loaded = text.contains("configsync");
-    !is_loaded
-        && context.ui.answers == Answers::Asked
-        && context
-            .ui
-            .confirm("Show the light in your prompt (adds 4 lines to ~/.zshrc)?", Confirmed::No)
-            == Confirmed::Yes
-}
-
-fn say_done(context: &Context, done: &Report) {
-    report::synced(&context.ui, done);
-    let tick = context.ui.paint(Tone::Good, "✓");
-    let machine = &context.machine;
-    context.ui.say(&format!("{tick} This machine is {} ({}).", machine.id, machine.kind));
-    if !places_have_marks(context) {
-        context.ui.say("  Try `cfgsync mark ~/.zshrc`, then `cfgsync status`.");
-    }
-}
-
-fn places_have_marks(context: &Context) -> bool {
-    context.places.repo.join(cfgsync_core::manifest::MANIFEST).exists()
 }
 
 /// Leaves plain, complete files, and takes the shell lines away.

@@ -1,0 +1,92 @@
+//! `cfgsync setup` in a home that shares nothing yet: what it finds, what it suggests, and that Enter is
+//! an answer to every question.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::sandbox::{Machine, Sandbox};
+use crate::terminal::{Home, Terminal};
+
+/// A home with some usual files, one of them with a secret, one a link of a farm.
+fn lived_in(sandbox: &Sandbox) -> Machine {
+    let mac = sandbox.machine("mac");
+    mac.write(".zshrc", "export EDITOR=vi\n");
+    mac.write(".config/nvim/init.lua", "vim.o.number = true\n");
+    mac.write(".config/nvim/lua/keys.lua", "-- keys\n");
+    let token = ["ghp_", "0123456789abcdefABCDEF0123456789abcd"].concat();
+    mac.write(".bashrc", format!("export GITHUB_TOKEN={token}\n"));
+    mac.write(".psqlrc.local", "x\n");
+    for name in [".vimrc", ".tmux.conf", ".inputrc"] {
+        mac.write(format!("dotfiles/{name}"), format!("of {name}\n"));
+        symlink(mac.path(format!("dotfiles/{name}")), mac.path(name)).unwrap();
+    }
+    mac
+}
+
+fn assert_shared(mac: &Machine) {
+    for name in [".zshrc", ".gitconfig", ".config/nvim/init.lua", ".vimrc", ".tmux.conf"] {
+        mac.assert_linked(name);
+    }
+    assert!(mac.read(".bashrc").contains("ghp_") && !mac.exists("@external/.bashrc"));
+    mac.assert_plain("dotfiles/.vimrc", "of .vimrc\n");
+    assert_eq!(mac.state_word(), "synced");
+}
+
+#[test]
+fn enter_is_an_answer_to_every_question() {
+    let sandbox = Sandbox::new();
+    let mac = lived_in(&sandbox);
+    let bin = Path::new(env!("CARGO_BIN_EXE_cfgsync")).parent().unwrap();
+    let zshrc = format!(
+        "export HOME='{}' CFGSYNC_MACHINE_KIND=mac\npath=('{}' $path)\ncd",
+        mac.home().display(),
+        bin.display()
+    );
+    let terminal = Terminal::start(Home::new(), &zshrc);
+    terminal.type_keys(&format!("cfgsync setup {}", mac.url()));
+    terminal.press("Enter");
+    terminal.wait_for("the light", |screen| screen.contains("Show the light in your prompt"));
+    terminal.press("Enter");
+    let screen = terminal.wait_for("suggestions", |screen| screen.contains("[Y/n]"));
+    for words in [
+        "3 links into ~/dotfiles",
+        "~/.bashrc       holds a secret; left out",
+        "a link to ~/dotfiles/.vimrc",
+        "~/.config/nvim",
+        "2 files",
+        "Share 6 paths?",
+    ] {
+        assert!(screen.contains(words), "{words:?} is not on\n{screen}");
+    }
+    terminal.press("Enter");
+    terminal.wait_for("the end", |screen| screen.contains("cfgsync help start"));
+    assert_shared(&mac);
+    let ec2 = sandbox.machine("ec2");
+    // Some of it are files that programs run, which wait for a word.
+    let _ = ec2.run(&["setup", ec2.url()]).code(4);
+    assert_eq!(ec2.read(".config/nvim/lua/keys.lua"), "-- keys\n");
+}
+
+#[test]
+fn the_twin_of_the_question_is_an_option() {
+    let sandbox = Sandbox::new();
+    let mac = lived_in(&sandbox);
+    let words = ["setup", "--no-input", "--mark-usual", mac.url()];
+    let _ = mac.run(&words).code(0).says(&["holds a secret; left out", "~/.zshrc is marked"]);
+    assert_shared(&mac);
+    // What is marked already is asked about by nobody.
+    let again = mac.run(&words).code(0);
+    assert!(!again.stderr.contains("that are here"), "{again:?}");
+    mac.run(&["setup", "--undo"]).done();
+    mac.assert_plain(".zshrc", "export EDITOR=vi\n");
+    mac.assert_plain(".vimrc", "of .vimrc\n");
+}
+
+#[test]
+fn nobody_is_asked_or_told_where_nobody_is() {
+    let sandbox = Sandbox::new();
+    let mac = lived_in(&sandbox);
+    let output = mac.run(&["setup", "--yes", mac.url()]).code(0);
+    assert!(!output.stderr.contains("that are here"), "{output:?}");
+    mac.assert_plain(".zshrc", "export EDITOR=vi\n");
+}
