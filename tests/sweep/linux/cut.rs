@@ -48,7 +48,7 @@ impl Disk {
         fs::create_dir(&scratch).map_err(|error| error.to_string())?;
         run("mount", &["-oloop"], &[&image, &scratch])?;
         place::copy(&disk.mount, &scratch);
-        run("umount", &[], &[&scratch])?;
+        let_go(&scratch);
         Ok(disk)
     }
 
@@ -75,17 +75,9 @@ impl Disk {
 
     /// Takes the disk away.
     pub fn unmount(&self) {
-        if !self.is_mounted.take() {
-            return;
+        if self.is_mounted.take() {
+            let_go(&self.mount);
         }
-        for _ in 0..TRIES {
-            if run("umount", &[], &[&self.mount]).is_ok() {
-                return;
-            }
-            std::thread::sleep(PAUSE);
-        }
-        // Whoever still looks at it keeps it; nobody else sees it any more.
-        run("umount", &["--lazy"], &[&self.mount]).unwrap();
     }
 
     /// Nothing is written by itself while a run lasts, so that a copy is of one moment.
@@ -100,6 +92,19 @@ impl Drop for Disk {
         self.unmount();
         place::remove(&self.folder);
     }
+}
+
+/// Takes a disk away from where it is mounted. A run beside this one that asks who has which file open
+/// holds it for a moment.
+fn let_go(mount: &Path) {
+    for _ in 0..TRIES {
+        if run("umount", &[], &[mount]).is_ok() {
+            return;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    // Whoever still looks at it keeps it; nobody else sees it any more.
+    run("umount", &["--lazy"], &[mount]).unwrap();
 }
 
 fn run(program: &str, options: &[&str], paths: &[&Path]) -> Result<(), String> {
