@@ -129,7 +129,8 @@ impl<'a> Session<'a> {
     /// Returns an observer that looks for this purpose.
     pub fn observer_for(&self, purpose: Purpose) -> Observer<'_> {
         let Self { worktree, vault, filters, context, .. } = self;
-        Observer::new(&context.places, worktree, vault, filters, context.now, purpose)
+        let places = &context.places;
+        Observer::new(places, worktree, vault, filters, context.now, purpose).showing(context.ui)
     }
 
     /// Returns what may happen, before any choice of a person.

@@ -10,6 +10,7 @@ mod background;
 mod backup;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod bare;
+mod bars;
 mod by_hand;
 mod cases;
 mod completions;

@@ -28,6 +28,8 @@ use crate::git::trees::parse_manifest;
 use crate::git::vault::Vault;
 use crate::git::worktree::Worktree;
 use crate::settings::LARGEST;
+use crate::ui::Ui;
+use crate::ui::progress::Progress;
 pub use scope::Scope;
 use scope::{Size, below};
 use seen::{Recall, Seen};
@@ -73,6 +75,9 @@ pub struct Observer<'a> {
     links: RefCell<HashMap<PathBuf, Link>>,
     asked: RefCell<Asked>,
     met_a_repository: Cell<bool>,
+    ui: Option<Ui>,
+    /// How much of what it has to read a look has read.
+    reading: RefCell<Option<Progress>>,
 }
 
 /// A link of ours, as a look has seen it.
@@ -127,7 +132,7 @@ impl<'a> Observer<'a> {
         purpose: Purpose,
     ) -> Self {
         let (before, after, listed) = (OnceCell::new(), RefCell::default(), RefCell::default());
-        let (links, asked, met_a_repository) = Default::default();
+        let (links, asked, met_a_repository, ui, reading) = Default::default();
         Self {
             places,
             worktree,
@@ -141,7 +146,14 @@ impl<'a> Observer<'a> {
             links,
             asked,
             met_a_repository,
+            ui,
+            reading,
         }
+    }
+
+    /// Shows a person how much is read, where that takes its time.
+    pub fn showing(self, ui: Ui) -> Self {
+        Self { ui: Some(ui), ..self }
     }
 
     /// Returns what the last run saw; it is read when it is first asked for.
@@ -179,6 +191,13 @@ impl<'a> Observer<'a> {
 
     /// Looks at the working tree and at every live file of the marks, those of `scope` included.
     pub fn look(&self, scope: &Scope<'_>) -> Outcome<Local> {
+        self.reading.replace(self.ui.map(|ui| ui.open_progress("Reading files")));
+        let local = self.look_through(scope);
+        self.reading.take();
+        local
+    }
+
+    fn look_through(&self, scope: &Scope<'_>) -> Outcome<Local> {
         let manifest = self.manifest(scope)?;
         self.after.replace(self.before()?.renewed(self.now));
         self.listed.borrow_mut().clear();
@@ -303,9 +322,10 @@ impl<'a> Observer<'a> {
             }
             Err(error) => return Err(error.into()),
         };
+        self.advance(whole.stat);
         self.keep(&whole.bytes)?;
         self.after.borrow_mut().remember(path, whole.stat, whole.version, self.now);
-        if whole.bytes.is_empty() && was_full(recall) {
+        if whole.bytes.is_empty() && recall.was_full() {
             return Ok(Reading::Finding(Finding::Emptied));
         }
         let inode = match recall {
@@ -328,6 +348,7 @@ impl<'a> Observer<'a> {
         let Some((version, stat)) = hash::name(&mut file, &dir.join(name))? else {
             return Ok(Reading::Finding(Finding::Busy));
         };
+        self.advance(stat);
         let version = Version { mode: stat.exact, ..version };
         self.after.borrow_mut().remember(path, stat, version, self.now);
         Ok(Reading::Version(version, Inode::Same))
@@ -348,6 +369,12 @@ impl<'a> Observer<'a> {
         Ok(version)
     }
 
+    fn advance(&self, read: Stat) {
+        if let Some(reading) = &*self.reading.borrow() {
+            reading.advance(read.size);
+        }
+    }
+
     fn keep(&self, bytes: &[u8]) -> Outcome<()> {
         if self.purpose == Purpose::Plan && self.vault.size(blob_id(bytes)).is_none() {
             self.vault.put_soon(bytes)?;
@@ -363,13 +390,4 @@ fn marks(scope: &Scope<'_>, manifest: &Manifest) -> BTreeMap<HomePath, Mark> {
         marks.entry(home.clone()).or_insert_with(|| mark.clone());
     }
     marks
-}
-
-/// An editor that truncates and writes leaves an empty file for a moment. Such a file waits one
-/// round: the next run has seen it empty.
-fn was_full(recall: Recall) -> bool {
-    match recall {
-        Recall::Before { version, .. } | Recall::Same(version) => version.blob != blob_id(b""),
-        Recall::Never => false,
-    }
 }

@@ -13,6 +13,7 @@ use cfgsync_core::unit::{BlobId, Kind, Mode, Version};
 
 use crate::failure::Outcome;
 use crate::fs::dir::{Stat, StatKind, os};
+use crate::fs::look::blob_id;
 use crate::fs::plain::{self, Durability};
 
 const HEADING: &str = "cfgsync seen 1";
@@ -54,6 +55,17 @@ pub enum Recall {
     },
     /// It was never seen.
     Never,
+}
+
+impl Recall {
+    /// Returns true where there were bytes. An editor that truncates and writes leaves an empty file for
+    /// a moment; such a file waits one round, as the next run has seen it empty.
+    pub fn was_full(self) -> bool {
+        match self {
+            Self::Before { version, .. } | Self::Same(version) => version.blob != blob_id(b""),
+            Self::Never => false,
+        }
+    }
 }
 
 impl Seen {

@@ -12,6 +12,9 @@ use super::{Loudness, Ui};
 /// What the bar shows: what is done, how much of it, how fast, and how long it will take.
 const TEMPLATE: &str = "{msg} [{bar:24}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
 
+/// The same for work of which nobody knows how much there is.
+const OPEN_END: &str = "{msg} {bytes} {bytes_per_sec}";
+
 /// The same for a transfer, of which Git says how much and how fast.
 const TRANSFER: &str = "{prefix} [{bar:24}] {pos}/{len} {msg} {eta}";
 
@@ -31,7 +34,16 @@ pub struct Progress {
 impl Ui {
     /// Begins work on so many bytes.
     pub fn progress(&self, what: &'static str, bytes: u64) -> Progress {
-        let bar = bar(bytes, TEMPLATE, ProgressDrawTarget::hidden()).with_message(what);
+        self.begin(what, bytes, TEMPLATE)
+    }
+
+    /// Begins work that may be on any number of bytes.
+    pub fn open_progress(&self, what: &'static str) -> Progress {
+        self.begin(what, 0, OPEN_END)
+    }
+
+    fn begin(&self, what: &'static str, bytes: u64, template: &str) -> Progress {
+        let bar = bar(bytes, template, ProgressDrawTarget::hidden()).with_message(what);
         Progress { bar, waits: Cell::new(self.shows_bars().then(Instant::now)) }
     }
 
