@@ -71,7 +71,10 @@ fn agreed_unit(
     let of = |tree: &Tree| tree.units.get(path).copied();
     let remembered = of(&last.agreed);
     if of(common) == of(&last.upstream) {
-        return remembered;
+        // A run that took upstream's version, and could not do all that belongs to it, did not say so:
+        // what lies here is no edit all the same.
+        let is_taken = of(ours) == of(&last.upstream);
+        return if is_taken { of(&last.upstream) } else { remembered };
     }
     // A held unit never was what upstream had; the disk still carries the older agreement.
     if remembered != of(&last.upstream) && of(ours) != of(common) {
@@ -115,6 +118,13 @@ mod tests {
         check("a a a a a a", 'a');
         check("a b b b b x", 'a'); // held: older than upstream
         check("a b c c c x", 'a'); // held, then the branch was moved without the files
+    }
+
+    #[test]
+    fn what_was_taken_and_not_said_is_no_edit() {
+        check("a b b b b b", 'b');
+        check("a - - - - -", '-');
+        check("- b b b b b", 'b');
     }
 
     #[test]

@@ -254,11 +254,12 @@ pub fn user_config(home: &Path) -> PathBuf {
     base.unwrap_or_else(|| home.join(".config")).join("cfgsync/config.toml")
 }
 
-/// Refuses to work as root on someone else's files, and on a repository of somebody else.
-fn refuse_strangers(places: &Places) -> Outcome<()> {
+/// Refuses to work as root on someone else's files, and with a repository or a state of somebody else.
+pub fn refuse_strangers(places: &Places) -> Outcome<()> {
     use std::os::unix::fs::MetadataExt;
     let me = nix::unistd::geteuid().as_raw();
-    for path in [&places.home, &places.repo] {
+    let Places { home, repo, meta, state, shared_state, .. } = places;
+    for path in [home, repo, &repo.join(".git"), meta, state, shared_state] {
         let owner = std::fs::metadata(path).map_or(me, |file| file.uid());
         if owner != me {
             return Err(Failure::new(
@@ -271,10 +272,12 @@ fn refuse_strangers(places: &Places) -> Outcome<()> {
     Ok(())
 }
 
-/// Makes the folders of cfgsync's own.
+/// Makes the folders of cfgsync's own, and closes those that stand open.
 pub fn make_folders(places: &Places) -> Outcome<()> {
-    for folder in [&places.meta, &places.state, &places.displaced(), &places.displaced_in_repo()] {
+    let (displaced, in_repo) = (places.displaced(), places.displaced_in_repo());
+    for folder in [&places.shared_state, &places.meta, &places.state, &displaced, &in_repo] {
         plain::make_private(folder)?;
+        plain::close_if_open(folder)?;
     }
     Ok(())
 }

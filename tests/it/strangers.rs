@@ -108,6 +108,56 @@ fn nothing_of_our_own_can_be_read_or_written() {
 }
 
 #[test]
+fn folders_of_ours_that_stand_open_are_closed() {
+    let sandbox = Sandbox::new();
+    let mac = sandbox.machine("mac");
+    // Somebody was here first, or unpacked a backup.
+    for folder in [".local/state/cfgsync", "dev/configs/.sync"] {
+        mac.write(format!("{folder}/x"), "");
+        mac.remove(&format!("{folder}/x"));
+        mac.chmod(folder, 0o777);
+    }
+    mac.run(&["setup", mac.url()]).done();
+    let state = mac.state().strip_prefix(mac.home()).unwrap().to_str().unwrap().to_owned();
+    let own = [".local/state/cfgsync", "@.sync", &state, &format!("{state}/displaced")];
+    for folder in own {
+        assert_eq!(mac.mode(folder), 0o700, "{folder}");
+        mac.chmod(folder, 0o755);
+    }
+    mac.sync();
+    for folder in own {
+        assert_eq!(mac.mode(folder), 0o700, "{folder}");
+    }
+}
+
+#[test]
+fn what_belongs_to_somebody_else_is_not_worked_on() {
+    let sandbox = Sandbox::new();
+    let (mac, _ec2) = sandbox.pair("one\n");
+    let url = mac.url().to_owned();
+    if !nix::unistd::geteuid().is_root() {
+        // The root of all files belongs to somebody else.
+        let mut command = mac.command(env!("CARGO_BIN_EXE_cfgsync"));
+        let output = command.args(["setup", "--dir", "/configs", &url]).env("HOME", "/").output();
+        assert_eq!(output.unwrap().status.code(), Some(9));
+        return;
+    }
+    let home = mac.home().to_owned();
+    let state = mac.state();
+    for place in [home.clone(), mac.repo(), mac.path("@.git"), mac.path("@.sync"), state] {
+        std::os::unix::fs::chown(&place, Some(65534), None).unwrap();
+        let before = sandbox.bytes();
+        for arguments in [&["sync"][..], &["setup", &url], &["status"], &["mark", ".conf"]] {
+            let _ = mac.run(arguments).code(9).says(&["belongs to another user", "without sudo"]);
+        }
+        let _ = mac.run(&["doctor"]).code(9).says(&["belongs to another user"]);
+        crate::sandbox::assert_same("a refusal", &before, &sandbox.bytes());
+        std::os::unix::fs::chown(&place, Some(0), None).unwrap();
+    }
+    mac.sync();
+}
+
+#[test]
 fn a_stranger_is_one() {
     let sandbox = Sandbox::new();
     let mac = sandbox.machine("mac");
@@ -239,6 +289,7 @@ fn links_swapped_under_our_feet_lead_us_nowhere() {
             for file in ["open/linked/conf", "open/copied/conf", "open/all/conf"] {
                 mac.write(file, &text);
             }
+            // Nothing of ec2's half-done work comes back as an edit.
             mac.sync();
             let output = ec2.run(&["sync"]);
             assert!([0, 1, 4, 8, 9, 10].contains(&output.code), "{output:?}");

@@ -144,6 +144,12 @@ pub fn close(path: &Path) -> Result<(), FsError> {
     fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(FsError::on("chmod", path))
 }
 
+/// Closes a folder of cfgsync's own, where group or others have any part in it.
+pub fn close_if_open(path: &Path) -> Result<(), FsError> {
+    let mode = fs::metadata(path).map_err(FsError::on("stat", path))?.permissions().mode();
+    if mode.trailing_zeros() >= 6 { Ok(()) } else { close(path) }
+}
+
 /// Returns why nothing can be made in a folder of cfgsync's own; nothing where it can, or where there is
 /// no folder yet.
 pub fn why_closed(folder: &Path) -> Option<String> {

@@ -12,7 +12,9 @@ use cfgsync_core::plan::{Held, Plan, Why, plan};
 use cfgsync_core::policy::{Choice, Removals};
 
 use crate::consent;
-use crate::context::{Context, Places, folder_for_setup, home, make_folders, places};
+use crate::context::{
+    Context, Places, folder_for_setup, home, make_folders, places, refuse_strangers,
+};
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::program::Manners;
 use crate::git::remote::{default_branch, limits, without_password};
@@ -88,6 +90,7 @@ pub fn run(dir: Option<&Path>, ui: Ui, args: &SetupArgs) -> Outcome<()> {
     let home = home()?;
     let folder = folder_for_setup(dir)?;
     let places = places(home.clone(), folder);
+    refuse_strangers(&places)?;
     refuse_odd_folder(&places)?;
     if args.dry_run {
         return rehearsal::run(places, ui, args);
