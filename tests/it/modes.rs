@@ -339,3 +339,52 @@ fn assert_lets_in(room: &Room, sandbox: &Sandbox, key: &Path) {
     let said = fs::read_to_string(&log).unwrap_or_default();
     assert!(output.status.success(), "{output:?}\n{said}");
 }
+
+/// An access list as the kernel keeps it: version, then tag, permissions and id of each entry.
+#[cfg(target_os = "linux")]
+fn access_list(user: u32) -> Vec<u8> {
+    let entries: [(u16, u16, u32); 5] = [
+        (0x01, 6, u32::MAX),
+        (0x02, 4, user),
+        (0x04, 4, u32::MAX),
+        (0x10, 4, u32::MAX),
+        (0x20, 0, u32::MAX),
+    ];
+    let mut bytes = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend(permissions.to_le_bytes());
+        bytes.extend(id.to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_access_list_stays_with_the_file_and_grants_no_more_than_before() {
+    let name = "system.posix_acl_access";
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = (sandbox.joined("mac"), sandbox.joined("ec2"));
+    mac.write(".mailrc", "one\n");
+    mac.chmod(".mailrc", 0o640);
+    mac.run(&["mark", ".mailrc"]).done();
+    mac.sync();
+    ec2.sync();
+    let list = access_list(12345);
+    // A disk without access lists has none to keep.
+    if xattr::set(ec2.path("@external/.mailrc"), name, &list).is_err() {
+        return;
+    }
+    mac.append(".mailrc", "two\n");
+    mac.sync();
+    ec2.sync();
+    assert_eq!((ec2.read(".mailrc"), ec2.mode(".mailrc")), ("one\ntwo\n".to_owned(), 0o640));
+    assert_eq!(xattr::get_deref(ec2.path(".mailrc"), name).unwrap(), Some(list));
+    // Closed there, it is closed here, to those of the list too: its mask grants them nothing.
+    mac.chmod(".mailrc", 0o600);
+    mac.sync();
+    ec2.sync();
+    assert_eq!(ec2.mode(".mailrc"), 0o600);
+    let kept = xattr::get_deref(ec2.path(".mailrc"), name).unwrap().unwrap();
+    assert_eq!(kept[4 + 3 * 8..][..4], [0x10, 0, 0, 0], "{kept:?}");
+}
