@@ -11,7 +11,8 @@ use super::{OPERATIONS, Operation};
 use crate::sandbox::Dice;
 use crate::sandbox::{Machine, Sandbox};
 
-/// Files of a home that may be marked.
+/// Files of a home that may be marked: none that a program runs or reads at a risky place, which would wait
+/// for a person.
 pub const HOME_FILES: [&str; 8] = [
     ".rc-0",
     ".rc-1",
@@ -19,8 +20,8 @@ pub const HOME_FILES: [&str; 8] = [
     ".rc-3",
     ".config/one",
     ".config/deep/two",
-    ".ssh/config",
-    "bin/tool",
+    ".private/config",
+    "tools/tool",
 ];
 
 /// Folders of a home that may be marked.
