@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::sandbox::{Machine, Sandbox, assert_clean, assert_converged};
@@ -238,10 +240,12 @@ fn a_mode_that_drifted_is_told_and_repaired() {
 
 /// A machine whose home is that of the user of the number 0, in a room of its own where nothing else
 /// stands there; none where the system gives no such rooms.
+#[cfg(target_os = "linux")]
 struct Room {
     home: PathBuf,
 }
 
+#[cfg(target_os = "linux")]
 impl Room {
     fn new(home: &Path) -> Option<Self> {
         let room = Self { home: home.to_owned() };
@@ -299,6 +303,7 @@ fn ssh_and_sshd_take_what_arrives_under_any_umask() {
 }
 
 /// `ssh` looks at owner and mode of a configuration only where it finds it by itself.
+#[cfg(target_os = "linux")]
 fn assert_taken(room: &Room, umask: &str) {
     let output = room.command("ssh -G build").output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
@@ -311,6 +316,7 @@ fn assert_taken(room: &Room, umask: &str) {
 }
 
 /// A server of ssh with its strict look at modes lets the key in that was shared.
+#[cfg(target_os = "linux")]
 fn assert_lets_in(room: &Room, sandbox: &Sandbox, key: &Path) {
     let host = sandbox.path("host");
     let mut make = std::process::Command::new("ssh-keygen");

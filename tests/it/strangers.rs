@@ -4,13 +4,17 @@
 //! asked of links and folders is the same, and modes are then compared instead of tried.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::MetadataExt;
+#[cfg(target_os = "linux")]
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+#[cfg(target_os = "linux")]
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::sandbox::{Machine, Sandbox, assert_clean};
 
 /// How often what stands at a name is exchanged at least.
+#[cfg(target_os = "linux")]
 const ROUNDS: u32 = 10_000;
 
 /// Makes this thread act as the other user on files, where this process may.
@@ -227,8 +231,10 @@ impl Swapped {
 }
 
 /// Ends what goes on beside a test, also where it fails.
+#[cfg(target_os = "linux")]
 struct End<'a>(&'a AtomicBool);
 
+#[cfg(target_os = "linux")]
 impl Drop for End<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
@@ -236,6 +242,7 @@ impl Drop for End<'_> {
 }
 
 /// Bytes and inode of all files of a folder, and nothing but those may be in it.
+#[cfg(target_os = "linux")]
 fn state_of(folder: &Path) -> Vec<(PathBuf, u64, u32, Vec<u8>)> {
     let mut files: Vec<_> = below(folder)
         .into_iter()
