@@ -10,16 +10,20 @@ use std::ffi::OsStr;
 
 use cfgsync_core::arrival::readers::{Reader, programs, reader, without_commands};
 use cfgsync_core::doubt::Doubt;
+use cfgsync_core::escape::{escape, unescape, words};
 use cfgsync_core::inert::shown;
 use cfgsync_core::observed::Observation;
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::reconcile::Merged;
 use cfgsync_core::unit::{BlobId, Kind, Version};
 
+use crate::context::Places;
 use crate::failure::Outcome;
 use crate::fs::desk::Desk;
+use crate::fs::plain::{self, Durability};
 use crate::git::inquiry::ask;
 use crate::git::program::Answer;
+use crate::git::trial::Trial;
 use crate::session::Session;
 
 /// Longest message that is told.
@@ -28,12 +32,54 @@ const LONGEST: usize = 200;
 /// What was asked in this run, by reader and bytes.
 pub type Asked = RefCell<BTreeMap<(Reader, BlobId), Option<String>>>;
 
+/// With which arrivals there was no connection, and what was said then.
+pub type Refused = BTreeMap<(RepoPath, BlobId), String>;
+
+const REFUSED: &str = "refused";
+const HEADING: &str = "cfgsync refused arrivals 1";
+
+/// Reads with which arrivals there was no connection when it was tried last.
+pub fn refused(places: &Places) -> Outcome<Refused> {
+    let text = plain::read_text(&places.state.join(REFUSED))?.unwrap_or_default();
+    let mut lines = text.lines();
+    if lines.next() != Some(HEADING) {
+        return Ok(Refused::new());
+    }
+    let line = |line: &str| {
+        let [blob, said, path] = words(line)[..] else { return None };
+        let said = String::from_utf8(unescape(said)?).ok()?;
+        Some(((RepoPath::new(unescape(path)?).ok()?, BlobId::parse(blob)?), said))
+    };
+    Ok(lines.filter_map(line).collect())
+}
+
+/// Remembers with which arrivals there is no connection.
+pub fn refuse(places: &Places, refused: &Refused) -> Outcome<()> {
+    let path = places.state.join(REFUSED);
+    if refused.is_empty() {
+        return Ok(plain::remove(&path)?);
+    }
+    let line = |((path, blob), said): (&(RepoPath, BlobId), &String)| {
+        format!("{blob} {} {}\n", escape(said.as_bytes()), escape(path.as_bytes()))
+    };
+    let text = format!("{HEADING}\n{}", refused.iter().map(line).collect::<String>());
+    Ok(plain::publish(&path, text.as_bytes(), Durability::Synced)?)
+}
+
 /// Adds what the readers say of units that are about to arrive.
 pub fn find(
     session: &Session<'_>,
     observation: &mut Observation,
     fresh: &[(RepoPath, Version)],
 ) -> Outcome<()> {
+    let is_tried =
+        |(path, _): &(RepoPath, Version)| path.home().as_ref().and_then(Trial::of).is_some();
+    if fresh.iter().any(is_tried) {
+        for (key, said) in refused(&session.context.places)? {
+            observation.doubts.insert(key.clone(), Doubt::Broken);
+            observation.complaints.insert(key, told(&said));
+        }
+    }
     for (path, theirs) in fresh.iter().filter(|(_, version)| version.kind == Kind::File) {
         let Some(reader) = place(observation, path).and_then(|place| reader(&place)) else {
             continue;

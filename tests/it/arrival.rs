@@ -3,6 +3,7 @@
 
 mod aside;
 mod canaries;
+mod connection;
 mod consent;
 mod forge;
 mod lockout;

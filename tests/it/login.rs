@@ -10,14 +10,16 @@ use crate::sandbox::{Machine, Sandbox, assert_clean, assert_converged};
 use crate::terminal::wait_until;
 
 /// A server of one's own, on a port of its own, with keys of its own.
-struct Server {
+pub struct Server {
     process: Child,
-    folder: PathBuf,
+    /// Where its keys are.
+    pub folder: PathBuf,
     port: u16,
 }
 
 impl Server {
-    fn start(sandbox: &Sandbox) -> Self {
+    /// Starts it.
+    pub fn start(sandbox: &Sandbox) -> Self {
         let folder = sandbox.path("sshd");
         fs::create_dir(&folder).unwrap();
         for key in ["host", "user"] {
@@ -48,7 +50,7 @@ impl Server {
     }
 
     /// Makes a machine reach the remote through it, with more options of ssh.
-    fn serve(&self, machine: &Machine, options: &str) {
+    pub fn serve(&self, machine: &Machine, options: &str) {
         let user = Command::new("id").arg("-un").output().unwrap().stdout;
         let user = String::from_utf8(user).unwrap();
         let url = format!("ssh://{}@127.0.0.1:{}{}", user.trim(), self.port, machine.url());

@@ -25,6 +25,7 @@ mod rewrite;
 pub mod signing;
 pub mod stranger;
 pub mod trees;
+pub mod trial;
 pub mod trouble;
 pub mod vault;
 pub mod worktree;

@@ -187,6 +187,22 @@ pub fn start(
     bounded(git(folder, ssh, limits, arguments), limits, scratch)
 }
 
+/// Runs `git` in a repository, to its end, with this file for the user's configuration.
+pub fn run_with_global(
+    folder: &Path,
+    ssh: Option<&str>,
+    limits: Limits,
+    scratch: &Path,
+    global: Option<&Path>,
+    arguments: &[&str],
+) -> Outcome<Answer> {
+    let mut command = git(folder, ssh, limits, arguments);
+    if let Some(global) = global {
+        command.env("GIT_CONFIG_GLOBAL", global);
+    }
+    bounded(command, limits, scratch)?.finish()
+}
+
 /// Runs `git` in a repository, to its end, with new objects put aside.
 pub fn run_aside(
     folder: &Path,

@@ -26,13 +26,13 @@ const ORPHAN_TRIES: u32 = 5;
 /// A remote, as one run talks to it.
 #[derive(Debug)]
 pub struct Remote<'a> {
-    worktree: &'a Worktree,
+    pub(super) worktree: &'a Worktree,
     /// Its name in the repository's configuration.
-    name: &'a str,
+    pub(super) name: &'a str,
     branch: &'a str,
-    ssh: Option<String>,
-    limits: Limits,
-    scratch: &'a Path,
+    pub(super) ssh: Option<String>,
+    pub(super) limits: Limits,
+    pub(super) scratch: &'a Path,
     /// The login that is shared, where there is one.
     login: RefCell<Option<Login>>,
 }

@@ -11,6 +11,7 @@ pub mod rehearsal;
 mod report;
 mod round;
 mod sight;
+mod trial;
 mod unfiltered;
 pub mod wishes;
 pub mod words;
@@ -242,6 +243,7 @@ impl<'a> Sync<'a> {
         let mut attempts = Attempts::default();
         loop {
             interrupt::check()?;
+            self.try_arrivals(upstream, &contact)?;
             let lock = self.session.lock()?;
             let done = self.round(observer, upstream)?;
             drop(lock);

@@ -117,6 +117,7 @@ pub fn assert_clean(sandbox: &Sandbox, machines: &[&Machine]) {
                 "lock",
                 "privacy",
                 "quiet",
+                "refused",
                 "running",
                 "scanned",
                 "secrets.key",

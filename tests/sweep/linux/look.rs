@@ -30,7 +30,7 @@ const INTERNAL: [&str; 5] =
     [".local", ".config/cfgsync", "configs/.git", "configs/.sync", "configs/.git.cfgsync-new"];
 
 /// What belongs into the state folder.
-const STATE: [&str; 17] = [
+const STATE: [&str; 18] = [
     "allowed-secrets",
     "archived",
     "came",
@@ -40,6 +40,7 @@ const STATE: [&str; 17] = [
     "lock",
     "privacy",
     "quiet",
+    "refused",
     "running",
     "scanned",
     "sealed",
