@@ -88,38 +88,46 @@ fn written(line: &str, folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Where each process of a trace is.
-#[derive(Default)]
 struct Folders {
     of: BTreeMap<String, PathBuf>,
-    /// Who began to start a process last.
-    parent: String,
+    parents: BTreeMap<String, String>,
 }
 
 impl Folders {
+    /// A process may be seen at work before the call returns that made it.
+    fn new(lines: &[String]) -> Self {
+        let parent = |line: &String| {
+            let (process, call) = line.split_once(' ')?;
+            let is_start = ["clone", "fork"].iter().any(|name| {
+                let call = call.trim().trim_start_matches("<... ").trim_start_matches('v');
+                call.starts_with(name)
+            });
+            let child = call.rsplit_once("= ")?.1.trim().to_owned();
+            let is_child = is_start && child.bytes().all(|byte| byte.is_ascii_digit());
+            is_child.then(|| (child, process.to_owned()))
+        };
+        Self { of: BTreeMap::new(), parents: lines.iter().filter_map(parent).collect() }
+    }
+
     /// Returns the folder in which the process of a line works.
     fn follow(&mut self, line: &str, start: &Path) -> PathBuf {
         let (process, call) = line.split_once(' ').unwrap_or((line, ""));
         let call = call.trim();
-        let from = self.of.get(&self.parent).cloned().unwrap_or_else(|| start.to_owned());
+        let from = self.parents.get(process).and_then(|parent| self.of.get(parent));
+        let from = from.cloned().unwrap_or_else(|| start.to_owned());
         let folder = self.of.entry(process.to_owned()).or_insert(from);
-        if let Some(rest) = call.strip_prefix("chdir(\"").filter(|rest| rest.contains(" = 0")) {
+        if let Some(rest) = call.strip_prefix("chdir(\"").filter(|rest| !rest.contains(" = -1")) {
             *folder = folder.join(rest.split('"').next().unwrap_or_default());
-        } else if let Some(rest) = call.strip_prefix("fchdir(").filter(|rest| rest.contains(" = 0"))
-        {
-            let path = rest.split(['<', '>']).nth(1).unwrap_or_default();
-            *folder = PathBuf::from(path);
+        } else if let Some(rest) = call.strip_prefix("fchdir(").filter(|it| !it.contains(" = -1")) {
+            *folder = PathBuf::from(rest.split(['<', '>']).nth(1).unwrap_or_default());
         }
-        let folder = folder.clone();
-        if ["clone(", "clone3(", "fork(", "vfork("].iter().any(|name| call.starts_with(name)) {
-            process.clone_into(&mut self.parent);
-        }
-        folder
+        folder.clone()
     }
 }
 
 /// Returns every path that a run wrote.
 fn places(lines: &[String], start: &Path) -> BTreeSet<PathBuf> {
-    let mut folders = Folders::default();
+    let mut folders = Folders::new(lines);
     let mut places = BTreeSet::new();
     for line in lines {
         let folder = folders.follow(line, start);
