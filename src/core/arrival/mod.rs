@@ -48,6 +48,10 @@ pub fn hold_arrivals(
         verdict.change = None;
         verdict.held = Some(Why::Doubt(doubt));
         verdict.shown = Some(verdict.sides);
+        // A stored copy that waits for its home path was not agreed on: later, too, it is new there.
+        if judge.is_new(path, verdict) {
+            verdict.sides.base = None;
+        }
     }
 }
 

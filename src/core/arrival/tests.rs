@@ -129,6 +129,19 @@ fn a_mark_that_comes_after_its_file_is_new_too() {
 }
 
 #[test]
+fn a_stored_copy_that_waits_is_not_agreed_on() {
+    let words = ["external/.ssh/rc"];
+    let mut observation =
+        Case { marks: ".ssh/rc\n", here: &words, theirs: &words, ..CASE }.observation();
+    let path = RepoPath::new(words[0]).unwrap();
+    observation.local.live.insert(path.clone(), Live::Absent);
+    observation.last.as_mut().unwrap().agreed.units.clear();
+    let plan = plan(&observation, &Policy::default());
+    assert_eq!(plan.held.len(), 1);
+    assert!(!plan.received.units.contains_key(&path) && !plan.shared.units.contains_key(&path));
+}
+
+#[test]
 fn the_same_bytes_that_stand_there_already_need_nothing() {
     let words = ["external/.zshrc"];
     let mut observation = Case { marks: ".zshrc\n", theirs: &words, ..CASE }.observation();

@@ -76,6 +76,9 @@ pub fn walk(
     local: &mut Local,
     below: &mut Below<'_>,
 ) -> Outcome<()> {
+    if observer.places.never_shares(&observer.places.home.join(os(folder.as_bytes()))) {
+        return Ok(());
+    }
     for name in observer.names(dir)? {
         let Ok(home) = HomePath::new([folder.as_bytes(), b"/", &name].concat()) else { continue };
         let Some(stat) = dir.stat(&name)? else { continue };
