@@ -41,6 +41,8 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("setup-present", &["--yes", "setup", "URL"], &[0, 4], Healing::Again, setup_present),
     scenario("mark-file", &["mark", ".vimrc"], &[0], Healing::DoneOrNot, mark_file),
     scenario("mark-folder", &["mark", ".config/new"], &[0], Healing::DoneOrNot, mark_folder),
+    scenario("mark-adopt", &["mark", "--adopt", ".vimrc"], &[0], Healing::Again, mark_adopt),
+    scenario("config-set", CONFIG_SET, &[0], Healing::DoneOrNot, incoming),
     scenario("unmark", &["unmark", ".conf"], &[0], Healing::DoneOrNot, unmark),
     scenario("unmark-folder", &["unmark", ".config/app"], &[0], Healing::DoneOrNot, unmark),
     scenario("sync-incoming", &["sync"], &[0], Healing::Done, incoming),
@@ -67,6 +69,8 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("restore", &["restore", "1", "--yes"], &[0], Healing::DoneOrNot, restore),
     scenario("restore-here", RESTORE_HERE, &[0], Healing::DoneOrNot, restore),
 ];
+
+const CONFIG_SET: &[&str] = &["config", "set", "interval", "600"];
 
 const RESTORE_HERE: &[&str] = &["restore", "1", "--here", "--yes", "--", ".conf"];
 
@@ -158,6 +162,15 @@ fn mark_file(place: &Place) {
     pair(place);
     place.ec2().write(".vimrc", &lines("vimrc"));
     place.ec2().chmod(".vimrc", 0o600);
+}
+
+/// The file lies in a farm of links; the one in the home leads there.
+fn mark_adopt(place: &Place) {
+    mark_file(place);
+    let ec2 = place.ec2();
+    fs::create_dir(ec2.path("farm")).expect("a farm");
+    fs::rename(ec2.path(".vimrc"), ec2.path("farm/vimrc")).expect("a file in it");
+    std::os::unix::fs::symlink("farm/vimrc", ec2.path(".vimrc")).expect("a link to it");
 }
 
 fn mark_folder(place: &Place) {
