@@ -148,8 +148,10 @@ other_machines() {
   title '2. The other machines'
   say 'One command each brings everything over. The repository goes where each kind of machine' \
     'is used to have it: ~/dev/configs on a Mac, ~/configs on EC2.'
-  on personal-mac 'cfgsync setup $REMOTE'
-  on ec2 'cfgsync setup $REMOTE'
+  on personal-mac 'cfgsync setup $REMOTE' 4
+  on personal-mac 'cfgsync resolve ~/.zshrc ~/.gitconfig --theirs'
+  on ec2 'cfgsync setup $REMOTE' 4
+  on ec2 'cfgsync resolve ~/.zshrc ~/.gitconfig --theirs'
   same .zshrc .gitconfig .config/nvim/init.lua
   say '' 'The files are equal on all three, modes included.'
 }
