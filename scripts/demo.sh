@@ -146,7 +146,7 @@ first_machine() {
 
 other_machines() {
   title '2. The other machines'
-  say 'One command each brings everything over. The repository goes where each kind of machine' \
+  say 'One command each brings everything over; new files that programs run wait for a word. The repository goes where each kind of machine' \
     'is used to have it: ~/dev/configs on a Mac, ~/configs on EC2.'
   on personal-mac 'cfgsync setup $REMOTE' 4
   on personal-mac 'cfgsync resolve ~/.zshrc ~/.gitconfig --theirs'

@@ -168,9 +168,9 @@ fn mark_file(place: &Place) {
 fn mark_adopt(place: &Place) {
     mark_file(place);
     let ec2 = place.ec2();
-    fs::create_dir(ec2.path("farm")).expect("a farm");
-    fs::rename(ec2.path(".vimrc"), ec2.path("farm/vimrc")).expect("a file in it");
-    std::os::unix::fs::symlink("farm/vimrc", ec2.path(".vimrc")).expect("a link to it");
+    fs::create_dir(ec2.path("farm")).unwrap();
+    fs::rename(ec2.path(".vimrc"), ec2.path("farm/vimrc")).unwrap();
+    std::os::unix::fs::symlink("farm/vimrc", ec2.path(".vimrc")).unwrap();
 }
 
 fn mark_folder(place: &Place) {
