@@ -27,7 +27,7 @@ rm -rf "$root/tmp/check"
 mkdir -p "$root/tmp/check/source"
 cp "$package" "$root/tmp/check/cfgsync.deb"
 git archive HEAD scripts tests/cmd | tar -x -C "$root/tmp/check/source"
-files | grep -v '^./var/lib/dpkg\|^./var/log' >"$root/tmp/check/before"
+files | grep -v '^./var/lib/dpkg\|^./var/log\|^./root/.zcompdump' >"$root/tmp/check/before"
 
 inside dpkg -i /tmp/check/cfgsync.deb
 inside cfgsync --version
