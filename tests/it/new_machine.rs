@@ -106,7 +106,7 @@ fn setup_on_an_existing_clone() {
         ec2.command("git").args(["clone", "--quiet", ec2.url(), "configs"]).status().unwrap();
     assert!(clone.success());
     ec2.write("@notes.txt", "edited before setup\n");
-    ec2.run(&["setup"]).done();
+    ec2.run(&["--yes", "setup"]).done();
     ec2.assert_linked(".zshrc");
     mac.sync();
     assert_eq!(mac.read("@notes.txt"), "edited before setup\n");
