@@ -5,8 +5,9 @@
 //! than it is: where the present file fails in the same way, nothing is held for it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::path::Path;
 
 use cfgsync_core::arrival::readers::{Reader, programs, reader, without_commands};
 use cfgsync_core::doubt::Doubt;
@@ -28,6 +29,9 @@ use crate::session::Session;
 
 /// Longest message that is told.
 const LONGEST: usize = 200;
+
+/// What is said of a file that its reader does not end with.
+const UNREAD: &str = "it is not read to its end";
 
 /// What was asked in this run, by reader and bytes.
 pub type Asked = RefCell<BTreeMap<(Reader, BlobId), Option<String>>>;
@@ -98,28 +102,40 @@ pub fn find(
                 continue;
             }
             let key = (path.clone(), blob);
-            if let Some(said) = complaint(session, reader, path, blob)? {
-                let is_no_worse = match ours {
-                    Some(ours) => complaint(session, reader, path, ours)?.is_some(),
-                    None => false,
-                };
-                if !is_no_worse {
-                    observation.complaints.insert(key.clone(), said);
-                    observation.doubts.insert(key, Doubt::Broken);
-                }
-                continue;
-            }
-            if let Some(ours) = ours {
-                let known = programs(reader, &session.vault.bytes(ours)?);
-                let named = programs(reader, &session.vault.bytes(blob)?);
-                if let Some(first) = named.difference(&known).next() {
-                    observation.complaints.insert(key.clone(), told(&shown(first)));
-                    observation.doubts.insert(key, Doubt::NamesPrograms);
-                }
+            if let Some((doubt, said)) = trouble(session, reader, &key, ours)? {
+                observation.complaints.insert(key.clone(), said);
+                observation.doubts.insert(key, doubt);
             }
         }
     }
     Ok(())
+}
+
+/// Returns why a version must wait, if it must, and what is said of it.
+fn trouble(
+    session: &Session<'_>,
+    reader: Reader,
+    (path, blob): &(RepoPath, BlobId),
+    ours: Option<BlobId>,
+) -> Outcome<Option<(Doubt, String)>> {
+    if let Some(said) = complaint(session, reader, path, *blob)? {
+        let is_no_worse = match ours {
+            Some(ours) => complaint(session, reader, path, ours)?.is_some(),
+            None => false,
+        };
+        if !is_no_worse {
+            return Ok(Some((Doubt::Broken, said)));
+        }
+    }
+    let Some(ours) = ours else { return Ok(None) };
+    let known = named(session, reader, ours)?;
+    let Some(named) = named(session, reader, *blob)? else {
+        return Ok(known.map(|_| (Doubt::Broken, UNREAD.to_owned())));
+    };
+    // What is not read here names nothing.
+    let known = known.unwrap_or_default();
+    let first = named.difference(&known).next();
+    Ok(first.map(|first| (Doubt::NamesPrograms, told(&shown(first)))))
 }
 
 /// Returns where a unit is read: its home path where it is marked, or what a link of the user's says.
@@ -155,6 +171,22 @@ fn complaint(
     Ok(said)
 }
 
+/// Returns what a version names; none where its reader does not say.
+fn named(
+    session: &Session<'_>,
+    reader: Reader,
+    blob: BlobId,
+) -> Outcome<Option<BTreeSet<Vec<u8>>>> {
+    let bytes = session.vault.bytes(blob)?;
+    if reader != Reader::Git {
+        return Ok(Some(programs(reader, &bytes)));
+    }
+    let desk = Desk::set_up(&session.scratch)?;
+    let listing = listed(&desk.put(COPY, &bytes)?, &desk, &["-z", "--list"]);
+    let is_whole = |answer: &Answer| answer.ended.is_none() && answer.code == Some(0);
+    Ok(listing.filter(is_whole).map(|answer| programs(reader, &answer.stdout)))
+}
+
 /// What the copy is called that a program is asked about.
 const COPY: &str = "copy";
 
@@ -165,15 +197,21 @@ fn told(said: &str) -> String {
 /// Git reads the file, and then what the values mean.
 fn of_git(desk: &Desk, bytes: &[u8]) -> Outcome<Option<String>> {
     let copy = desk.put(COPY, bytes)?;
-    let listing = ["config", "--file"].map(OsStr::new);
-    let listing = [&listing[..], &[copy.as_os_str()], &["--name-only", "--list"].map(OsStr::new)];
-    let read = failed(ask("git", &listing.concat(), desk.folder(), None));
+    let read = failed(listed(&copy, desk, &["--name-only", "--list"]));
     if read.is_some() {
         return Ok(read);
     }
     let meant = ask("git", &["var", "GIT_PAGER"].map(OsStr::new), desk.folder(), Some(&copy));
     // It may fail for other reasons, which are no reason to hold anything.
     Ok(failed(meant).filter(|said| said.contains("config")))
+}
+
+/// Lets Git list what stands in a copy.
+fn listed(copy: &Path, desk: &Desk, how: &[&str]) -> Option<Answer> {
+    let mut arguments = ["config", "--no-includes", "--file"].map(OsStr::new).to_vec();
+    arguments.push(copy.as_os_str());
+    arguments.extend(how.iter().map(OsStr::new));
+    ask("git", &arguments, desk.folder(), None)
 }
 
 fn of_ssh(desk: &Desk, bytes: &[u8]) -> Outcome<Option<String>> {
@@ -194,7 +232,7 @@ fn of_zsh(desk: &Desk, bytes: &[u8]) -> Outcome<Option<String>> {
 fn failed(answer: Option<Answer>) -> Option<String> {
     let answer = answer?;
     if answer.ended.is_some() {
-        return Some("it is not read to its end".to_owned());
+        return Some(UNREAD.to_owned());
     }
     if answer.code == Some(0) {
         return None;

@@ -33,8 +33,9 @@ pub fn reader(place: &HomePath) -> Option<Reader> {
     }
 }
 
-/// Returns what a text names of the programs that a sync may run, by its reader: each with its key,
-/// as it stands there.
+/// Returns what a configuration names of the programs that a sync may run, each with its key. `text`
+/// is what ssh reads, and for Git what Git itself lists of it (`git config --list -z`): nothing else
+/// reads a file as Git does.
 pub fn programs(reader: Reader, text: &[u8]) -> BTreeSet<Vec<u8>> {
     match reader {
         Reader::Git => git(text),
@@ -81,71 +82,30 @@ fn is_ssh_program(line: &[u8]) -> bool {
         b"include",
         b"permitlocalcommand",
     ];
+    if line.starts_with(b"#") {
+        return false;
+    }
+    // ssh takes blanks, `=` and quotes before a key for nothing; which word it then reads as the key
+    // is not for us to know better.
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'=' | b'"' | b'\'');
+    let lower = line.to_ascii_lowercase();
+    let has_key = lower.split(ends).any(|word| KEYS.contains(&word));
     let bare = bare(line);
-    let is_match = bare.starts_with(b"match") && bare.windows(4).any(|part| part == b"exec");
-    is_match || KEYS.iter().any(|key| bare.starts_with(key))
+    let has = |word: &[u8]| bare.windows(word.len()).any(|part| part == word);
+    has_key || (has(b"match") && has(b"exec")) || KEYS.iter().any(|key| bare.starts_with(key))
 }
 
-/// Reads the keys of a Git configuration; what stands in no section is nobody's.
-fn git(text: &[u8]) -> BTreeSet<Vec<u8>> {
-    let mut found = BTreeSet::new();
-    let mut section: Vec<u8> = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.first() {
-        if first.is_ascii_whitespace() {
-            rest = &rest[1..];
-        } else if *first == b'[' {
-            let end = section_end(rest);
-            section = section_of(&rest[1..end]);
-            rest = rest.get(end + 1..).unwrap_or_default();
-        } else {
-            let end = entry_end(rest);
-            let entry = &rest[..end];
-            let key = entry.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
-            let key = [&section[..], b".", &key.to_ascii_lowercase()].concat();
-            if is_git_program(&key) {
-                found.insert([&section[..], b" ", entry.trim_ascii()].concat());
-            }
-            rest = &rest[end..];
-        }
-    }
-    found
-}
-
-/// A `]` in quotes ends no section.
-fn section_end(text: &[u8]) -> usize {
-    let mut quoted = false;
-    let mut escaped = false;
-    for (at, byte) in text.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => quoted = !quoted,
-            b'\n' => return at,
-            b']' if !quoted => return at,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-fn section_of(header: &[u8]) -> Vec<u8> {
-    let name = header.split(|byte| matches!(byte, b'"' | b'.' | b' ')).next().unwrap_or_default();
-    name.trim_ascii().to_ascii_lowercase()
-}
-
-/// A backslash at its end makes a line go on.
-fn entry_end(text: &[u8]) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.iter().enumerate() {
-        match byte {
-            b'\n' if !escaped => return at,
-            b'\\' => escaped = !escaped,
-            b'\r' => {}
-            _ => escaped = false,
-        }
-    }
-    text.len()
+/// Reads what Git lists: each key with its section and subsection, its value after a line feed, and
+/// a zero.
+fn git(listing: &[u8]) -> BTreeSet<Vec<u8>> {
+    let entries = listing.split(|byte| *byte == 0).map(|entry| {
+        let mut parts = entry.splitn(2, |byte| *byte == b'\n');
+        (parts.next().unwrap_or_default(), parts.next())
+    });
+    let named = entries.filter(|(key, _)| is_git_program(key));
+    named
+        .map(|(key, value)| [key, value.map_or(b"", |_| b"="), value.unwrap_or_default()].concat())
+        .collect()
 }
 
 /// The keys of Git's that name a program, a file of more keys, a file to write, or another address,
@@ -180,8 +140,8 @@ fn is_git_program(key: &[u8]) -> bool {
         ("lfs", &["url", "pushurl"]),
         ("hook", &["command"]),
     ];
-    let mut words = key.splitn(2, |byte| *byte == b'.');
-    let (section, key) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let section = key.split(|byte| *byte == b'.').next().unwrap_or_default();
+    let key = key.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
     let known = KEYS.iter().find(|(name, _)| name.as_bytes() == section);
     known.is_some_and(|(_, keys)| keys.iter().any(|known| known.as_bytes() == key))
 }
@@ -208,27 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn programs_of_git_are_found_however_they_are_written() {
-        let found = |text: &str| programs(Reader::Git, text.as_bytes()).len();
-        for text in [
-            "[core]\n\tsshCommand = x\n",
-            "[CORE] SSHCOMMAND=x",
-            "[credential \"https://a]b\"]\nhelper = !x\n",
-            "[filter \"a\"]\nclean=x\n",
-            "[merge.a]\ndriver = x\n",
-            "[include]\npath = x\n",
-            "[includeIf \"gitdir:~/x/\"]\n\tpath = x\n",
-            "[url \"ext::x\"]\ninsteadOf = git@\n",
-            "[alias]\na = \"!b \\\n c\"\n[core] askPass = x\n",
-            "# [core]\n[a]\nb = c\n[trace2]\neventTarget = /x\n",
-        ] {
-            assert_eq!(found(text), 1, "{text}");
-        }
-        for text in
-            ["[alias]\nx = !y\n", "[core]\npager = less\n", "[user]\nname = sshCommand\n", ""]
-        {
-            assert_eq!(found(text), 0, "{text}");
-        }
+    fn programs_of_git_are_found_in_what_git_lists() {
+        let found = |text: &[u8]| programs(Reader::Git, text);
+        let named = |text: &[u8]| found(text).len();
+        let listing = b"user.name\nme\0core.sshcommand\nx\0alias.a\n!b\ncore.askpass\0";
+        assert_eq!(found(listing), [b"core.sshcommand=x".to_vec()].into());
+        assert_eq!(named(b"credential.https://a.b/c.helper\n!x\0filter.a.clean\0"), 2);
+        assert_eq!(named(b"includeif.gitdir:~/x/.path\nx\0merge.a.driver\nx\0"), 2);
+        assert_ne!(found(b"url.a.insteadof\nx\0"), found(b"url.b.insteadof\nx\0"));
+        assert_eq!(named(b"core.pager\nless\0user.name\nsshCommand\0helper\0\0"), 0);
     }
 
     #[test]
@@ -240,6 +188,10 @@ mod tests {
             "Match host a ex\"e\"c x\n",
             "Include b\n",
             "KnownHostsCommand x\n",
+            "=ProxyCommand x\n",
+            "\t\"\" ProxyCommand x\n",
+            " = \"\"=ProxyCommand=x\n",
+            "=Match exec x\n",
         ] {
             assert_eq!(found(text), 1, "{text}");
         }

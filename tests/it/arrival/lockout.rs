@@ -126,11 +126,44 @@ fn programs_that_a_sync_would_run_wait_and_others_flow() {
     mac.append(".ssh/config", &format!("Match exec \"{}\"\n  Port 22\n", canary("PWNED")));
     mac.sync();
     let held = ec2.run(&["sync"]).code(4);
-    let _ = held.says(&["names a program", "core sshCommand = touch", "Match exec"]);
+    let _ = held.says(&["names a program", "core.sshcommand=touch", "Match exec"]);
     assert!(!ec2.read(".gitconfig").contains("sshCommand"));
     assert_nothing_ran(&sandbox.path(""));
     ec2.run(&["resolve", "--theirs", ".gitconfig", ".ssh/config"]).done();
     assert!(ec2.read(".gitconfig").contains("sshCommand"));
+}
+
+#[test]
+fn a_program_is_found_however_its_line_is_hidden() {
+    let (sandbox, mac, ec2) = shared();
+    let canary = format!("touch {}", sandbox.path("PWNED").display());
+    let git = [
+        format!("{GIT}\tx = y # c \\\n[core]\n\tsshCommand = {canary}\n"),
+        format!("\u{feff}[core]\n\tsshCommand = {canary}\n{GIT}"),
+    ];
+    let ssh =
+        [format!("=ProxyCommand {canary}\n{SSH}"), format!("\"\" ProxyCommand {canary}\n{SSH}")];
+    for (git, ssh) in git.iter().zip(&ssh) {
+        mac.write(".gitconfig", git);
+        mac.write(".ssh/config", ssh);
+        mac.sync();
+        let held = ec2.run(&["sync"]).code(4);
+        let _ = held.says(&["core.sshcommand=touch", "ProxyCommand touch"]);
+        assert_eq!((ec2.read(".gitconfig"), ec2.read(".ssh/config")), (GIT.into(), SSH.into()));
+    }
+    assert_nothing_ran(&sandbox.path(""));
+}
+
+#[test]
+fn a_program_waits_where_this_machines_file_is_broken_too() {
+    let (sandbox, mac, ec2) = shared();
+    mac.append(".ssh/config", "  Prot 22\n");
+    mac.sync();
+    ec2.let_in(&[".ssh/config"]);
+    let canary = format!("  ProxyCommand touch {}\n", sandbox.path("PWNED").display());
+    mac.append(".ssh/config", &canary);
+    mac.sync();
+    let _ = ec2.run(&["sync"]).code(4).says(&["names a program", "ProxyCommand touch"]);
 }
 
 #[test]
