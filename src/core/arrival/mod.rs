@@ -34,8 +34,8 @@ pub fn hold_arrivals(
     observation: &Observation,
     policy: &Policy,
 ) {
-    let twins = twins(verdicts, observation);
-    let judge = Arrivals { observation, policy, twins };
+    let mut judge = Arrivals { observation, policy, twins: BTreeSet::new() };
+    judge.twins = judge.find_twins(verdicts);
     for (path, verdict) in verdicts {
         if judge.is_declined(path, verdict) {
             verdict.result = None;
@@ -55,30 +55,6 @@ pub fn hold_arrivals(
     }
 }
 
-/// Returns the units that share a folded name with another one, or lie below a file's.
-fn twins(verdicts: &BTreeMap<RepoPath, Verdict>, observation: &Observation) -> BTreeSet<RepoPath> {
-    let standing = || verdicts.iter().filter(|(_, verdict)| verdict.result.is_some());
-    let is_new = |path: &RepoPath| !observation.ours.units.contains_key(path);
-    if !standing().any(|(path, _)| is_new(path)) {
-        return BTreeSet::new();
-    }
-    let mut by_name: BTreeMap<Vec<u8>, Vec<&RepoPath>> = BTreeMap::new();
-    for (path, _) in standing() {
-        by_name.entry(fold(path.as_bytes())).or_default().push(path);
-    }
-    let mut twins = BTreeSet::new();
-    for (path, _) in standing() {
-        let is_twin = by_name.get(&fold(path.as_bytes())).is_some_and(|same| same.len() > 1);
-        let is_below_a_file = path.ancestors().any(|folder| {
-            by_name.get(&fold(folder.as_bytes())).is_some_and(|same| !same.contains(&&folder))
-        });
-        if is_twin || is_below_a_file {
-            twins.insert(path.clone());
-        }
-    }
-    twins
-}
-
 struct Arrivals<'a> {
     observation: &'a Observation,
     policy: &'a Policy,
@@ -86,6 +62,30 @@ struct Arrivals<'a> {
 }
 
 impl Arrivals<'_> {
+    /// Returns the units that share a folded name with another one, or lie below a file's; none where
+    /// nothing is new. A stored copy that waits is as new as it was when it came.
+    fn find_twins(&self, verdicts: &BTreeMap<RepoPath, Verdict>) -> BTreeSet<RepoPath> {
+        let standing = || verdicts.iter().filter(|(_, verdict)| verdict.result.is_some());
+        if !standing().any(|(path, verdict)| self.is_new(path, verdict)) {
+            return BTreeSet::new();
+        }
+        let mut by_name: BTreeMap<Vec<u8>, Vec<&RepoPath>> = BTreeMap::new();
+        for (path, _) in standing() {
+            by_name.entry(fold(path.as_bytes())).or_default().push(path);
+        }
+        let mut twins = BTreeSet::new();
+        for (path, _) in standing() {
+            let is_twin = by_name.get(&fold(path.as_bytes())).is_some_and(|same| same.len() > 1);
+            let is_below_a_file = path.ancestors().any(|folder| {
+                by_name.get(&fold(folder.as_bytes())).is_some_and(|same| !same.contains(&&folder))
+            });
+            if is_twin || is_below_a_file {
+                twins.insert(path.clone());
+            }
+        }
+        twins
+    }
+
     fn doubt(&self, path: &RepoPath, verdict: &Verdict) -> Option<Doubt> {
         let result = verdict.result?;
         let is_chosen =
@@ -174,12 +174,12 @@ impl Arrivals<'_> {
             Tie::Unmarked => false,
             Tie::None => verdict.sides.ours.is_none() && last.is_none(),
             Tie::Link | Tie::Copy => {
-                let home = path.home();
-                let was_tied = last
-                    .zip(home)
-                    .is_some_and(|(tree, home)| tree.manifest.covering(&home).is_some());
                 let live = self.observation.local.live.get(path).copied();
-                !was_tied && matches!(live, None | Some(Live::Absent | Live::FolderGone))
+                let was_tied = || {
+                    let known = last.zip(path.home());
+                    known.is_some_and(|(tree, home)| tree.manifest.covering(&home).is_some())
+                };
+                matches!(live, None | Some(Live::Absent | Live::FolderGone)) && !was_tied()
             }
         }
     }

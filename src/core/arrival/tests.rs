@@ -174,6 +174,24 @@ fn names_that_are_one_to_some_disk_wait() {
 }
 
 #[test]
+fn twins_whose_stored_copies_wait_are_twins_still() {
+    let words = ["external/.conf", "external/.CONF", "external/n/Makefile", "external/n/makefile"];
+    let marks = ".conf\n.CONF\nn/Makefile\nn/makefile\n";
+    let mut observation = Case { marks, here: &words, theirs: &words, ..CASE }.observation();
+    for word in &words[1..] {
+        let path = RepoPath::new(*word).unwrap();
+        observation.local.live.insert(path.clone(), Live::Absent);
+        observation.last.as_mut().unwrap().agreed.units.remove(&path);
+        observation.agreed.units.remove(&path);
+    }
+    let wanted = ["external/.CONF", "external/n/Makefile", "external/n/makefile"];
+    assert_eq!(
+        shown(&observation, &Policy::default()),
+        wanted.map(|path| format!("{path}: Doubt(Twin)"))
+    );
+}
+
+#[test]
 fn odd_names_wait_and_what_no_disk_takes_always_does() {
     let long = "x".repeat(256);
     let case = Case { theirs: &["a\nb", &long], consented: &["a\nb", &long], ..CASE };
