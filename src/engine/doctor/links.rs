@@ -76,15 +76,17 @@ fn moved(session: &Session<'_>, picture: &Picture) -> Vec<Finding> {
     found
 }
 
-/// Finds marked files whose link is gone. In a marked folder that is a deletion, which a sync shares.
+/// Finds marked files whose link is gone. In a marked folder that is a deletion, which a sync shares;
+/// of what waits for a person there was none.
 fn missing(session: &Session<'_>, picture: &Picture) -> Outcome<Vec<Finding>> {
     let policy = session.policy()?;
     let local = &picture.observation.local;
     let manifest = &local.stored.manifest;
     let kind = session.context.machine.kind;
     let ties = Ties { after: manifest, before: Vec::new(), kind, copies: &policy.copies };
+    let waiting = plan(&picture.observation, &policy).waiting;
     let mut found = Vec::new();
-    for (path, live) in &local.live {
+    for (path, live) in local.live.iter().filter(|(path, _)| !waiting.contains(*path)) {
         let (Live::Absent, Some(home)) = (live, path.home()) else { continue };
         let is_file = manifest.covering(&home).is_some_and(|(_, mark)| mark.scope == Scope::File);
         if is_file && ties.of(path) == Tie::Link && local.stored.units.contains_key(path) {

@@ -152,6 +152,19 @@ fn a_file_that_is_declined_is_taken_away_upstream() {
 }
 
 #[test]
+fn doctor_leaves_alone_what_waits() {
+    let sandbox = Sandbox::new();
+    let (_mac, ec2) = sandbox.pair("content\n");
+    plant(&sandbox, &[".zshenv"], FILE);
+    let _ = ec2.run(&["sync"]).code(4);
+    ec2.remove(".conf");
+    let said = ec2.run(&["doctor", "--fix"]).code(0);
+    let _ = said.says(&["~/.conf is gone; mended", "~/.zshenv: it is new here"]);
+    ec2.assert_linked(".conf");
+    assert!(!ec2.exists(".zshenv"));
+}
+
+#[test]
 fn what_a_person_marked_here_is_theirs() {
     let sandbox = Sandbox::new();
     let (mac, ec2) = sandbox.pair("content\n");
