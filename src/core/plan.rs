@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::arrival::hold_arrivals;
+use crate::arrival::modes::{close_arrivals, close_folder};
 use crate::clash::{hold_files_against_folders, hold_same_names};
 use crate::doubt::Doubt;
 use crate::gate::hold_secrets;
@@ -174,6 +175,7 @@ pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
         .map(|path| (path.clone(), judge(path, observation, policy, &ties)))
         .collect();
     renames::follow(&mut verdicts, observation, policy);
+    close_arrivals(&mut verdicts);
     hold_arrivals(&mut verdicts, observation, policy);
     hold_secrets(&mut verdicts, observation);
     hold_files_against_folders(&mut verdicts);
@@ -314,7 +316,8 @@ fn merged_folders(observation: &Observation, agreed: &Tree) -> BTreeMap<RepoPath
             // A folder that is not here yet has no mode of its own to defend.
             let is_meant = here.contains(path) || ours.folders.contains_key(path);
             let ours = if is_meant { ours.folder_mode(path) } else { agreed.folder_mode(path) };
-            (path.clone(), folder_mode(agreed.folder_mode(path), ours, theirs.folder_mode(path)))
+            let mode = folder_mode(agreed.folder_mode(path), ours, theirs.folder_mode(path));
+            (path.clone(), close_folder(path, mode, ours))
         })
         .collect()
 }

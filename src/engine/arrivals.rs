@@ -17,11 +17,21 @@ use crate::settings::LARGEST;
 
 /// Names in `$HOME` that people link into their repository: dotfiles that something runs, and folders
 /// of such.
-const LINKED: [&str; 26] = [
+const LINKED: [&str; 40] = [
     ".ssh",
     ".ssh/config",
     ".config",
     ".config/git",
+    ".config/git/config",
+    ".config/zsh/.zshrc",
+    ".config/zsh/.zshenv",
+    ".config/fish/conf.d",
+    ".config/fish/config.fish",
+    ".config/fish/functions",
+    ".config/i3",
+    ".config/sway",
+    ".config/hypr",
+    ".config/environment.d",
     ".config/systemd",
     ".config/systemd/user",
     ".config/autostart",
@@ -34,6 +44,10 @@ const LINKED: [&str; 26] = [
     ".zprofile",
     ".zlogin",
     ".zsh",
+    ".zfunc",
+    ".oh-my-zsh",
+    ".bash_aliases",
+    ".p10k.zsh",
     ".bashrc",
     ".bash_profile",
     ".profile",
@@ -100,8 +114,13 @@ fn reached(session: &Session<'_>) -> Vec<(RepoPath, HomePath)> {
     });
     let commands = variable("PATH").unwrap_or_default();
     let commands: Vec<PathBuf> = std::env::split_paths(&commands).collect();
+    let marked = |folder: &Path| {
+        let below = folder.strip_prefix(&places.home).ok()?;
+        HomePath::new(below.as_os_str().as_bytes()).ok().map(|home| home.stored())
+    };
     let commands = commands.iter().filter_map(|folder| {
-        let path = follow(folder).as_deref().or(Some(folder)).and_then(inside)?;
+        let real = follow(folder).unwrap_or_else(|| folder.clone());
+        let path = inside(&real).or_else(|| marked(&real))?;
         Some((path, HomePath::new(COMMANDS).ok()?))
     });
     linked.chain(commands).collect()

@@ -6,6 +6,7 @@
 //! asked anew.
 
 pub mod listed;
+pub mod modes;
 pub mod readers;
 pub mod risky;
 
@@ -205,15 +206,19 @@ impl Arrivals<'_> {
     }
 }
 
-/// Returns where a unit is found below `$HOME`. `reached` are places of the repository that links of
-/// the user's lead to.
+/// Returns where a unit is found below `$HOME`. `reached` are places of the repository, stored copies
+/// among them, that links or `PATH` of the user's lead to.
 pub fn place(path: &RepoPath, tie: Tie, reached: &[(RepoPath, HomePath)]) -> Option<HomePath> {
-    if matches!(tie, Tie::Link | Tie::Copy) {
-        return path.home();
+    let own = path.home().filter(|_| matches!(tie, Tie::Link | Tie::Copy));
+    if own.as_ref().is_some_and(|home| risky::runs(home).is_some()) {
+        return own;
     }
-    let (inside, home) = reached.iter().find(|(inside, _)| path.is_within(inside))?;
-    let rest = &path.as_bytes()[inside.as_bytes().len()..];
-    HomePath::new([home.as_bytes(), rest].concat()).ok()
+    let led =
+        reached.iter().find(|(inside, _)| path.is_within(inside)).and_then(|(inside, home)| {
+            let rest = &path.as_bytes()[inside.as_bytes().len()..];
+            HomePath::new([home.as_bytes(), rest].concat()).ok()
+        });
+    led.or(own)
 }
 
 fn has_control(path: &RepoPath) -> bool {

@@ -7,7 +7,7 @@ use crate::fold::fold;
 use crate::path::HomePath;
 
 /// The places. Where several match, the first one counts.
-const PLACES: [(&str, &str); 119] = [
+const PLACES: [(&str, &str); 145] = [
     // Logins.
     (".ssh/authorized_keys*", "it says who may log in here, and what then runs"),
     (".ssh/rc", "sshd runs it at every login"),
@@ -18,6 +18,7 @@ const PLACES: [(&str, &str); 119] = [
     (".rhosts", "it says who may log in here"),
     (".shosts", "it says who may log in here"),
     (".k5login", "it says who may log in here"),
+    (".k5users", "it says who may log in here"),
     (".pam_environment", "it sets variables of every login"),
     // Shells.
     (".zshenv", "every zsh runs it"),
@@ -25,6 +26,14 @@ const PLACES: [(&str, &str); 119] = [
     (".zprofile", "zsh runs it at login"),
     (".zlogin", "zsh runs it at login"),
     (".zlogout", "zsh runs it at logout"),
+    (".z*.zwc", "zsh runs it in place of the file of that name"),
+    (".zcompdump*", "zsh runs it when it starts"),
+    (".zprezto/", "prezto runs what is in it"),
+    (".zpreztorc", "prezto runs it when zsh starts"),
+    (".zimrc", "zim runs it when zsh starts"),
+    (".zim/", "zim runs what is in it"),
+    (".p10k.zsh", "powerlevel10k runs it when zsh starts"),
+    (".fzf.*sh", "shells run it when they start"),
     (".zsh/", "zsh may run what is in it"),
     (".zfunc/", "zsh may run what is in it"),
     (".config/zsh/", "zsh may run what is in it"),
@@ -89,6 +98,15 @@ const PLACES: [(&str, &str); 119] = [
     (".xsession", "X runs it at login"),
     (".xsessionrc", "X runs it at login"),
     (".xprofile", "X runs it at login"),
+    (".xsessionrc.d/", "X runs what is in it at login"),
+    (".config/X11/", "X runs what is in it when it starts"),
+    (".config/lxsession/", "the desktop starts what is in it at login"),
+    (".config/bspwm/", "the window manager runs what is in it"),
+    (".config/sxhkd/", "keys run commands of it"),
+    (".config/awesome/", "the window manager runs what is in it"),
+    (".config/qtile/", "the window manager runs what is in it"),
+    (".yabairc", "the window manager runs it"),
+    (".skhdrc", "keys run commands of it"),
     (".config/i3/", "the window manager runs commands of it"),
     (".config/sway/", "the window manager runs commands of it"),
     (".config/hypr/", "the window manager runs commands of it"),
@@ -103,6 +121,14 @@ const PLACES: [(&str, &str); 119] = [
     ("bin/", "a folder of commands"),
     (".bin/", "a folder of commands"),
     (".cargo/bin/", "a folder of commands"),
+    (".cargo/env*", "shells run it when they start"),
+    (".asdf/", "version managers run what is in it"),
+    (".pyenv/", "version managers run what is in it"),
+    (".rbenv/", "version managers run what is in it"),
+    (".nodenv/", "version managers run what is in it"),
+    (".nvm/", "version managers run what is in it"),
+    (".sdkman/", "version managers run what is in it"),
+    (".nix-profile/", "a folder of commands"),
     ("go/bin/", "a folder of commands"),
     (".local/lib/", "programs load what is in it"),
     // Git.

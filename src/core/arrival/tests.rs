@@ -213,6 +213,16 @@ fn a_place_that_a_link_of_the_users_leads_to_counts() {
 }
 
 #[test]
+fn a_marked_folder_that_path_leads_to_is_one_of_commands() {
+    let words = ["external/scripts/ls", "external/notes/x"];
+    let marks = "scripts/ls\nnotes/x\n";
+    let mut observation = Case { marks, theirs: &words, ..CASE }.observation();
+    let scripts = RepoPath::new("external/scripts").unwrap();
+    observation.reached = vec![(scripts, HomePath::new("bin").unwrap())];
+    assert_eq!(shown(&observation, &Policy::default()), ["external/scripts/ls: runs"]);
+}
+
+#[test]
 fn a_choice_lets_it_in_and_a_force_does_not() {
     let case = Case { marks: ".zshenv\n", theirs: &["external/.zshenv"], ..CASE };
     let mut policy = Policy { winner: Some(crate::policy::Winner::Theirs), ..Policy::default() };

@@ -219,22 +219,50 @@ fn a_place_that_a_link_or_path_of_the_users_leads_to_is_risky_too() {
     std::fs::create_dir_all(ec2.path(".config")).unwrap();
     ec2.link(".config/systemd", ec2.path("@dot/systemd"));
     ec2.link(".zshrc", ec2.path("@dot/zshrc"));
+    std::fs::create_dir_all(ec2.path(".config/git")).unwrap();
+    ec2.link(".config/git/config", ec2.path("@dot/gitconfig"));
     let forge = Forge::new(&sandbox);
     forge.push(&forge.add(&[
         ("dot/systemd/user/x.service", FILE, HOSTILE),
         ("dot/zshrc", FILE, HOSTILE),
+        ("dot/gitconfig", FILE, b"[alias]\n\tx = !touch ~/PWNED\n"),
         ("dot/vimrc", FILE, b"harmless\n"),
+        ("external/scripts/ls", PROGRAM, HOSTILE),
+        (".sync/marked-files.txt", FILE, b".conf\nscripts/ls\n"),
         ("tools/ls", PROGRAM, HOSTILE),
     ]));
     let path = std::env::var("PATH").unwrap();
     let mut command = ec2.command(env!("CARGO_BIN_EXE_cfgsync"));
-    command.env("PATH", format!("{path}:{}", ec2.path("@tools").display()));
+    let own = [ec2.path("@tools"), ec2.path("scripts")].map(|it| it.display().to_string());
+    command.env("PATH", format!("{path}:{}", own.join(":")));
     let output = command.arg("sync").output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(4), "{said}");
-    for held in ["dot/systemd/user/x.service", "dot/zshrc", "tools/ls"] {
+    assert!(said.contains("~/scripts/ls:") && !ec2.exists("scripts/ls"), "{said}");
+    for held in ["dot/systemd/user/x.service", "dot/zshrc", "dot/gitconfig", "tools/ls"] {
         assert!(said.contains(&format!("held     {held}:")), "{said}");
         assert!(!ec2.exists(format!("@{held}")), "{held}");
     }
     assert_eq!(ec2.read("@dot/vimrc"), "harmless\n");
+}
+
+#[test]
+fn modes_from_upstream_open_nothing_that_ssh_reads() {
+    let sandbox = Sandbox::new();
+    let (mac, _ec2) = sandbox.pair("content\n");
+    let forge = Forge::new(&sandbox);
+    let modes = "0777 external/\n0777 external/.ssh/\n0666 external/.ssh/known_hosts\n";
+    forge.push(&forge.add(&[
+        ("external/.ssh/known_hosts", FILE, b"host ssh-ed25519 AAAA\n"),
+        (".sync/marked-files.txt", FILE, b".conf\n.ssh/known_hosts\n"),
+        (".sync/modes.txt", FILE, modes.as_bytes()),
+    ]));
+    let new = sandbox.joined("ec2-new");
+    for (place, mode) in [(".ssh", 0o755), (".ssh/known_hosts", 0o644), ("@external", 0o755)] {
+        assert_eq!(new.mode(place), mode, "{place}");
+    }
+    mac.sync();
+    assert_eq!(mac.mode("@external/.ssh/known_hosts"), 0o644);
+    let shared = sandbox.git(&["ls-tree", "-r", "--name-only", "main"]);
+    assert!(!shared.contains("modes.txt"), "{shared}");
 }
