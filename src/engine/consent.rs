@@ -1,14 +1,16 @@
 //! At which places of this machine a person let files in, once and for good: kept in the state folder,
 //! because whoever can push could write to the repository.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use cfgsync_core::arrival::unasked;
 use cfgsync_core::escape::{escape, unescape};
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::plan::{Held, Why};
 
 use crate::context::Places;
 use crate::failure::Outcome;
+use crate::fs::dir::os;
 use crate::fs::plain::{self, Durability};
 
 const CONSENTED: &str = "consented";
@@ -38,6 +40,30 @@ pub fn take_back(places: &Places, gone: &[RepoPath]) -> Outcome<()> {
     let mut after = before.clone();
     after.retain(|path| !gone.iter().any(|gone| path.is_within(gone)));
     write(places, &before, &after)
+}
+
+/// Takes what would come back at a place that programs run, without a file that stands there and
+/// without consent, out of units, and returns it with who runs it. What was kept while it waited for
+/// consent is thus no way around it. `meant` are places that a person named just now.
+pub fn withhold<V>(
+    places: &Places,
+    meant: &[RepoPath],
+    coming: &mut BTreeMap<RepoPath, V>,
+    comes: impl Fn(&V) -> bool,
+) -> Outcome<BTreeMap<RepoPath, &'static str>> {
+    let mut consented = read(places)?;
+    consented.extend(meant.iter().cloned());
+    let stands = |path: &RepoPath| {
+        let home = path.home().map(|home| places.home.join(os(home.as_bytes())));
+        home.is_some_and(|home| home.symlink_metadata().is_ok())
+    };
+    let mut withheld = BTreeMap::new();
+    coming.retain(|path, version| {
+        let runs = unasked(path, &consented).filter(|_| comes(version) && !stands(path));
+        withheld.extend(runs.map(|runs| (path.clone(), runs)));
+        runs.is_none()
+    });
+    Ok(withheld)
 }
 
 /// Returns the units of which consent holds for what comes later, too.

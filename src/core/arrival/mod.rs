@@ -102,8 +102,9 @@ impl Arrivals<'_> {
             Some(why) => is_new && matches!(why, Why::Contest(_)),
         };
         let of_place = self.of_place(path, verdict, result, is_new).filter(|_| is_free);
-        let is_allowed =
-            |doubt: &Doubt| doubt.is_decidable() && (is_decided || self.is_consented(path));
+        let is_allowed = |doubt: &Doubt| {
+            doubt.is_decidable() && (is_decided || is_consented(path, &self.policy.consented))
+        };
         if let Some(doubt) = of_place.filter(|doubt| !is_allowed(doubt)) {
             return Some(doubt);
         }
@@ -120,8 +121,9 @@ impl Arrivals<'_> {
         let is_only_stored =
             verdict.tie != Tie::None && ours.is_none_or(|ours| Some(ours) == theirs);
         let is_waiting = || {
-            let result =
-                verdict.result.filter(|_| self.is_new(path, verdict) && !self.is_consented(path));
+            let result = verdict.result.filter(|_| {
+                self.is_new(path, verdict) && !is_consented(path, &self.policy.consented)
+            });
             result.is_some_and(|result| self.of_place(path, verdict, result, true).is_some())
         };
         is_ours && is_only_stored && is_waiting()
@@ -194,16 +196,23 @@ impl Arrivals<'_> {
             (version.kind == Kind::Link).then(|| targets.get(&version.blob).cloned()).flatten()
         })
     }
+}
 
-    /// Consent for a folder counts for what is in it, where it is such a place itself: who marked all
-    /// of `~/.config` did not think of what starts at login.
-    fn is_consented(&self, path: &RepoPath) -> bool {
-        let is_meant = |consent: &RepoPath| {
-            let is_risky = || consent.home().is_some_and(|home| risky::runs(&home).is_some());
-            consent == path || (path.is_within(consent) && is_risky())
-        };
-        self.policy.consented.iter().any(is_meant)
-    }
+/// Returns what runs a file that comes back to the home where nobody let it in: it was never live
+/// here, or nobody remembers that it was.
+pub fn unasked(path: &RepoPath, consented: &BTreeSet<RepoPath>) -> Option<&'static str> {
+    let runs = path.home().and_then(|home| risky::runs(&home));
+    runs.filter(|_| !is_consented(path, consented))
+}
+
+/// Consent for a folder counts for what is in it, where it is such a place itself: who marked all
+/// of `~/.config` did not think of what starts at login.
+fn is_consented(path: &RepoPath, consented: &BTreeSet<RepoPath>) -> bool {
+    let is_meant = |consent: &RepoPath| {
+        let is_risky = || consent.home().is_some_and(|home| risky::runs(&home).is_some());
+        consent == path || (path.is_within(consent) && is_risky())
+    };
+    consented.iter().any(is_meant)
 }
 
 /// Returns where a unit is found below `$HOME`. `reached` are places of the repository, stored copies

@@ -8,6 +8,7 @@ use cfgsync_core::policy::{Overruled, Removals};
 use cfgsync_core::unit::{Sides, Version};
 
 use super::sync::dry_run;
+use crate::consent;
 use crate::context::{Context, now};
 use crate::failure::{Code, Failure, Outcome};
 use crate::lock::Patience;
@@ -76,6 +77,7 @@ pub fn run(context: &Context, args: &UndoArgs) -> Outcome<()> {
     }
     let name = describe(context, number)?;
     say_left(context, &left);
+    withhold(context, &mut edit)?;
     if edit.is_empty() {
         return Err(Failure::error(format!("nothing of {name} is left to take back"))
             .hint("`cfgsync history` lists what can be."));
@@ -196,6 +198,17 @@ fn refuse_mass_removal(context: &Context, edit: &Operation, picture: &Picture) -
     )
     .hint("`cfgsync undo --dry-run` shows them; with --yes it is done all the same.")
     .hint("To take only this machine off, run `cfgsync setup --undo`."))
+}
+
+/// What waits for consent here does not come back by an undo, nor does its mark.
+fn withhold(context: &Context, edit: &mut Operation) -> Outcome<()> {
+    let comes = |(_, to): &(Option<Version>, Option<Version>)| to.is_some();
+    let withheld = consent::withhold(&context.places, &[], &mut edit.units, comes)?;
+    for path in withheld.keys().filter_map(RepoPath::home) {
+        edit.marks.retain(|home, (_, mark)| *home != path || mark.is_none());
+    }
+    report::withheld(&context.ui, &withheld);
+    Ok(())
 }
 
 fn say_left(context: &Context, left: &[RepoPath]) {

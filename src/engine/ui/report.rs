@@ -15,6 +15,18 @@ use crate::sync::Report;
 
 pub use crate::record::name;
 
+/// Says what does not come back, because nobody let it in.
+pub fn withheld(ui: &Ui, withheld: &BTreeMap<RepoPath, &'static str>) {
+    let mark = ui.paint(Tone::Notice, "!");
+    for (path, runs) in withheld {
+        let name = name(path);
+        ui.say(&format!("  {mark} {name} does not come back: nobody let it in here, and {runs}."));
+    }
+    if !withheld.is_empty() {
+        ui.say("  `cfgsync restore DATE -- PATH`, which names it, brings it back.");
+    }
+}
+
 /// Returns one line for a change.
 pub fn change(ui: &Ui, change: &Change) -> String {
     let (arrow, tone) = match change.flow {

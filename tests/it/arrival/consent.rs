@@ -165,6 +165,27 @@ fn doctor_leaves_alone_what_waits() {
 }
 
 #[test]
+fn an_undo_lets_nothing_in_that_waited() {
+    let sandbox = Sandbox::new();
+    let (_mac, ec2) = sandbox.pair("content\n");
+    plant(&sandbox, &[".zshenv"], FILE);
+    let _ = ec2.run(&["sync"]).code(4);
+    ec2.run(&["undo"]).done();
+    let said = ec2.run(&["undo"]);
+    assert!(said.stderr.contains("~/.zshenv does not come back"), "{said:?}");
+    let _ = ec2.run(&["sync"]).code(0);
+    assert!(!ec2.exists(".zshenv"));
+    assert!(!sandbox.git(&["show", "main:.sync/marked-files.txt"]).contains("zshenv"));
+    // What was let in comes back.
+    plant(&sandbox, &[".zshenv"], FILE);
+    ec2.let_in(&[".zshenv"]);
+    ec2.run(&["--yes", "undo"]).done();
+    ec2.remove(".zshenv");
+    ec2.run(&["--yes", "undo"]).done();
+    ec2.assert_linked(".zshenv");
+}
+
+#[test]
 fn what_a_person_marked_here_is_theirs() {
     let sandbox = Sandbox::new();
     let (mac, ec2) = sandbox.pair("content\n");
