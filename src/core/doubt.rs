@@ -17,7 +17,8 @@ pub enum Doubt {
     LongName,
     /// It is over the size limit, in bytes.
     TooLarge(u64),
-    /// It names a program that a sync itself would run, and this machine's version does not.
+    /// It names a program that a sync itself would run, or where it sends data, and this machine's
+    /// version does not.
     NamesPrograms,
     /// The program that reads it says that it is broken.
     Broken,

@@ -1,5 +1,5 @@
-//! Configuration that a sync itself, or the next shell, depends on: which program reads it, and which
-//! programs it names that a sync would run.
+//! Configuration that a sync itself, or the next shell, depends on: which program reads it, which
+//! programs it names that a sync would run, and where it lets data go.
 
 use std::collections::BTreeSet;
 
@@ -33,15 +33,14 @@ pub fn reader(place: &HomePath) -> Option<Reader> {
     }
 }
 
-/// Returns what a configuration names of the programs that a sync may run, each with its key. `text`
+/// Returns what a configuration names of the programs that a sync may run, of places that it may send
+/// to, and of what it trusts there: each with its key and its section. `text`
 /// is what ssh reads, and for Git what Git itself lists of it (`git config --list -z`): nothing else
 /// reads a file as Git does.
 pub fn programs(reader: Reader, text: &[u8]) -> BTreeSet<Vec<u8>> {
     match reader {
         Reader::Git => git(text),
-        Reader::Ssh => {
-            lines(text).filter(|line| is_ssh_program(line)).map(<[u8]>::to_vec).collect()
-        }
+        Reader::Ssh => ssh(text),
         // All of it is a program, and no sync runs it.
         Reader::Zsh => BTreeSet::new(),
     }
@@ -71,8 +70,35 @@ fn bare(line: &[u8]) -> Vec<u8> {
     line.trim_ascii().to_ascii_lowercase().into_iter().filter(quotes).collect()
 }
 
-fn is_ssh_program(line: &[u8]) -> bool {
-    const KEYS: [&[u8]; 8] = [
+/// The same line means something else for other hosts, so each is taken with its section.
+fn ssh(text: &[u8]) -> BTreeSet<Vec<u8>> {
+    let mut found = BTreeSet::new();
+    let mut section: &[u8] = b"";
+    for line in lines(text) {
+        let first = words(line).into_iter().find(|word| !word.is_empty());
+        let is_section = first.is_some_and(|word| word == b"host" || word == b"match");
+        if is_section {
+            section = line;
+        }
+        if is_ssh_key(line) {
+            let has_none = is_section || section.is_empty();
+            let inside = if has_none { Vec::new() } else { [b" (in ", section, b")"].concat() };
+            found.insert([line, &inside].concat());
+        }
+    }
+    found
+}
+
+/// ssh takes blanks, `=` and quotes before a key for nothing.
+fn words(line: &[u8]) -> Vec<Vec<u8>> {
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'=' | b'"' | b'\'');
+    line.to_ascii_lowercase().split(ends).map(<[u8]>::to_vec).collect()
+}
+
+/// The keys of ssh's that name a program, a file of more keys, another host, or what is trusted or
+/// handed over there. A key of one's own is none: whom it is shown to learns nothing that matters.
+fn is_ssh_key(line: &[u8]) -> bool {
+    const KEYS: [&[u8]; 27] = [
         b"proxycommand",
         b"localcommand",
         b"knownhostscommand",
@@ -81,15 +107,31 @@ fn is_ssh_program(line: &[u8]) -> bool {
         b"xauthlocation",
         b"include",
         b"permitlocalcommand",
+        b"hostname",
+        b"hostkeyalias",
+        b"canonicalizehostname",
+        b"canonicaldomains",
+        b"proxyjump",
+        b"stricthostkeychecking",
+        b"userknownhostsfile",
+        b"globalknownhostsfile",
+        b"verifyhostkeydns",
+        b"nohostauthenticationforlocalhost",
+        b"forwardagent",
+        b"identityagent",
+        b"addkeystoagent",
+        b"forwardx11",
+        b"forwardx11trusted",
+        b"remoteforward",
+        b"sendenv",
+        b"gssapidelegatecredentials",
+        b"controlpath",
     ];
     if line.starts_with(b"#") {
         return false;
     }
-    // ssh takes blanks, `=` and quotes before a key for nothing; which word it then reads as the key
-    // is not for us to know better.
-    let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'=' | b'"' | b'\'');
-    let lower = line.to_ascii_lowercase();
-    let has_key = lower.split(ends).any(|word| KEYS.contains(&word));
+    // Which of the words ssh reads as the key is not for us to know better.
+    let has_key = words(line).iter().any(|word| KEYS.contains(&&word[..]));
     let bare = bare(line);
     let has = |word: &[u8]| bare.windows(word.len()).any(|part| part == word);
     has_key || (has(b"match") && has(b"exec")) || KEYS.iter().any(|key| bare.starts_with(key))
@@ -102,47 +144,86 @@ fn git(listing: &[u8]) -> BTreeSet<Vec<u8>> {
         let mut parts = entry.splitn(2, |byte| *byte == b'\n');
         (parts.next().unwrap_or_default(), parts.next())
     });
-    let named = entries.filter(|(key, _)| is_git_program(key));
+    let named = entries.filter(|(key, _)| is_git_key(key));
     named
         .map(|(key, value)| [key, value.map_or(b"", |_| b"="), value.unwrap_or_default()].concat())
         .collect()
 }
 
-/// The keys of Git's that name a program, a file of more keys, a file to write, or another address,
-/// and that a call of cfgsync's may heed. The name in the middle of a key does not matter.
-fn is_git_program(key: &[u8]) -> bool {
-    const KEYS: [(&str, &[&str]); 16] = [
-        (
-            "core",
-            &[
-                "sshcommand",
-                "gitproxy",
-                "askpass",
-                "hookspath",
-                "fsmonitor",
-                "editor",
-                "alternaterefscommand",
-            ],
-        ),
-        ("credential", &["helper"]),
-        ("filter", &["clean", "smudge", "process"]),
-        ("merge", &["driver", "tool"]),
-        ("mergetool", &["cmd", "path"]),
-        ("remote", &["uploadpack", "receivepack", "vcs", "proxy"]),
-        ("url", &["insteadof", "pushinsteadof"]),
-        ("include", &["path"]),
-        ("includeif", &["path"]),
-        ("protocol", &["allow"]),
-        ("trace2", &["normaltarget", "eventtarget", "perftarget"]),
-        ("gpg", &["program", "defaultkeycommand"]),
-        ("uploadpack", &["packobjectshook"]),
-        ("http", &["proxy", "sslcert", "sslkey", "sslverify", "cookiefile"]),
-        ("lfs", &["url", "pushurl"]),
-        ("hook", &["command"]),
-    ];
+/// The keys of Git's that name a program, a file of more keys, a file to write, another address or
+/// folder, or what is trusted or handed over there, and that a call of cfgsync's may heed. The name in the middle of a key does not matter.
+const GIT_KEYS: [(&str, &[&str]); 19] = [
+    (
+        "core",
+        &[
+            "sshcommand",
+            "gitproxy",
+            "askpass",
+            "hookspath",
+            "fsmonitor",
+            "editor",
+            "alternaterefscommand",
+            "worktree",
+            "bare",
+        ],
+    ),
+    ("credential", &["helper"]),
+    ("filter", &["clean", "smudge", "process"]),
+    ("merge", &["driver", "tool"]),
+    ("mergetool", &["cmd", "path"]),
+    (
+        "remote",
+        &[
+            "uploadpack",
+            "receivepack",
+            "vcs",
+            "proxy",
+            "url",
+            "pushurl",
+            "mirror",
+            "push",
+            "fetch",
+            "pushdefault",
+            "lfsurl",
+            "lfspushurl",
+        ],
+    ),
+    ("branch", &["remote", "pushremote", "merge"]),
+    ("transfer", &["hiderefs"]),
+    ("receive", &["hiderefs"]),
+    ("url", &["insteadof", "pushinsteadof"]),
+    ("include", &["path"]),
+    ("includeif", &["path"]),
+    ("protocol", &["allow"]),
+    ("trace2", &["normaltarget", "eventtarget", "perftarget"]),
+    ("gpg", &["program", "defaultkeycommand"]),
+    ("uploadpack", &["packobjectshook", "hiderefs"]),
+    (
+        "http",
+        &[
+            "proxy",
+            "proxysslcainfo",
+            "sslcert",
+            "sslkey",
+            "sslverify",
+            "sslcainfo",
+            "sslcapath",
+            "extraheader",
+            "cookiefile",
+            "savecookies",
+            "curloptresolve",
+            "followredirects",
+            "delegation",
+        ],
+    ),
+    ("lfs", &["url", "pushurl"]),
+    ("hook", &["command"]),
+];
+
+fn is_git_key(key: &[u8]) -> bool {
     let section = key.split(|byte| *byte == b'.').next().unwrap_or_default();
     let key = key.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-    let known = KEYS.iter().find(|(name, _)| name.as_bytes() == section);
+    let known = GIT_KEYS.iter().find(|(name, _)| name.as_bytes() == section);
     known.is_some_and(|(_, keys)| keys.iter().any(|known| known.as_bytes() == key))
 }
 
@@ -177,6 +258,52 @@ mod tests {
         assert_eq!(named(b"includeif.gitdir:~/x/.path\nx\0merge.a.driver\nx\0"), 2);
         assert_ne!(found(b"url.a.insteadof\nx\0"), found(b"url.b.insteadof\nx\0"));
         assert_eq!(named(b"core.pager\nless\0user.name\nsshCommand\0helper\0\0"), 0);
+    }
+
+    #[test]
+    fn where_git_sends_data_counts_with_its_subsection() {
+        let named = |text: &str| programs(Reader::Git, text.as_bytes()).len();
+        for key in [
+            "remote.origin.url",
+            "remote.origin.pushurl",
+            "remote.origin.mirror",
+            "remote.a.b.proxy",
+            "url.https://a.b/.insteadof",
+            "url.x.pushinsteadof",
+            "http.proxy",
+            "http.https://a.b/c.d.sslcainfo",
+            "http.sslverify",
+            "http.https://a.b.extraheader",
+            "core.worktree",
+            "core.bare",
+            "transfer.hiderefs",
+            "include.path",
+            "includeif.onbranch:a.b.path",
+            "branch.main.remote",
+        ] {
+            assert_eq!(named(&format!("{key}\nx\0")), 1, "{key}");
+        }
+    }
+
+    #[test]
+    fn where_ssh_sends_data_counts_with_its_section() {
+        let found = |text: &str| programs(Reader::Ssh, text.as_bytes());
+        for key in [
+            "HostName",
+            "ProxyJump",
+            "StrictHostKeyChecking",
+            "UserKnownHostsFile",
+            "GlobalKnownHostsFile",
+            "ForwardAgent",
+            "KnownHostsCommand",
+        ] {
+            assert_eq!(found(&format!("Host a\n  {key} x\n")).len(), 1, "{key}");
+            assert_eq!(found(&format!("{key}=x\n")).len(), 1, "{key}");
+        }
+        assert_ne!(found("Host a\nHostName x\nHost b\n"), found("Host a\nHost b\nHostName x\n"));
+        assert_ne!(found("Host a\nHostName x\n"), found("=\"Host\" *\nHostName x\n"));
+        assert_eq!(found("Host a\nHostName x\nUser b\n"), found("Host a\n\n  HostName x\n"));
+        assert!(found("Host a\nIdentityFile x\nUser b\nPort 1\n").is_empty());
     }
 
     #[test]

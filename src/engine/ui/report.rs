@@ -100,7 +100,8 @@ fn doubtful(doubt: Doubt) -> String {
             format!("it comes in large ({}); `cfgsync mark --large` shares it", size(bytes))
         }
         Doubt::NamesPrograms => {
-            "upstream's version names a program that a sync itself would run".to_owned()
+            "upstream's version names a program that a sync itself would run, or where data goes"
+                .to_owned()
         }
         Doubt::Broken => "upstream's version is broken, and nothing would start with it".to_owned(),
     }

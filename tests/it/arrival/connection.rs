@@ -27,7 +27,7 @@ fn a_configuration_without_a_connection_is_held_and_mended_by_itself() {
     let sandbox = Sandbox::new();
     let (mac, ec2, _server) = shared(&sandbox);
     let before = ec2.read(".ssh/config");
-    mac.append(".ssh/config", "Host *\n  HostName 127.0.0.9\n");
+    mac.append(".ssh/config", "Host *\n  BindAddress 192.0.2.1\n");
     mac.write(".conf", "more\n");
     mac.sync();
     let _ = ec2.run(&["sync"]).code(4).says(&["~/.ssh/config", "no connection with it"]);

@@ -155,6 +155,24 @@ fn a_program_is_found_however_its_line_is_hidden() {
 }
 
 #[test]
+fn another_place_to_send_data_to_waits_until_it_is_let_in() {
+    let (_sandbox, mac, ec2) = shared();
+    mac.append(".gitconfig", "[remote \"work\"]\n\tpushurl = https://example.com/x\n");
+    mac.append(".ssh/config", "Host *\n  ForwardAgent yes\n");
+    mac.sync();
+    let held = ec2.run(&["sync"]).code(4);
+    let _ = held.says(&["remote.work.pushurl=https", "ForwardAgent yes (in Host *)"]);
+    assert_eq!((ec2.read(".gitconfig"), ec2.read(".ssh/config")), (GIT.into(), SSH.into()));
+    ec2.run(&["resolve", "--theirs", ".gitconfig", ".ssh/config"]).done();
+    assert!(ec2.read(".ssh/config").ends_with("ForwardAgent yes\n"));
+    mac.append(".ssh/config", "  User you\n");
+    mac.append(".gitconfig", "[http \"https://example.com\"]\n\tsslVerify = false\n");
+    mac.sync();
+    let _ = ec2.run(&["sync"]).code(4).says(&["http.https://example.com.sslverify=false"]);
+    assert!(ec2.read(".ssh/config").ends_with("User you\n"));
+}
+
+#[test]
 fn a_program_waits_where_this_machines_file_is_broken_too() {
     let (sandbox, mac, ec2) = shared();
     mac.append(".ssh/config", "  Prot 22\n");
