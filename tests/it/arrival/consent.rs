@@ -186,6 +186,26 @@ fn an_undo_lets_nothing_in_that_waited() {
 }
 
 #[test]
+fn a_restore_of_everything_lets_nothing_in_that_waited() {
+    let sandbox = Sandbox::new();
+    let (_mac, ec2) = sandbox.pair("content\n");
+    plant(&sandbox, &[".zshenv"], FILE);
+    let _ = ec2.run(&["sync"]).code(4);
+    ec2.run(&["backup"]).done();
+    let _ = ec2.run(&["--yes", "restore", "today"]).code(9).says(&["~/.zshenv does not come back"]);
+    ec2.run(&["resolve", "--ours", ".zshenv"]).done();
+    ec2.append(".conf", "more\n");
+    let mut archives = std::fs::read_dir(ec2.path("@.sync/backups")).unwrap();
+    let archive = archives.find_map(|entry| entry.unwrap().file_name().into_string().ok()).unwrap();
+    let archive = &*archive;
+    ec2.run(&["--yes", "restore", archive]).done();
+    assert_eq!(ec2.read(".conf"), "content\n");
+    assert!(!ec2.exists(".zshenv"));
+    ec2.run(&["--yes", "restore", archive, "--", ".zshenv"]).done();
+    assert!(ec2.exists(".zshenv"), "who names it wants it");
+}
+
+#[test]
 fn what_a_person_marked_here_is_theirs() {
     let sandbox = Sandbox::new();
     let (mac, ec2) = sandbox.pair("content\n");

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::unit_path;
 use crate::backups::Backups;
+use crate::consent;
 use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
 use crate::interrupt;
@@ -146,6 +147,12 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Outcome<()> {
     refuse_own(&context.places, wanted.keys())?;
     let mut wanted = moment.fetch(&session, &wanted)?;
     wanted.retain(|path, version| now.stored.get(path) != Some(version));
+    let withheld = consent::withhold(&context.places, &meant, &mut wanted, |_| true)?;
+    report::withheld(&context.ui, &withheld);
+    if wanted.is_empty() && !withheld.is_empty() {
+        return Err(Failure::new(Code::Refused, "nothing else differs from then")
+            .hint("Nothing was changed."));
+    }
     if wanted.is_empty() {
         context.ui.say("Everything is as it was then; nothing to bring back.");
         return Ok(());
