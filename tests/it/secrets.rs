@@ -245,6 +245,11 @@ fn history_that_cannot_be_made_anew_is_not_sent() {
         .says(&["in commit"])
         .stdout
         .contains("notes");
+    // What the refusal names is taken as it names it, though no such file is there any more.
+    let _ = mac.run(&["secrets", "allow", "nothing"]).code(1).says(&["there is no ~/nothing"]);
+    let _ = mac.run(&["secrets", "allow", "notes"]).code(0).says(&["allowed", "notes:1"]);
+    mac.sync();
+    assert!(sandbox.git(&["log", "--format=%s", "main"]).contains("with a slip"));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `cfgsync secrets`.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use cfgsync_core::inert::shown;
 use cfgsync_core::observed::Finding;
@@ -222,13 +223,7 @@ fn allow(context: &Context, paths: &[PathBuf]) -> Outcome<()> {
     let _lock = session.lock()?;
     let picture = marks::picture(&session)?;
     for path in paths {
-        let unit = unit_path(context, path)?;
-        let mut fresh = Vec::new();
-        for sight in sights(&session, &picture, &unit)? {
-            if !session.gate.allows(&sight)? {
-                fresh.push(sight);
-            }
-        }
+        let (unit, fresh) = waiting(&session, &picture, path)?;
         if fresh.is_empty() {
             context.ui.say(&format!("  {} holds nothing that waits.", name(&unit)));
             continue;
@@ -239,6 +234,44 @@ fn allow(context: &Context, paths: &[PathBuf]) -> Outcome<()> {
         });
     }
     Ok(())
+}
+
+/// Returns what waits of a file as it is; where nothing does, what commits hold of it that were not
+/// sent. A refusal names such a file by its path in the repository, and it may be gone since.
+fn waiting(
+    session: &Session<'_>,
+    picture: &Picture,
+    path: &Path,
+) -> Outcome<(RepoPath, Vec<Sight>)> {
+    let not_allowed = |sights: Vec<Sight>| {
+        let mut fresh = Vec::new();
+        for sight in sights {
+            if !session.gate.allows(&sight)? {
+                fresh.push(sight);
+            }
+        }
+        Ok(fresh)
+    };
+    let unit = unit_path(session.context, path)?;
+    let here = sights(session, picture, &unit).and_then(not_allowed);
+    if here.as_ref().is_ok_and(|fresh| !fresh.is_empty()) {
+        return here.map(|fresh| (unit, fresh));
+    }
+    let Some(head) = picture.head else { return here.map(|fresh| (unit, fresh)) };
+    let store = session.worktree.store();
+    let brought = outgoing(&session.worktree, head, picture.upstream)?;
+    let as_named = RepoPath::new(path.as_os_str().as_bytes()).ok();
+    for unit in [Some(&unit), as_named.as_ref()].into_iter().flatten() {
+        let mut fresh = Vec::new();
+        for brought in brought.iter().filter(|brought| brought.path == unit.as_bytes()) {
+            let bytes = || Ok(read_blob(store, brought.blob)?);
+            fresh.extend(not_allowed(session.gate.look(&brought.path, brought.blob, bytes)?)?);
+        }
+        if !fresh.is_empty() {
+            return Ok((unit.clone(), fresh));
+        }
+    }
+    here.map(|fresh| (unit, fresh))
 }
 
 fn allow_remote(context: &Context, is_revoked: bool) -> Outcome<()> {
