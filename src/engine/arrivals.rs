@@ -3,6 +3,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use cfgsync_core::arrival::waits_at_home;
 use cfgsync_core::doubt::Doubt;
 use cfgsync_core::observed::Observation;
 use cfgsync_core::path::{HomePath, RepoPath};
@@ -89,10 +90,11 @@ pub fn find(session: &Session<'_>, observation: &mut Observation) -> Outcome<()>
     lockout::find(session, observation, &fresh)
 }
 
-/// Returns what upstream has and this machine does not.
+/// Returns what upstream has and this machine does not, or not yet where it is used.
 fn fresh(observation: &Observation) -> Vec<(RepoPath, Version)> {
-    let is_fresh =
-        |(path, theirs): &(&RepoPath, &Version)| observation.ours.units.get(*path) != Some(*theirs);
+    let is_fresh = |(path, theirs): &(&RepoPath, &Version)| {
+        observation.ours.units.get(*path) != Some(*theirs) || waits_at_home(observation, path)
+    };
     let units = observation.upstream().units.iter().filter(is_fresh);
     units.map(|(path, version)| (path.clone(), *version)).collect()
 }

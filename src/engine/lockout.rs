@@ -10,6 +10,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use cfgsync_core::arrival::readers::{Reader, programs, reader, without_commands};
+use cfgsync_core::arrival::waits_at_home;
 use cfgsync_core::doubt::Doubt;
 use cfgsync_core::escape::{escape, unescape, words};
 use cfgsync_core::inert::shown;
@@ -92,7 +93,9 @@ pub fn find(
         if session.worktree.filter_name(path).is_some() {
             continue;
         }
-        let ours = observation.ours.units.get(path).map(|version| version.blob);
+        // A stored copy that waits for its home path is nothing that this machine lives with.
+        let ours = observation.ours.units.get(path).filter(|_| !waits_at_home(observation, path));
+        let ours = ours.map(|version| version.blob);
         let merged = match observation.merged.get(path) {
             Some(Merged::Clean(blob)) => Some(*blob),
             _ => None,

@@ -1,9 +1,13 @@
 //! What setup writes besides the sync itself: ignore rules, the `sync.sh` shim, shell lines.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use cfgsync_core::doubt::Doubt;
+use cfgsync_core::observed::Observation;
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::Held;
+use cfgsync_core::policy::Choice;
 use cfgsync_core::steps::{Expected, Place};
 use cfgsync_core::unit::Mode;
 
@@ -178,6 +182,21 @@ fn block(home: &Path, plugin: &Path) -> String {
 /// Returns true for a unit whose own machine has a file where a shared one wants to be.
 pub fn differs_here(held: &Held) -> bool {
     held.sides.base.is_none() && held.sides.ours.is_some() && held.sides.theirs.is_some()
+}
+
+/// Returns one choice for all files that differ. Who takes all that is shared did not look at each, so
+/// one that its reader calls broken stays held.
+pub fn choices(
+    observation: &Observation,
+    differing: Vec<Held>,
+    choice: Choice,
+) -> BTreeMap<RepoPath, Choice> {
+    let is_broken = |held: &Held| {
+        let theirs = held.sides.theirs.map(|theirs| (held.path.clone(), theirs.blob));
+        theirs.and_then(|key| observation.doubts.get(&key)) == Some(&Doubt::Broken)
+    };
+    let taken = differing.into_iter().filter(|held| choice == Choice::Ours || !is_broken(held));
+    taken.map(|held| (held.path, choice)).collect()
 }
 
 #[cfg(test)]

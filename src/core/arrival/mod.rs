@@ -56,6 +56,20 @@ pub fn hold_arrivals(
     }
 }
 
+/// Returns true where a stored copy may be here, but its home path is empty and always was: to this
+/// machine it is as new as what upstream alone has.
+pub fn waits_at_home(observation: &Observation, path: &RepoPath) -> bool {
+    let live = observation.local.live.get(path).copied();
+    matches!(live, Some(Live::Absent | Live::FolderGone)) && !was_tied(observation, path)
+}
+
+/// Returns true for a unit that the last run left at a marked path.
+fn was_tied(observation: &Observation, path: &RepoPath) -> bool {
+    let last = observation.last.as_ref().map(|last| &last.agreed);
+    let known = last.filter(|tree| tree.units.contains_key(path)).zip(path.home());
+    known.is_some_and(|(tree, home)| tree.manifest.covering(&home).is_some())
+}
+
 struct Arrivals<'a> {
     observation: &'a Observation,
     policy: &'a Policy,
@@ -108,8 +122,9 @@ impl Arrivals<'_> {
         if let Some(doubt) = of_place.filter(|doubt| !is_allowed(doubt)) {
             return Some(doubt);
         }
-        let arrives =
-            verdict.held.is_none() && verdict.sides.ours.map(|it| it.blob) != Some(result.blob);
+        // The stored copy that an earlier run left of it lets nothing in.
+        let differs = is_new || verdict.sides.ours.map(|it| it.blob) != Some(result.blob);
+        let arrives = verdict.held.is_none() && differs;
         let of_bytes = self.observation.doubts.get(&(path.clone(), result.blob)).copied();
         of_bytes.filter(|doubt| arrives && !(is_decided && doubt.is_decidable()))
     }
@@ -171,18 +186,17 @@ impl Arrivals<'_> {
 
     /// A marked path is new where nothing stands at it, and never did by cfgsync's doing.
     fn is_new(&self, path: &RepoPath, verdict: &Verdict) -> bool {
-        let last = self.observation.last.as_ref();
-        let last = last.map(|last| &last.agreed).filter(|tree| tree.units.contains_key(path));
         match verdict.tie {
             Tie::Unmarked => false,
-            Tie::None => verdict.sides.ours.is_none() && last.is_none(),
+            Tie::None => {
+                let last = self.observation.last.as_ref();
+                let is_known = last.is_some_and(|last| last.agreed.units.contains_key(path));
+                verdict.sides.ours.is_none() && !is_known
+            }
             Tie::Link | Tie::Copy => {
                 let live = self.observation.local.live.get(path).copied();
-                let was_tied = || {
-                    let known = last.zip(path.home());
-                    known.is_some_and(|(tree, home)| tree.manifest.covering(&home).is_some())
-                };
-                matches!(live, None | Some(Live::Absent | Live::FolderGone)) && !was_tied()
+                matches!(live, None | Some(Live::Absent | Live::FolderGone))
+                    && !was_tied(self.observation, path)
             }
         }
     }

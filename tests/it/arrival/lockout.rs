@@ -173,6 +173,47 @@ fn another_place_to_send_data_to_waits_until_it_is_let_in() {
 }
 
 #[test]
+fn consent_at_setup_is_none_for_what_is_broken() {
+    let (sandbox, mac, _ec2) = shared();
+    mac.append(".zshrc", "if true; then\n");
+    mac.append(".ssh/config", "  Prot 22\n");
+    mac.sync();
+    let fresh = sandbox.machine("ec2-fresh");
+    let setup = fresh.run(&["--yes", "setup", fresh.url()]).code(4);
+    let _ = setup.says(&["careful  2 files", "~/.zshrc: upstream's version is broken"]);
+    for _ in 0..2 {
+        assert!(!fresh.exists(".zshrc") && !fresh.exists(".ssh/config"));
+        let _ = fresh.run(&["sync"]).code(4).says(&["parse error near", "option: prot"]);
+    }
+    // Another version that is broken waits as well, and one that is mended needs no more consent.
+    mac.append(".zshrc", "while\n");
+    mac.write(".ssh/config", SSH);
+    mac.sync();
+    let _ = fresh.run(&["sync"]).code(4).says(&["parse error near"]);
+    assert_eq!(fresh.read(".ssh/config"), SSH);
+    assert!(!fresh.exists(".zshrc"));
+}
+
+#[test]
+fn taking_all_that_differs_takes_nothing_that_is_broken() {
+    let (sandbox, mac, _ec2) = shared();
+    mac.append(".zshrc", "if true; then\n");
+    mac.append(".ssh/config", "Host two\n");
+    mac.sync();
+    let fresh = sandbox.machine("ec2-fresh");
+    fresh.write(".zshrc", "# mine\n");
+    fresh.write(".ssh/config", "# mine\n");
+    let way = ["--yes", "setup", "--differs", "theirs", fresh.url()];
+    let told = fresh.run(&[&way[..], &["--dry-run"]].concat()).says(&["parse error near"]);
+    assert!(told.stdout.contains("~/.ssh/config"), "{told:#?}");
+    let _ = fresh.run(&way).code(4).says(&["~/.zshrc", "parse error near"]);
+    assert_eq!(fresh.read(".zshrc"), "# mine\n");
+    assert_eq!(fresh.read(".ssh/config"), mac.read(".ssh/config"));
+    fresh.run(&["resolve", "--theirs", ".zshrc"]).done();
+    assert_eq!(fresh.read(".zshrc"), mac.read(".zshrc"));
+}
+
+#[test]
 fn a_program_waits_where_this_machines_file_is_broken_too() {
     let (sandbox, mac, ec2) = shared();
     mac.append(".ssh/config", "  Prot 22\n");

@@ -311,7 +311,7 @@ fn decide(session: &Session<'_>, args: &SetupArgs) -> Outcome<Wishes> {
         Differs::Ours => Choice::Ours,
         Differs::Theirs => Choice::Theirs,
     };
-    wishes.choices = piles.differing.into_iter().map(|held| (held.path, choice)).collect();
+    wishes.choices = setup::choices(&picture.observation, piles.differing, choice);
     Ok(wishes)
 }
 

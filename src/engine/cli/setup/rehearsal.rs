@@ -72,9 +72,9 @@ fn wishes(context: &Context, args: &SetupArgs) -> Outcome<Wishes> {
         Some(Differs::Hold) | None => return Ok(Wishes::default()),
     };
     let session = Session::open(context, Mode::Rehearsal)?;
-    let held = rehearse(&session, &Wishes::default(), context.manners())?.plan.held;
-    let differing = held.into_iter().filter(setup::differs_here);
-    let choices = differing.map(|held| (held.path, choice)).collect();
+    let rehearsal = rehearse(&session, &Wishes::default(), context.manners())?;
+    let differing = rehearsal.plan.held.into_iter().filter(setup::differs_here).collect();
+    let choices = setup::choices(&rehearsal.picture.observation, differing, choice);
     Ok(Wishes { choices, ..Wishes::default() })
 }
 
