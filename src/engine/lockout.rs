@@ -197,6 +197,9 @@ fn told(said: &str) -> String {
     shown(said).chars().take(LONGEST).collect()
 }
 
+/// What the repository is called in which nothing is packed.
+const PACKED: &str = "packed";
+
 /// Git reads the file, and then what the values mean.
 fn of_git(desk: &Desk, bytes: &[u8]) -> Outcome<Option<String>> {
     let copy = desk.put(COPY, bytes)?;
@@ -206,7 +209,17 @@ fn of_git(desk: &Desk, bytes: &[u8]) -> Outcome<Option<String>> {
     }
     let meant = ask("git", &["var", "GIT_PAGER"].map(OsStr::new), desk.folder(), Some(&copy));
     // It may fail for other reasons, which are no reason to hold anything.
-    Ok(failed(meant).filter(|said| said.contains("config")))
+    let said = failed(meant).filter(|said| said.contains("config"));
+    Ok(said.or_else(|| of_packing(desk, &copy)))
+}
+
+/// What a push needs and no reader looks at: git packs nothing, in a repository of its own.
+fn of_packing(desk: &Desk, copy: &Path) -> Option<String> {
+    let make = ["init", "--quiet", "--bare", "--template=", PACKED].map(OsStr::new);
+    let is_made = ask("git", &make, desk.folder(), None)?.code == Some(0);
+    let pack = ["--git-dir", PACKED, "pack-objects", "--quiet", "--stdout"].map(OsStr::new);
+    let packed = |global| failed(ask("git", &pack, desk.folder(), global));
+    packed(Some(copy)).filter(|_| is_made && packed(None).is_none())
 }
 
 /// Lets Git list what stands in a copy.

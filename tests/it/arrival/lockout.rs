@@ -2,6 +2,7 @@
 //! the program's own message, and the next shell and the next sync work.
 
 use crate::arrival::assert_nothing_ran;
+use crate::arrival::forge::{FILE, Forge};
 use crate::sandbox::{Machine, Sandbox, assert_clean, assert_converged};
 
 const GIT: &str = "[user]\n\tname = me\n\temail = me@example.com\n";
@@ -86,6 +87,18 @@ fn a_value_that_git_dies_of_is_broken_too() {
     mac.sync();
     let _ = ec2.run(&["sync"]).code(4).says(&["bad numeric config value 'lots'"]);
     assert_works(&ec2);
+}
+
+#[test]
+fn a_value_that_git_packs_nothing_with_is_broken_too() {
+    let (sandbox, _mac, ec2) = shared();
+    for (key, said) in [("windowMemory = lots", "'pack.windowmemory'"), ("threads = -4", "-4")] {
+        let content = format!("{GIT}[pack]\n\t{key}\n");
+        let forge = Forge::new(&sandbox);
+        forge.push(&forge.add(&[("external/.gitconfig", FILE, content.as_bytes())]));
+        let _ = ec2.run(&["sync"]).code(4).says(&["is broken", said]);
+        assert_eq!(ec2.read(".gitconfig"), GIT);
+    }
 }
 
 #[test]
