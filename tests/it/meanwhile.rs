@@ -9,14 +9,8 @@ use crate::sandbox::{Machine, Sandbox};
 
 /// A machine with files of every kind, whose remote does something in the middle of each push.
 fn sandbox() -> (Sandbox, Machine) {
-    let sandbox = Sandbox::new();
-    let machine = sandbox.joined("ec2-one");
-    machine.write(".vimrc", "set nu\n");
-    machine.write(".config/app/a.conf", "a = 1\n");
-    machine.write(".config/app/deep/b.conf", "b = 1\n");
-    machine.write("configs/notes/one", "one\n");
+    let (sandbox, machine) = crate::still::sandbox();
     machine.write("configs/notes/two", "two\n");
-    machine.run(&["mark", "--yes", ".vimrc", ".config/app"]).done();
     machine.sync();
     (sandbox, machine)
 }
@@ -56,6 +50,8 @@ fn what_changes_during_a_push_is_not_called_in_sync() {
         in_the_middle(&sandbox, &machine, line);
         machine.sync();
         assert_eq!(recorded(&machine), SyncState::Ahead, "{what}");
+        let edited = machine.read("configs/notes/two");
+        assert!(machine.vault_has(&edited), "{what}");
         machine.sync();
         assert_eq!(recorded(&machine), SyncState::Synced, "{what}");
     }

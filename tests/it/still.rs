@@ -29,7 +29,8 @@ fn looked(machine: &Machine) -> bool {
     state(machine, "seen").exists()
 }
 
-fn sandbox() -> (Sandbox, Machine) {
+/// A machine with files of every kind, in sync.
+pub fn sandbox() -> (Sandbox, Machine) {
     let sandbox = Sandbox::new();
     let machine = sandbox.joined("ec2-one");
     machine.write(".vimrc", "set nu\n");

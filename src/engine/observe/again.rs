@@ -3,7 +3,7 @@
 //!
 //! Whatever else changed meanwhile is not seen here. A plan may be made of such a look, because each
 //! of its steps checks what it replaces; a claim to be in sync needs every row of it compared with
-//! the disk once more ([`crate::still::stands`]).
+//! the disk once more ([`crate::still::List::stands`]).
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -161,9 +161,10 @@ impl Sync<'_> {
         if picture.upstream == upstream && touched.is_empty() && !is_moved {
             return Ok(Sight { picture, since, is_kept: true });
         }
-        let local = picture.observation.local;
+        let (local, before) = (picture.observation.local, picture.seen);
         let picture = self.session.picture_again(observer, upstream, local, &touched)?;
-        Ok(Sight { picture, since, is_kept: false })
+        let is_kept = touched.is_empty() && picture.seen == before;
+        Ok(Sight { picture, since, is_kept })
     }
 
     /// Looks at what was left behind: at all of it, unless what this run saw and did still stands
@@ -175,12 +176,11 @@ impl Sync<'_> {
     ) -> Outcome<(Sight, Option<List>)> {
         let session = self.session;
         let list = |picture: &Picture| List::of(session, observer, &picture.observation.local);
-        let is_untouched = self.last.borrow().as_ref().map(|last| last.touched.is_empty());
-        if let Some(is_kept) = is_untouched {
+        if self.last.borrow().is_some() {
             let sight = self.look(observer, upstream)?;
             let list = list(&sight.picture).filter(List::stands);
             if list.is_some() {
-                return Ok((Sight { is_kept, ..sight }, list));
+                return Ok((sight, list));
             }
         }
         let sight = self.look(observer, upstream)?;
