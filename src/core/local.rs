@@ -14,6 +14,8 @@ use crate::unit::Version;
 pub struct Known<'a> {
     /// What both sides last agreed on.
     pub agreed: &'a Tree,
+    /// What the last run said they agreed on: older where a step of it failed.
+    pub remembered: Option<&'a Tree>,
     /// Where the branch and upstream part.
     pub common: Option<&'a Tree>,
     /// Upstream's tree.
@@ -89,7 +91,7 @@ pub fn ours(
     for (path, live) in &local.live {
         let Live::File(live) = live else { continue };
         let Some(stored) = local.stored.units.get(path) else { continue };
-        let trees = [Some(known.agreed), known.common, known.theirs];
+        let trees = [Some(known.agreed), known.remembered, known.common, known.theirs];
         let is_known = trees.iter().flatten().any(|tree| tree.units.get(path) == Some(stored));
         if live == stored || is_known {
             continue;
@@ -233,7 +235,13 @@ mod tests {
         let path = path(false);
         let local = local(&path, stored, Live::File(version(live).unwrap()));
         let (agreed, theirs) = (tree(&path, agreed), tree(&path, theirs));
-        let known = Known { agreed: &agreed, common: None, theirs: Some(&theirs) };
+        let remembered = tree(&path, 'r');
+        let known = Known {
+            agreed: &agreed,
+            remembered: Some(&remembered),
+            common: None,
+            theirs: Some(&theirs),
+        };
         let (ours, twice) = ours(&local, tree(&path, live), known, |_| tie);
         (ours.units.get(&path).copied(), !twice.is_empty())
     }
@@ -245,5 +253,11 @@ mod tests {
         assert_eq!(check_ours(['b', 't', 'a', 't'], Tie::Copy), (version('b'), false));
         assert_eq!(check_ours(['b', 'x', 'a', 'a'], Tie::Copy), (version('b'), true));
         assert_eq!(check_ours(['b', 'x', 'a', 'a'], Tie::Link), (version('b'), false));
+    }
+
+    #[test]
+    fn a_stored_copy_that_a_failed_step_left_old_is_no_edit() {
+        assert_eq!(check_ours(['b', 'r', 'b', 'b'], Tie::Link), (version('b'), false));
+        assert_eq!(check_ours(['b', 'r', 'b', 'b'], Tie::Copy), (version('b'), false));
     }
 }

@@ -125,7 +125,8 @@ impl Session<'_> {
             Memories { last, common: common.as_ref(), head: Some(&head_tree), index: &staged };
         let mut agreed = agreed(memories, &seen);
         forget_untied(&mut agreed, &local, remembered);
-        let known = Known { agreed: &agreed, common: common.as_ref(), theirs: theirs.as_ref() };
+        let (common, upstream_tree) = (common.as_ref(), theirs.as_ref());
+        let known = Known { agreed: &agreed, remembered, common, theirs: upstream_tree };
         let policy = self.policy()?;
         let ties = Ties {
             after: &marks,

@@ -62,3 +62,20 @@ fn what_changes_during_a_push_is_not_called_in_sync() {
     assert!(!other.exists(".config/app/a.conf") && other.exists(".config/app/deep/c.conf"));
     assert_eq!(other.read(".vimrc"), "x\n");
 }
+
+#[test]
+fn a_run_that_only_had_to_agree_is_in_sync_at_once() {
+    let (sandbox, _) = sandbox();
+    let machine = sandbox.joined("ec2");
+    let marks = machine.read("@.sync/marked-files.txt");
+    let vimrc = machine.read(".vimrc");
+    machine.remove(".vimrc");
+    machine.write(".vimrc", &vimrc);
+    let _ = machine.git(&["rm", "--quiet", "external/.vimrc"]);
+    machine.write("@.sync/marked-files.txt", marks.replace(".vimrc\n", ""));
+    let _ = machine.git(&["commit", "--quiet", "--all", "--message", "No longer shared"]);
+    let _ = machine.git(&["push", "--quiet", "origin", "HEAD:main"]);
+    machine.sync();
+    assert_eq!(recorded(&machine), SyncState::Synced);
+    machine.assert_plain(".vimrc", &vimrc);
+}

@@ -109,7 +109,7 @@ impl Sync<'_> {
         note.withdraw()?;
         if self.wishes.are_plain() && !is_stale && failed.is_empty() {
             let touched = plan.steps.iter().map(Step::unit).collect();
-            self.last.replace(Some(Last { picture, touched, since }));
+            self.last.replace(Some(Last { picture, touched: Some(touched), since }));
         }
         Ok(Round { plan, failed, notes, tip, tree, shared, is_stale })
     }

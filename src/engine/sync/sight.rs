@@ -38,8 +38,9 @@ pub struct Sight {
 pub struct Last {
     /// What it saw.
     pub picture: Picture,
-    /// Units that this run touched since.
-    pub touched: BTreeSet<RepoPath>,
+    /// Units that a round of this run touched since, none where there was no round: one that touches
+    /// nothing still changes what is agreed.
+    pub touched: Option<BTreeSet<RepoPath>>,
     /// When it began to look.
     pub since: UnixTime,
 }
@@ -120,7 +121,7 @@ impl Sync<'_> {
         session.snapshot(&picture, "before a sync")?;
         note.withdraw()?;
         if self.wishes.are_plain() {
-            self.last.replace(Some(Last { picture, touched: BTreeSet::new(), since }));
+            self.last.replace(Some(Last { picture, touched: None, since }));
         }
         match session.worktree.foreign(&session.branch)? {
             Some(foreign) => Err(paused(&foreign)),
@@ -158,9 +159,10 @@ impl Sync<'_> {
             return Ok(Sight { picture, since, is_kept: false });
         };
         let is_moved = picture.head != self.session.worktree.tip(&self.session.branch)?;
-        if picture.upstream == upstream && touched.is_empty() && !is_moved {
+        if picture.upstream == upstream && touched.is_none() && !is_moved {
             return Ok(Sight { picture, since, is_kept: true });
         }
+        let touched = touched.unwrap_or_default();
         let (local, before) = (picture.observation.local, picture.seen);
         let picture = self.session.picture_again(observer, upstream, local, &touched)?;
         let is_kept = touched.is_empty() && picture.seen == before;
