@@ -22,6 +22,12 @@ pub enum Doubt {
     NamesPrograms,
     /// The program that reads it says that it is broken.
     Broken,
+    /// It ignores less, and files would leave that are ignored here.
+    Unignores,
+    /// It takes the filter from files that have one here.
+    Unfilters,
+    /// Attributes wait that say what filter covers it.
+    AwaitsAttributes,
 }
 
 impl Doubt {
@@ -37,6 +43,9 @@ impl Doubt {
             Self::TooLarge(_) => "too-large",
             Self::NamesPrograms => "names-programs",
             Self::Broken => "broken",
+            Self::Unignores => "unignores",
+            Self::Unfilters => "unfilters",
+            Self::AwaitsAttributes => "awaits-attributes",
         }
     }
 
@@ -49,13 +58,28 @@ impl Doubt {
             | Self::LeadsOut
             | Self::GitReadsIt
             | Self::NamesPrograms
-            | Self::Broken => true,
-            Self::LongName | Self::TooLarge(_) => false,
+            | Self::Broken
+            | Self::Unignores
+            | Self::Unfilters => true,
+            Self::LongName | Self::TooLarge(_) | Self::AwaitsAttributes => false,
         }
     }
 
     /// Returns true where consent holds for every later version of the file.
     pub fn is_of_the_place(self) -> bool {
-        !matches!(self, Self::NamesPrograms | Self::Broken | Self::TooLarge(_) | Self::LongName)
+        match self {
+            Self::Runs(_)
+            | Self::ControlCharacters
+            | Self::Twin
+            | Self::LeadsOut
+            | Self::GitReadsIt => true,
+            Self::NamesPrograms
+            | Self::Broken
+            | Self::TooLarge(_)
+            | Self::LongName
+            | Self::Unignores
+            | Self::Unfilters
+            | Self::AwaitsAttributes => false,
+        }
     }
 }

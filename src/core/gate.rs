@@ -13,13 +13,15 @@ use crate::verdict::Verdict;
 const ATTRIBUTES: &[u8] = b".gitattributes";
 
 /// Returns the attributes that upstream changed and this machine is about to take.
-pub fn arriving_attributes(observation: &Observation) -> impl Iterator<Item = &Version> {
+pub fn arriving_attributes(
+    observation: &Observation,
+) -> impl Iterator<Item = (&RepoPath, &Version)> {
     let Observation { agreed, ours, .. } = observation;
     let theirs = observation.upstream().units.iter();
     theirs.filter_map(|(path, version)| {
         let own = ours.units.get(path);
         let is_taken = own != Some(version) && own == agreed.units.get(path);
-        (path.name() == ATTRIBUTES && is_taken).then_some(version)
+        (path.name() == ATTRIBUTES && is_taken).then_some((path, version))
     })
 }
 

@@ -84,6 +84,8 @@ pub struct Local {
     pub filtered: BTreeMap<RepoPath, OnDisk>,
     /// Units whose file is another inode than the last run saw.
     pub replaced: BTreeSet<RepoPath>,
+    /// What ignore rules keep on this machine: files, and folders that are not looked into.
+    pub ignored: BTreeSet<RepoPath>,
 }
 
 /// Everything one plan is made from.
@@ -113,6 +115,17 @@ pub struct Observation {
     pub doubts: BTreeMap<(RepoPath, BlobId), Doubt>,
     /// What the program said that takes such bytes for broken.
     pub complaints: BTreeMap<(RepoPath, BlobId), String>,
+    /// Rules from upstream that would let files leave, and units that wait with them.
+    pub loosened: BTreeMap<RepoPath, Loosened>,
+}
+
+/// Why a unit waits because of rules, and what is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loosened {
+    /// Why.
+    pub doubt: Doubt,
+    /// Some of the files that it is about.
+    pub said: Option<String>,
 }
 
 /// Which side did something.

@@ -271,6 +271,8 @@ fn settle(
     let kept = match verdict.held {
         None => Hold::None,
         Some(Why::Finding(Finding::EditedTwice)) => Hold::Both,
+        // Rules count where they lie in the repository, so nothing of them is written.
+        Some(Why::Doubt(_)) if observation.loosened.contains_key(&path) => Hold::Both,
         Some(Why::Doubt(_)) => Hold::Home,
         Some(_) => Hold::Live,
     };
@@ -294,6 +296,7 @@ fn settle(
     if let (Some(why), Some(sides)) = (held, verdict.shown) {
         let bytes = verdict.result.map(|version| (path.clone(), version.blob));
         let said = bytes.and_then(|bytes| observation.complaints.get(&bytes).cloned());
+        let said = said.or_else(|| observation.loosened.get(&path)?.said.clone());
         plan.held.push(Held { path, why, sides, said });
     }
 }

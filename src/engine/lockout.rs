@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
 
-use cfgsync_core::arrival::readers::{Reader, programs, reader, without_commands};
+use cfgsync_core::arrival::readers::{Reader, keeps_files, programs, reader, without_commands};
 use cfgsync_core::arrival::waits_at_home;
 use cfgsync_core::doubt::Doubt;
 use cfgsync_core::escape::{escape, unescape, words};
@@ -137,7 +137,8 @@ fn trouble(
     };
     // What is not read here names nothing.
     let known = known.unwrap_or_default();
-    let first = named.difference(&known).next();
+    let taken_away = known.difference(&named).find(|it| keeps_files(it));
+    let first = named.difference(&known).next().or(taken_away);
     Ok(first.map(|first| (Doubt::NamesPrograms, told(&shown(first)))))
 }
 

@@ -26,6 +26,7 @@ mod lights;
 mod lock;
 mod lockout;
 mod log;
+mod loosening;
 mod marks;
 mod merges;
 mod moments;

@@ -14,6 +14,7 @@ use cfgsync_core::unit::BlobId;
 use crate::arrivals;
 use crate::failure::Outcome;
 use crate::git::{CommitId, trees, vault};
+use crate::loosening;
 use crate::merges;
 use crate::observe::{Observer, Scope};
 use crate::secrets;
@@ -160,6 +161,7 @@ impl Session<'_> {
         self.find_only_here(observation)?;
         merges::rehearse(self, observation)?;
         secrets::find(self, observation, &BTreeMap::new())?;
+        loosening::find(self, observation)?;
         arrivals::find(self, observation)
     }
 

@@ -8,6 +8,7 @@ mod consent;
 mod forge;
 mod lockout;
 mod manifests;
+mod rules;
 #[cfg(target_os = "linux")]
 mod traced;
 mod trees;

@@ -165,6 +165,8 @@ const GIT_KEYS: [(&str, &[&str]); 19] = [
             "alternaterefscommand",
             "worktree",
             "bare",
+            "excludesfile",
+            "attributesfile",
         ],
     ),
     ("credential", &["helper"]),
@@ -220,6 +222,11 @@ const GIT_KEYS: [(&str, &[&str]); 19] = [
     ("hook", &["command"]),
 ];
 
+/// Returns true for what a configuration names that keeps files here: nobody takes it away unasked.
+pub fn keeps_files(named: &[u8]) -> bool {
+    [&b"core.excludesfile="[..], b"core.attributesfile="].iter().any(|key| named.starts_with(key))
+}
+
 fn is_git_key(key: &[u8]) -> bool {
     let section = key.split(|byte| *byte == b'.').next().unwrap_or_default();
     let key = key.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
@@ -257,6 +264,8 @@ mod tests {
         assert_eq!(named(b"credential.https://a.b/c.helper\n!x\0filter.a.clean\0"), 2);
         assert_eq!(named(b"includeif.gitdir:~/x/.path\nx\0merge.a.driver\nx\0"), 2);
         assert_ne!(found(b"url.a.insteadof\nx\0"), found(b"url.b.insteadof\nx\0"));
+        assert_eq!(found(b"core.excludesfile\nx\0").iter().filter(|it| keeps_files(it)).count(), 1);
+        assert_eq!(found(b"core.editor\nx\0").iter().filter(|it| keeps_files(it)).count(), 0);
         assert_eq!(named(b"core.pager\nless\0user.name\nsshCommand\0helper\0\0"), 0);
     }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cfgsync_core::arrival::rules::Rules;
 use cfgsync_core::inert::shown;
 use cfgsync_core::merge::Rule;
 use cfgsync_core::path::RepoPath;
@@ -49,6 +50,22 @@ impl Worktree {
             .setting("core.attributesFile")
             .map_or_else(|| home.join(".config/git/attributes"), PathBuf::from);
         of_user.exists() || self.git_folder().join("info/attributes").exists()
+    }
+
+    /// Returns the user's own rules outside the repository: where they are, whether or not they are
+    /// there.
+    pub fn file_of_user(&self, rules: Rules) -> PathBuf {
+        let home = crate::context::home().unwrap_or_default();
+        let (key, name) = match rules {
+            Rules::Ignore => ("core.excludesFile", "ignore"),
+            Rules::Attributes => ("core.attributesFile", "attributes"),
+        };
+        let folder = crate::context::variable("XDG_CONFIG_HOME").filter(|at| !at.is_empty());
+        let folder = folder.map_or_else(|| home.join(".config"), PathBuf::from);
+        self.setting(key).filter(|file| !file.is_empty()).map_or_else(
+            || folder.join("git").join(name),
+            |file| file.strip_prefix("~/").map_or_else(|| PathBuf::from(&file), |at| home.join(at)),
+        )
     }
 
     /// Returns the files outside the repository that may say what is ignored or filtered.

@@ -22,6 +22,7 @@ pub mod packing;
 pub mod program;
 pub mod remote;
 mod rewrite;
+pub mod rulebook;
 pub mod signing;
 pub mod stranger;
 pub mod trees;

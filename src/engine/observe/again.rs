@@ -99,6 +99,7 @@ impl Observer<'_> {
         let mut is_new = false;
         stored::look_folder(self, scope, &dir, folder, local, &mut |above, path, stat, local| {
             if stored::is_left_out(self, scope, path)? {
+                local.ignored.insert(path.clone());
                 return Ok(());
             }
             is_new |= !folders.remove(path.name());

@@ -10,7 +10,7 @@ use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::unit::{Mode, Version};
 use nix::errno::Errno;
 
-use super::{Inode, Observer, Reading, Scope, below};
+use super::{Inode, Observer, Reading, Scope, below, stored};
 use crate::failure::Outcome;
 use crate::fs::FsError;
 use crate::fs::dir::{Dir, Stat, StatKind, os};
@@ -92,7 +92,7 @@ pub fn walk(
                 if is_link && look_moved(observer, scope, &target, [&home, top], local) {
                     continue;
                 }
-                if is_known || (!is_link && is_wanted(observer, &home, &unit)?) {
+                if is_known || (!is_link && is_wanted(observer, local, &home, &unit)?) {
                     keep_folder_modes(observer, scope, &unit, local)?;
                     look_at(observer, scope, At { dir, home: &home, stat }, local)?;
                 }
@@ -150,7 +150,12 @@ fn look_moved(
     true
 }
 
-fn is_wanted(observer: &Observer<'_>, home: &HomePath, unit: &RepoPath) -> Outcome<bool> {
+fn is_wanted(
+    observer: &Observer<'_>,
+    local: &mut Local,
+    home: &HomePath,
+    unit: &RepoPath,
+) -> Outcome<bool> {
     // What cfgsync has of its own on this machine, wherever that was put.
     if observer.places.are_at(&observer.places.home.join(os(home.as_bytes()))) {
         return Ok(false);
@@ -159,7 +164,7 @@ fn is_wanted(observer: &Observer<'_>, home: &HomePath, unit: &RepoPath) -> Outco
         return Ok(!observer.leaves_out(unit));
     }
     let is_excluded = is_dropping(unit.name());
-    Ok(!is_excluded && !observer.worktree.is_ignored(unit)?)
+    Ok(!is_excluded && !stored::is_ignored(observer, local, unit)?)
 }
 
 /// Looks at one home path.

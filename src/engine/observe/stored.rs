@@ -66,6 +66,7 @@ fn look_child(
     local: &mut Local,
 ) -> Outcome<()> {
     if is_left_out(observer, scope, path)? {
+        local.ignored.insert(path.clone());
         return Ok(());
     }
     let child = dir.child(path.name())?;
@@ -120,7 +121,7 @@ fn look_file(
 fn is_wanted(
     observer: &Observer<'_>,
     scope: &Scope<'_>,
-    local: &Local,
+    local: &mut Local,
     path: &RepoPath,
 ) -> Outcome<bool> {
     if path.is_local_only() {
@@ -130,5 +131,14 @@ fn is_wanted(
     if is_marked || scope.knows(path) {
         return Ok(true);
     }
-    Ok(!is_dropping(path.name()) && !observer.worktree.is_ignored(path)?)
+    Ok(!is_dropping(path.name()) && !is_ignored(observer, local, path)?)
+}
+
+/// Returns true for what ignore rules keep on this machine, and notes it.
+pub fn is_ignored(observer: &Observer<'_>, local: &mut Local, path: &RepoPath) -> Outcome<bool> {
+    let is_ignored = observer.worktree.is_ignored(path)?;
+    if is_ignored {
+        local.ignored.insert(path.clone());
+    }
+    Ok(is_ignored)
 }

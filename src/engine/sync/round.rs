@@ -60,7 +60,8 @@ impl Sync<'_> {
         self.wishes.edit.apply(&mut picture.observation);
         session.find_only_here(&mut picture.observation)?;
         secrets::find(session, &mut picture.observation, &self.wishes.choices)?;
-        let waits = self.wishes.winner.is_none() && unfiltered::wait(session, &mut picture)?;
+        let waits = self.wishes.winner.is_none()
+            && unfiltered::wait(session, &mut picture, &self.wishes.choices)?;
         let tainted = self.tainted(&picture)?;
         let (plan, replaced) = self.plan_and_count(&picture)?;
         if let Some(refusal) = plan.refusal {

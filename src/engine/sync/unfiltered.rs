@@ -1,7 +1,12 @@
 //! Attributes come before what they cover: what only this machine has is not sent in the round in which
 //! a filter's name arrives, but in the next one, which knows what the filter covers.
 
+use std::collections::BTreeMap;
+
+use cfgsync_core::doubt::Doubt;
 use cfgsync_core::gate::{arriving_attributes, hold_what_is_only_here};
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::policy::Choice;
 
 use crate::failure::Outcome;
 use crate::git::trees;
@@ -10,14 +15,26 @@ use crate::session::Session;
 
 /// Lets everything wait that may be covered by attributes about to arrive; returns whether there are
 /// any.
-pub fn wait(session: &Session<'_>, picture: &mut Picture) -> Outcome<bool> {
+pub fn wait(
+    session: &Session<'_>,
+    picture: &mut Picture,
+    choices: &BTreeMap<RepoPath, Choice>,
+) -> Outcome<bool> {
     let mut names_a_filter = false;
-    for version in arriving_attributes(&picture.observation) {
+    for (path, version) in arriving_attributes(&picture.observation) {
+        if picture.observation.loosened.contains_key(path) {
+            continue;
+        }
         let text = trees::read_blob(session.worktree.store(), version.blob)?;
         names_a_filter |= text.windows(6).any(|window| window == b"filter");
     }
     if names_a_filter {
         hold_what_is_only_here(&mut picture.observation);
     }
-    Ok(names_a_filter)
+    // What waits with attributes that a person lets in now goes on in the next round.
+    let loosened = &picture.observation.loosened;
+    let is_let_in = choices
+        .keys()
+        .any(|path| loosened.get(path).is_some_and(|it| it.doubt == Doubt::Unfilters));
+    Ok(names_a_filter || is_let_in)
 }

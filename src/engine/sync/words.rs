@@ -139,11 +139,17 @@ pub fn next_steps(held: &[Held]) -> Vec<String> {
         Why::InTheWay(_) => {
             "Move away what stands in the way, then run `cfgsync sync`; after the repository moved, `cfgsync doctor --fix`."
         }
+        Why::Doubt(Doubt::Unignores | Doubt::Unfilters) => {
+            "Look at it (`cfgsync diff PATH`); `cfgsync resolve PATH --theirs` takes it, and those files are shared then as it says; `--ours` puts back upstream what stands here. `*.local` files never leave."
+        }
         Why::Doubt(doubt) if doubt.is_decidable() => {
             "Look at it (`cfgsync diff PATH`), then let it in: `cfgsync resolve PATH --theirs`; or take it away upstream: `cfgsync resolve PATH --ours`."
         }
         Why::Doubt(Doubt::TooLarge(_)) => {
             "Make it smaller upstream, or mark it with `cfgsync mark --large` there."
+        }
+        Why::Doubt(Doubt::AwaitsAttributes) => {
+            "Let the .gitattributes in, or take its change away upstream; what waits with it goes on then."
         }
         Why::Doubt(_) => "Rename it on the machine that made it.",
         Why::SameName => "Rename one of the two on a machine that tells them apart.",

@@ -104,6 +104,13 @@ fn doubtful(doubt: Doubt) -> String {
                 .to_owned()
         }
         Doubt::Broken => "upstream's version is broken, and nothing would start with it".to_owned(),
+        Doubt::Unignores => {
+            "upstream ignores less, and files would leave that are ignored here".to_owned()
+        }
+        Doubt::Unfilters => "upstream takes a git filter from files that have one here".to_owned(),
+        Doubt::AwaitsAttributes => {
+            "a .gitattributes waits that says which git filter covers it".to_owned()
+        }
     }
 }
 
