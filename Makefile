@@ -17,7 +17,7 @@ endif
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: all-tools ## watch three machines share their files, in a throw-away home
+demo: tools ## watch three machines share their files, in a throw-away home
 	@CARGO="$(CARGO)" TARGET="$(TARGET)" scripts/demo.sh
 
 test: check ## run every check and every test

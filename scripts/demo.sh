@@ -105,7 +105,8 @@ unplug() {
   printf '[url "http://127.0.0.1:9/"]\n  insteadOf = %s/\n' "$stage" >"$stage/$1/.config/git/config"
 }
 
-# Uses the programs of a folder that PROGRAMS names, as of an installed package, or builds its own.
+# Uses the programs of a folder that PROGRAMS names, as of an installed package, or builds its own: those
+# that `make install` installs, so that nothing is built twice.
 build() {
   local target=${TARGET:-target}
   if [ -n "${PROGRAMS:-}" ]; then
@@ -113,8 +114,8 @@ build() {
     return
   fi
   say 'Building cfgsync. The first time this takes a few minutes.'
-  "${CARGO:-cargo}" build --locked --quiet --bins
-  programs=$(cd "$target/debug" && pwd)
+  "${CARGO:-cargo}" build --locked --quiet --release --bins
+  programs=$(cd "$target/release" && pwd)
 }
 
 prepare() {

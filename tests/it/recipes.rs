@@ -191,3 +191,22 @@ fn every_recipe_of_zsh_is_zsh() {
         assert!(output.status.success() && output.stderr.is_empty(), "{heading}: {output:?}");
     }
 }
+
+#[test]
+fn every_block_of_the_page_is_a_recipe_that_is_tried_here() {
+    let mut count = 0;
+    for (heading, blocks) in [
+        ("custom-bira", 1),
+        ("Any zsh theme", 1),
+        ("pure", 1),
+        ("powerlevel10k", 1),
+        ("starship", 1),
+        ("bash", 2),
+        ("fish", 1),
+        ("tmux", 1),
+    ] {
+        assert_eq!(recipe(heading).len(), blocks, "{heading}");
+        count += blocks;
+    }
+    assert_eq!(DOCUMENT.lines().filter(|line| line.starts_with("```")).count(), 2 * count);
+}
