@@ -329,3 +329,17 @@ fn a_file_that_became_a_folder_is_decided_in_one_step() {
         assert!(ec2.vault_has(EC2));
     }
 }
+
+#[test]
+fn what_is_settled_already_stands_in_nobodys_way() {
+    let (sandbox, mac, ec2) = held();
+    ec2.write(".same", "same\n");
+    ec2.run(&["mark", ".same"]).done();
+    let _ = ec2.run(&["resolve", ".same", "--theirs"]).code(1).says(&["~/.same is not held"]);
+    let _ = ec2.run(&["resolve", ".conf", ".typo", "--theirs"]).code(1).says(&["not held"]);
+    assert_eq!(ec2.read(".conf"), EC2);
+    let _ =
+        ec2.run(&["resolve", ".conf", ".same", "--theirs"]).code(0).says(&["nothing to decide"]);
+    assert_eq!(ec2.read(".conf"), MAC);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}

@@ -116,7 +116,7 @@ fn chosen(
     if paths.is_empty() {
         return Ok(held);
     }
-    let mut chosen = Vec::new();
+    let (mut chosen, mut settled) = (Vec::new(), Vec::new());
     for path in paths {
         let unit = unit_path(context, path)?;
         // A renamed unit is known by both of its names.
@@ -129,13 +129,26 @@ fn chosen(
             };
             held.path == unit || names(&held.path)
         };
-        let found = held.iter().find(is_meant);
-        chosen.push(found.cloned().ok_or_else(|| {
-            Failure::error(format!("{} is not held", report::name(&unit)))
-                .hint("`cfgsync resolve` without a path shows what is.")
-        })?);
+        match held.iter().find(is_meant) {
+            Some(found) => chosen.push(found.clone()),
+            // Of two machines that ran the same line, one may have had the same file already.
+            None if picture.observation.ours.units.contains_key(&unit) => settled.push(unit),
+            None => return Err(not_held(&unit)),
+        }
+    }
+    match settled.first() {
+        Some(unit) if chosen.is_empty() => return Err(not_held(unit)),
+        _ => {}
+    }
+    for unit in &settled {
+        context.ui.say(&format!("  {} is not held; nothing to decide.", report::name(unit)));
     }
     Ok(chosen)
+}
+
+fn not_held(unit: &RepoPath) -> Failure {
+    Failure::error(format!("{} is not held", report::name(unit)))
+        .hint("`cfgsync resolve` without a path shows what is.")
 }
 
 /// Shows what waits, where nobody can be asked.
