@@ -4,7 +4,7 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::sandbox::{Machine, Sandbox};
+use crate::sandbox::{Machine, Sandbox, assert_same};
 use crate::terminal::{Home, Terminal};
 
 /// A home with some usual files, one of them with a secret, one a link of a farm.
@@ -72,7 +72,7 @@ fn the_twin_of_the_question_is_an_option() {
     let sandbox = Sandbox::new();
     let mac = lived_in(&sandbox);
     let words = ["setup", "--no-input", "--mark-usual", mac.url()];
-    let _ = mac.run(&words).code(0).says(&["holds a secret; left out", "~/.zshrc is marked"]);
+    let _ = mac.run(&words).code(0).says(&["holds a secret; left out", "added    ~/.zshrc"]);
     assert_shared(&mac);
     // What is marked already is asked about by nobody.
     let again = mac.run(&words).code(0);
@@ -89,4 +89,24 @@ fn nobody_is_asked_or_told_where_nobody_is() {
     let output = mac.run(&["setup", "--yes", mac.url()]).code(0);
     assert!(!output.stderr.contains("that are here"), "{output:?}");
     mac.assert_plain(".zshrc", "export EDITOR=vi\n");
+}
+
+#[test]
+fn a_dry_run_shows_what_would_be_suggested() {
+    let sandbox = Sandbox::new();
+    let mac = lived_in(&sandbox);
+    let before = sandbox.bytes();
+    let words = ["setup", "--no-input", "--dry-run", mac.url()];
+    let told = ["make the repository", "3 links into ~/dotfiles", "~/.config/nvim  2 files"];
+    let output = mac.run(&words).code(0).says(&told).says(&["`--mark-usual` shares 6 paths"]);
+    assert!(!output.stdout.contains("Nothing would change"), "{output:?}");
+    let agreed = [&words[..], &["--mark-usual"]].concat();
+    let _ = mac.run(&agreed).code(0).says(&["would mark and share 6 paths"]);
+    assert_same("a dry run", &before, &sandbox.bytes());
+    // Where something is marked, here or upstream, nothing is suggested.
+    mac.run(&["setup", "--no-input", "--mark-usual", mac.url()]).done();
+    for machine in [&mac, &sandbox.machine("ec2")] {
+        let output = machine.run(&words).code(0);
+        assert!(!output.stdout.contains("that are here"), "{output:?}");
+    }
 }

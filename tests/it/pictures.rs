@@ -2,13 +2,15 @@
 //!
 //! The test plays each session, draws it, and compares with the picture that is there, so that none
 //! shows what is not so any more. `PICTURES=overwrite cargo test pictures` draws them anew.
-//! `PICTURES=<folder>` draws every screen at 60 and 120 columns, dark and light, to be looked at.
+//! `PICTURES=/some/folder` draws every screen at 60 and 120 columns, dark and light, to be looked at: as
+//! PNG, too, where there is an rsvg-convert.
 
 mod svg;
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
 use regex::Regex;
 
@@ -19,8 +21,9 @@ use crate::terminal::{Home, PLUGIN, wait_until};
 struct Scene {
     name: &'static str,
     columns: u16,
-    prepare: &'static str,
-    /// Each line with the light that stands at the prompt before; a person takes longer to type.
+    prepare: &'static [&'static str],
+    /// Each line with the light that stands at the prompt before, a person takes longer to type; or an
+    /// answer with the end of its question.
     typed: &'static [(&'static str, &'static str)],
     /// The light at the last prompt.
     light: &'static str,
@@ -29,6 +32,8 @@ struct Scene {
 /// Makes two machines: the one that is seen, and another one that shares with it.
 const BOTH: &str = r#"
 git init --quiet --bare --initial-branch=main "$HOME/configs.git"
+chmod o-rwx "$HOME/configs.git"
+umask 077
 other() { (HOME=$HOME/other && export HOME && cd && "$@"); }
 mkdir -p dev/configs/.sync other/dev/configs/.sync .config/nvim
 echo you@personal-mac >dev/configs/.sync/machine-id
@@ -43,6 +48,32 @@ cfgsync -q sync
 other cfgsync -q setup --differs theirs "$HOME/configs.git"
 "#;
 
+/// A home that shares nothing yet, and an empty remote.
+const NEW: &str = r#"
+git init --quiet --bare --initial-branch=main "$HOME/configs.git"
+chmod o-rwx "$HOME/configs.git"
+mkdir -p dev/configs/.sync .config/nvim .config/cfgsync dotfiles
+echo you@personal-mac >dev/configs/.sync/machine-id
+printf '[user]\n  name = You\n  email = you@example.com\n' >.gitconfig
+printf 'vim.o.number = true\nvim.o.wrap = false\n' >.config/nvim/init.lua
+printf 'export GITHUB_TOKEN=ghp_%s\n' 0123456789abcdefABCDEF0123456789abcd >.bashrc
+for name in .vimrc .tmux.conf .inputrc; do
+  echo '# mine' >dotfiles/$name; ln -s "$HOME/dotfiles/$name" $name
+done
+"#;
+
+/// A sync finds it; then there is one more edit.
+const FOUND: &str = r"
+cfgsync -q sync || [ $? = 4 ]
+echo 'export PAGER=less' >>.aliases
+";
+
+/// What doctor has to say something of: a link that is none any more, and what others can read.
+const WRONG: &str = r"
+rm .aliases; echo mine >.aliases
+chmod 755 dev/configs/.git
+";
+
 /// The other machine edits a line that this one edits, too.
 const CONFLICT: &str = r"
 printf 'vim.o.number = false\nvim.o.wrap = false\n' >other/.config/nvim/init.lua
@@ -50,11 +81,11 @@ other cfgsync -q sync
 printf 'vim.o.relativenumber = true\nvim.o.wrap = false\n' >.config/nvim/init.lua
 ";
 
-const SCENES: [Scene; 5] = [
+const SCENES: [Scene; 7] = [
     Scene {
         name: "sync",
         columns: 72,
-        prepare: "echo '[pull]' >>other/.gitconfig; other cfgsync -q sync",
+        prepare: &[BOTH, "echo '[pull]' >>other/.gitconfig; other cfgsync -q sync"],
         typed: &[
             ("✓", "echo 'export PAGER=less' >> ~/.aliases"),
             ("↑", "cfgsync sync"),
@@ -65,7 +96,7 @@ const SCENES: [Scene; 5] = [
     Scene {
         name: "conflict",
         columns: 72,
-        prepare: CONFLICT,
+        prepare: &[BOTH, CONFLICT],
         typed: &[
             ("↑", "cfgsync sync"),
             ("✗", "cfgsync diff --held"),
@@ -76,19 +107,37 @@ const SCENES: [Scene; 5] = [
     Scene {
         name: "status",
         columns: 72,
-        prepare: CONFLICT,
-        typed: &[("↑", "cfgsync status")],
-        light: "↑",
+        prepare: &[BOTH, CONFLICT, FOUND],
+        typed: &[("✗", "cfgsync status")],
+        light: "✗",
     },
     Scene {
         name: "history",
         columns: 72,
-        prepare: "echo x >>.aliases; cfgsync -q sync",
+        prepare: &[BOTH, "echo x >>.aliases; cfgsync -q sync"],
         typed: &[("✓", "cfgsync history"), ("✓", "cfgsync explain ~/.config/nvim")],
         light: "✓",
     },
     Scene {
-        name: "help", columns: 80, prepare: "", typed: &[("✓", "cfgsync help")], light: "✓"
+        name: "setup",
+        columns: 80,
+        prepare: &[NEW],
+        typed: &[("", "cfgsync setup ~/configs.git"), ("[Y/n]", ""), ("✓", "cfgsync status")],
+        light: "✓",
+    },
+    Scene {
+        name: "doctor",
+        columns: 80,
+        prepare: &[BOTH, WRONG],
+        typed: &[("✓", "cfgsync doctor")],
+        light: "✓",
+    },
+    Scene {
+        name: "help",
+        columns: 80,
+        prepare: &[BOTH],
+        typed: &[("✓", "cfgsync help")],
+        light: "✓",
     },
 ];
 
@@ -101,7 +150,7 @@ fn play(scene: &Scene, columns: u16) -> Vec<String> {
     ] {
         symlink(program, home.path("bin").join(name)).unwrap();
     }
-    let script = format!("set -e\n{BOTH}\n{}", scene.prepare);
+    let script = format!("set -e\n{}", scene.prepare.concat());
     let mut prepare = home.command("bash");
     prepare.args(["-c", &script]).env("CFGSYNC_MACHINE_KIND", "mac");
     let output = prepare.output().unwrap();
@@ -111,7 +160,7 @@ fn play(scene: &Scene, columns: u16) -> Vec<String> {
          zstyle ':cfgsync:' background no\nsource {PLUGIN}/configsync.plugin.zsh\n\
          setopt prompt_subst\nprompts=0\nprecmd_functions+=(count)\n\
          count() {{ (( prompts += 1 )); print -rn -- $prompts >$HOME/prompts }}\n\
-         PROMPT='personal-mac ${{CFGSYNC_SEGMENT-}} $ '\n"
+         PROMPT='personal-mac ${{CFGSYNC_SEGMENT-}}$ '\n"
     );
     fs::write(home.path(".zshrc"), zshrc).unwrap();
     let tmux = |arguments: &[&str]| {
@@ -124,14 +173,26 @@ fn play(scene: &Scene, columns: u16) -> Vec<String> {
     let prompts = || fs::read_to_string(home.path("prompts")).unwrap_or_default();
     wait_until("the first prompt", || prompts() == "1");
     let stands = |light: &str| {
-        let wanted = format!("personal-mac {light}  $");
+        let wanted = match light {
+            "" => "personal-mac $".to_owned(),
+            question if question.starts_with('[') => question.to_owned(),
+            light => format!("personal-mac {light} $"),
+        };
         wait_until(&wanted, || tmux(&["capture-pane", "-p"]).trim_end().ends_with(&wanted));
     };
-    for (count, (light, line)) in (2..).zip(scene.typed) {
-        stands(light);
-        tmux(&["send-keys", "-l", "--", line]);
+    let mut typed = scene.typed.iter().peekable();
+    let mut count = 1;
+    while let Some((before, line)) = typed.next() {
+        stands(before);
+        if !line.is_empty() {
+            tmux(&["send-keys", "-l", "--", line]);
+        }
         tmux(&["send-keys", "Enter"]);
-        wait_until(line, || prompts() == count.to_string());
+        let is_answered = typed.peek().is_some_and(|(next, _)| next.starts_with('['));
+        if !is_answered {
+            count += 1;
+            wait_until(line, || prompts() == count.to_string());
+        }
     }
     stands(scene.light);
     let screen = tmux(&["capture-pane", "-e", "-p"]);
@@ -147,6 +208,12 @@ fn told(screen: &str, home: &Path) -> String {
     for (pattern, instead) in [
         (r"\d{4}-\d\d-\d\d \d\d:\d\d", "2026-11-26 09:30"),
         (r"\d+ (second|minute)s?", "3 minutes"),
+        (r"\d+ B, changed", "94 B, changed"),
+        (r"\d+(\.\d+)? .iB free", "7.3 GiB free"),
+        (r"\(\d+(\.\d+)? .iB, ", "(9.1 KiB, "),
+        (r"git version \d[^\s\x1b]*", "git version 2.47.3"),
+        (r"zsh \d[^\x1b\n]*", "zsh 5.9"),
+        (r"[0-9a-f]{16}", "0123456789abcdef"),
     ] {
         text = Regex::new(pattern).unwrap().replace_all(&text, instead).into_owned();
     }
@@ -169,7 +236,11 @@ fn every_picture_shows_what_is_so() {
                 (120, Theme::Light, "120-light"),
             ] {
                 let picture = draw(&play(scene, columns), columns, theme);
-                fs::write(format!("{wish}/{}-{kind}.svg", scene.name), picture).unwrap();
+                let path = format!("{wish}/{}-{kind}", scene.name);
+                fs::write(format!("{path}.svg"), picture).unwrap();
+                let mut png = Command::new("rsvg-convert");
+                png.args(["--zoom", "1.5", "-o", &format!("{path}.png"), &format!("{path}.svg")]);
+                let _ = png.status();
             }
             continue;
         }

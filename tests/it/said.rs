@@ -1,8 +1,10 @@
 //! How much is said, and in which colours: `-v`, `-vv`, `-q`, `NO_COLOR`, `CLICOLOR_FORCE`, the pager.
 
+use std::path::Path;
 use std::process::Output;
 
 use crate::sandbox::{Machine, Sandbox};
+use crate::terminal::{Home, Terminal};
 
 fn run(machine: &Machine, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = machine.command(env!("CARGO_BIN_EXE_cfgsync"));
@@ -86,4 +88,33 @@ fn every_command_has_a_man_page() {
         let page = mac.read(format!("pages/cfgsync-{command}.1"));
         assert!(page.contains(".SH SYNOPSIS"), "{page}");
     }
+}
+
+#[test]
+fn long_reports_go_through_the_pager() {
+    let sandbox = Sandbox::new();
+    let (mac, _ec2) = sandbox.pair("one\n");
+    mac.run(&["backup"]).done();
+    let token = ["ghp_", "0123456789abcdefABCDEF0123456789abcd"].concat();
+    mac.write("@token", format!("token = {token}\n"));
+    let bin = Path::new(env!("CARGO_BIN_EXE_cfgsync")).parent().unwrap();
+    let zshrc = format!(
+        "export HOME='{}' CFGSYNC_MACHINE_KIND=mac CFGSYNC_PAGER=\"sed 's/^/|/'\"\npath=('{}' $path)\ncd",
+        mac.home().display(),
+        bin.display()
+    );
+    let mut terminal = Terminal::start(Home::new(), &zshrc);
+    for report in
+        ["status", "list", "history", "diff", "backup --list", "secrets list", "secrets scan"]
+    {
+        terminal.run("clear");
+        terminal.run(&format!("cfgsync {report}"));
+        let screen = terminal.screen();
+        let is_paged = |line: &str| line.starts_with('|') && line.len() > 3;
+        assert!(screen.lines().any(is_paged), "{report} is not paged:\n{screen}");
+    }
+    // Who has options of less without -F, as oh-my-zsh gives them, need not press a key.
+    terminal.run("export CFGSYNC_PAGER=less LESS=-R; clear");
+    terminal.run("cfgsync list");
+    assert!(terminal.screen().contains("~/.conf"), "{}", terminal.screen());
 }

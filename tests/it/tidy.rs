@@ -11,7 +11,7 @@ const BANNED: [&str; 9] =
     ["manager", "handler", "helper", "util", "utils", "common", "misc", "service", "processor"];
 
 /// A foreign crate, and the places that may name it.
-const HOMES: [(&str, &[&str]); 24] = [
+const HOMES: [(&str, &[&str]); 25] = [
     ("aho_corasick", &["src/core/secrets/"]),
     ("regex", &["src/core/secrets/"]),
     ("sha2", &["src/engine/secrets/print.rs"]),
@@ -27,6 +27,7 @@ const HOMES: [(&str, &[&str]); 24] = [
     ("flate2", &["src/engine/archive/"]),
     ("sha1", &["src/engine/fs/hash.rs"]),
     ("indicatif", &["src/engine/ui/progress.rs"]),
+    ("terminal_size", &["src/engine/ui/mod.rs"]),
     ("similar", &["src/core/diff.rs", "src/core/merge.rs"]),
     ("jsonc_parser", &["src/core/format/json.rs"]),
     ("saphyr_parser", &["src/core/format/yaml.rs"]),

@@ -9,7 +9,7 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::interrupt;
 use crate::recover::Note;
 use crate::session::{Mode, Session};
-use crate::ui::{Tone, report};
+use crate::ui::{Tone, Ui, report};
 
 /// Keep all files of this machine in an archive
 ///
@@ -139,24 +139,23 @@ fn list(context: &Context, is_json: bool) -> Outcome<()> {
         context.ui.answer(&crate::ui::document(&document));
         return Ok(());
     }
+    let ui = &context.ui;
     if rows.is_empty() {
-        context.ui.answer("There is no backup yet. `cfgsync backup` makes one.\n");
+        ui.answer("There is no backup yet. `cfgsync backup` makes one.\n");
     }
-    for row in rows {
-        let files = row.files.map_or_else(|| "unreadable".to_owned(), report::files);
-        let size = report::size(row.bytes.unwrap_or_default());
-        context.ui.answer(&format!(
-            "{:>5}  {}  {files:>10}  {size:>9}  {}  {}\n",
-            row.id,
-            report::moment(row.at / 1000),
-            row.reason,
-            context.ui.paint(Tone::Dim, &row.machine),
-        ));
-    }
+    let mut lines: Vec<String> = rows.iter().map(|row| line(ui, row)).collect();
     for (_, failure) in &backups.unsound {
-        context.ui.answer(&format!("    {} {}\n", context.ui.paint(Tone::Bad, "✗"), failure.cause));
+        lines.push(format!("    {} {}\n", ui.paint(Tone::Bad, "✗"), failure.cause));
     }
+    ui.page(&lines.concat());
     Ok(())
+}
+
+fn line(ui: &Ui, row: &Row) -> String {
+    let files = row.files.map_or_else(|| "unreadable".to_owned(), report::files);
+    let size = report::size(row.bytes.unwrap_or_default());
+    let (at, machine) = (report::moment(row.at / 1000), ui.paint(Tone::Dim, &row.machine));
+    format!("{:>5}  {at}  {files:>10}  {size:>9}  {}  {machine}\n", row.id, row.reason)
 }
 
 fn row(backup: &Backup) -> Row {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::context::{Context, home};
 use crate::doctor::{self, Finding};
 use crate::failure::{Code, Failure, Outcome};
-use crate::ui::{Tone, Ui};
+use crate::ui::{Tone, Ui, report};
 
 /// Look for what is wrong, and say how to mend it
 ///
@@ -61,7 +61,8 @@ struct Line<'a> {
 
 /// Runs it, also where there is no repository that could be opened.
 pub fn run(dir: Option<&Path>, ui: Ui, args: &DoctorArgs) -> Outcome<()> {
-    let mut findings = doctor::surroundings(&home()?);
+    let home = home()?;
+    let mut findings = doctor::surroundings(&home);
     let context = Context::open(dir, ui);
     let folder = context.as_ref().ok().map(|it| it.places.repo.display().to_string());
     let closed = match context {
@@ -79,7 +80,8 @@ pub fn run(dir: Option<&Path>, ui: Ui, args: &DoctorArgs) -> Outcome<()> {
     if args.json {
         ui.answer(&crate::ui::document(&document(&findings, folder, severity)));
     } else {
-        findings.iter().for_each(|finding| ui.answer(&line(&ui, finding)));
+        let lines = findings.iter().map(|finding| report::near(&home, &line(&ui, finding)));
+        ui.answer(&ui.fitted(&lines.collect::<String>()));
         ui.answer(&ending(&ui, &findings));
     }
     match closed {

@@ -18,7 +18,7 @@ use crate::fs::dir::os;
 use crate::git::worktree::Worktree;
 use crate::picture::Picture;
 use crate::session::{Mode, Session};
-use crate::ui::{Tone, Ui, report, wrapped};
+use crate::ui::{Tone, Ui, report};
 use crate::{marks, record, secrets};
 
 /// Say whether a path is shared, and why; what a sync would do
@@ -77,7 +77,7 @@ pub fn run(context: &Context, args: &ExplainArgs) -> Outcome<()> {
     if args.json {
         context.ui.answer(&crate::ui::document(&explained));
     } else {
-        print(&context.ui, &explained);
+        print(context, &explained);
     }
     Ok(())
 }
@@ -261,7 +261,8 @@ fn sync(plan: &Plan, path: &RepoPath) -> Vec<String> {
     lines
 }
 
-fn print(ui: &Ui, explained: &Explanation) {
+fn print(context: &Context, explained: &Explanation) {
+    let ui = &context.ui;
     let kind =
         if explained.files > 1 { format!(", {} files", explained.files) } else { String::new() };
     let tone = if explained.shared == "no" { Tone::Notice } else { Tone::Good };
@@ -271,7 +272,8 @@ fn print(ui: &Ui, explained: &Explanation) {
     let plain = |label: &str, text: Option<&str>| {
         text.iter().for_each(|text| row(ui, label, Tone::Dim, text));
     };
-    plain("stored", explained.stored.as_deref());
+    let stored = explained.stored.as_ref().map(|it| report::near(&context.places.home, it));
+    plain("stored", stored.as_deref());
     let tie = explained.tie.zip(explained.tie_reason.as_ref());
     plain("tie", tie.map(|(tie, why)| format!("{tie}: {why}")).as_deref());
     plain("here", explained.here.as_deref());
@@ -287,10 +289,7 @@ fn print(ui: &Ui, explained: &Explanation) {
     sync.iter().for_each(|line| row(ui, "sync", Tone::Dim, line));
 }
 
-/// Prints a row, in lines that fit a narrow terminal.
 fn row(ui: &Ui, label: &str, tone: Tone, text: &str) {
-    for (at, line) in wrapped(text, 60).iter().enumerate() {
-        let label = if at == 0 { label } else { "" };
-        ui.answer(&format!("  {} {line}\n", ui.paint(tone, &format!("{label:<8}"))));
-    }
+    let label = ui.paint(tone, &format!("{label:<8}"));
+    ui.answer(&ui.fitted(&format!("  {label} {text}\n")));
 }

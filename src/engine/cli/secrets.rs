@@ -190,20 +190,16 @@ fn list(context: &Context, json: bool) -> Outcome<()> {
         return Ok(());
     }
     let ui = &context.ui;
-    for line in &listing.held {
-        ui.answer(&text(ui, line));
-    }
+    let mut lines: Vec<String> = listing.held.iter().map(|line| text(ui, line)).collect();
     for line in &listing.allowed {
-        let (path, rule) = (&line.path, &line.rule);
+        let (path, rule, at) = (&line.path, &line.rule, report::moment(line.at));
         let tick = ui.paint(Tone::Good, "✓");
-        ui.answer(&format!(
-            "  {tick} allowed  {path}: {rule}, since {}\n",
-            report::moment(line.at)
-        ));
+        lines.push(format!("  {tick} allowed  {path}: {rule}, since {at}\n"));
     }
-    if listing.held.is_empty() && listing.allowed.is_empty() {
+    if lines.is_empty() {
         ui.answer("No file waits because of a secret, and nothing was allowed.\n");
     }
+    ui.page(&lines.concat());
     Ok(())
 }
 
@@ -347,7 +343,8 @@ fn scanned(context: &Context, found: Vec<SecretLine>, json: bool) -> Outcome<()>
     } else if found.is_empty() {
         context.ui.answer("No secret was found.\n");
     } else {
-        found.iter().for_each(|line| context.ui.answer(&text(&context.ui, line)));
+        let lines: Vec<String> = found.iter().map(|line| text(&context.ui, line)).collect();
+        context.ui.page(&lines.concat());
     }
     if count == 0 {
         return Ok(());

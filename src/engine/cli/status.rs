@@ -268,15 +268,16 @@ fn print(context: &Context, status: &Status) {
         _ => ("✗", Tone::Bad),
     };
     let mut text = format!("{} {}\n", ui.paint(tone, icon), ui.paint(Tone::Strong, status.state));
-    let mut row = |name: &str, value: &str| text.push_str(&format!("  {name:<9} {value}\n"));
+    let near = |text: &str| report::near(&context.places.home, text);
+    let mut row = |name: &str, value: &str| text.push_str(&format!("  {name:<9}  {value}\n"));
     row("machine", &format!("{} ({})", status.machine, status.kind));
-    row("folder", &status.folder);
+    row("folder", &near(&status.folder));
     let remote = status.remote.as_deref().unwrap_or("none (this machine only)");
     let readers = match status.readers {
         Some("everybody") => "; everybody can read it",
         _ => "",
     };
-    row("remote", &format!("{remote}, branch {}{readers}", status.branch));
+    row("remote", &format!("{}, branch {}{readers}", near(remote), status.branch));
     row("last sync", &last_contact(status.last_contact));
     if status.ahead > 0 || status.behind > 0 {
         row("commits", &format!("{} to send, {} to receive", status.ahead, status.behind));
@@ -288,7 +289,7 @@ fn print(context: &Context, status: &Status) {
         row("paused", paused);
     }
     text.push_str(&section(ui, status));
-    ui.answer(&text);
+    ui.page(&ui.fitted(&text));
 }
 
 fn section(ui: &Ui, status: &Status) -> String {

@@ -22,7 +22,8 @@ pub fn plugin(home: &Path) -> Finding {
     let shells = bells.iter().filter(|name| is_shell(name)).count();
     let is_loaded = judge::loads_plugin(&text);
     let diagnosis = match (is_loaded, shells) {
-        (_, 1..) => {
+        (_, 1) => Diagnosis::ok("plugin", "the zsh plugin is at work in 1 shell"),
+        (_, 2..) => {
             Diagnosis::ok("plugin", format!("the zsh plugin is at work in {shells} shells"))
         }
         (true, 0) => Diagnosis::note("plugin", format!("{} loads it", zshrc.display()))

@@ -4,12 +4,15 @@ pub mod diff;
 mod pager;
 pub mod progress;
 pub mod report;
+mod wrap;
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use cfgsync_core::inert::{self, is_hostile};
 use serde::Serialize;
 
+pub use self::wrap::wrapped;
 use crate::failure::Failure;
 use crate::interrupt;
 
@@ -36,6 +39,12 @@ pub enum Loudness {
     Verbose,
     /// And which programs were asked.
     Debug,
+}
+
+/// Fits a text to the terminal that it goes to; as it is where that is none.
+fn fitted(stream: &(impl IsTerminal + AsFd), text: &str) -> String {
+    let size = terminal_size::terminal_size_of(stream).filter(|_| stream.is_terminal());
+    size.map_or_else(|| text.to_owned(), |(width, _)| wrap::fit(text, width.0.into()))
 }
 
 /// Whether a person can be asked.
@@ -99,6 +108,11 @@ impl Ui {
         Self { answers: Answers::None, ..self }
     }
 
+    /// Returns the same where only failures are told.
+    pub fn silent(self) -> Self {
+        Self { loudness: Loudness::Quiet, ..self }
+    }
+
     /// Paints a word.
     pub fn paint(&self, tone: Tone, text: &str) -> String {
         if !self.color {
@@ -146,8 +160,17 @@ impl Ui {
         harmless
     }
 
+    /// Breaks the lines of an answer that a terminal would break in mid-word.
+    #[expect(clippy::unused_self, reason = "whoever prints has to hold the Ui")]
+    pub fn fitted(&self, text: &str) -> String {
+        fitted(&io::stdout(), text)
+    }
+
     /// Prints a long answer, through the user's pager on a terminal.
     pub fn page(&self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         let text = self.harmless(text);
         if !io::stdout().is_terminal() || pager::show(&text).is_none() {
             self.raw(&text);
@@ -157,7 +180,8 @@ impl Ui {
     /// Says what happened.
     pub fn say(&self, text: &str) {
         if self.loudness > Loudness::Quiet {
-            let _ = writeln!(io::stderr().lock(), "{}", self.harmless(text));
+            let text = fitted(&io::stderr(), &self.harmless(text));
+            let _ = writeln!(io::stderr().lock(), "{text}");
         }
     }
 
@@ -174,7 +198,8 @@ impl Ui {
         for hint in &failure.hints {
             text.push_str(&format!("  {hint}\n"));
         }
-        let _ = write!(io::stderr().lock(), "{}", self.harmless(&text));
+        let text = fitted(&io::stderr(), &self.harmless(&text));
+        let _ = write!(io::stderr().lock(), "{text}");
     }
 
     /// Asks for one of some letters; the first is the answer of those who only press Enter.
@@ -231,21 +256,6 @@ impl Ui {
             None => Confirmed::No,
         }
     }
-}
-
-/// Returns a text in lines of at most this many letters, broken at blanks.
-pub fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 /// Returns an object or list of JSON as an answer.

@@ -1,6 +1,7 @@
 //! The wording of everything that is reported: changes, what waits, states.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use cfgsync_core::doubt::Doubt;
 use cfgsync_core::observed::{Finding, Live, Side};
@@ -272,6 +273,35 @@ fn because(flow: Flow, deed: Deed) -> &'static str {
 
 /// Prints the plan that a sync would execute, with its reasons.
 pub fn preview(ui: &Ui, plan: &Plan) {
+    changes(ui, plan);
+    if is_empty(plan) {
+        ui.answer("Nothing would change.\n");
+    }
+}
+
+/// Writes `~` for the home in a text for people.
+pub fn near(home: &Path, text: &str) -> String {
+    let home = home.display().to_string();
+    let mut near = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(&home).filter(|_| home.len() > 1) {
+        let starts = before.chars().next_back().is_none_or(|c| " ('`".contains(c));
+        let is_it = starts && (behind.is_empty() || behind.starts_with(['/', ' ', ',', ';', ')']));
+        near.push_str(before);
+        near.push_str(if is_it { "~" } else { &home });
+        rest = behind;
+    }
+    near + rest
+}
+
+/// Returns true for a plan that nothing can be told of.
+pub fn is_empty(plan: &Plan) -> bool {
+    let is_still = plan.changes.is_empty() && plan.operation.is_empty();
+    is_still && plan.steps.is_empty() && plan.held.is_empty()
+}
+
+/// Prints what a plan would do, line by line.
+pub fn changes(ui: &Ui, plan: &Plan) {
     let length = |line: &Change| name(&line.path).chars().count();
     let width = plan.changes.iter().map(length).max().unwrap_or_default();
     for line in &plan.changes {
@@ -293,9 +323,5 @@ pub fn preview(ui: &Ui, plan: &Plan) {
             ui.answer(&format!("  {} {deed:<8} {home}\n", ui.paint(Tone::Notice, "·")));
         }
     }
-    plan.held.iter().for_each(|held| ui.answer(&(held_line(ui, held) + "\n")));
-    let is_still = plan.changes.is_empty() && plan.operation.is_empty();
-    if is_still && plan.steps.is_empty() && plan.held.is_empty() {
-        ui.answer("Nothing would change.\n");
-    }
+    plan.held.iter().for_each(|held| ui.answer(&ui.fitted(&(held_line(ui, held) + "\n"))));
 }

@@ -188,7 +188,8 @@ fn repository(places: &Places, args: &SetupArgs, ui: Ui) -> Outcome<String> {
     let branch = named_branch(places, args, ui, &places.state)?;
     crate::fs::plain::make_shared(&places.repo)?;
     Worktree::create(&places.repo, &branch, args.url.as_deref())?;
-    ui.say(&format!("  Repository: {}", places.repo.display()));
+    let repo = report::near(&places.home, &places.repo.display().to_string());
+    ui.say(&format!("  Repository: {repo}"));
     Ok(branch)
 }
 

@@ -3,10 +3,9 @@
 
 use cfgsync_core::policy::Choice;
 
-use super::{Differs, SetupArgs, named_branch};
-use crate::cli::sync::dry_run;
+use super::{Differs, SetupArgs, named_branch, suggest};
 use crate::context::{Context, Places};
-use crate::failure::{Code, Outcome};
+use crate::failure::Outcome;
 use crate::fs::desk::Desk;
 use crate::fs::plain;
 use crate::git::remote::without_password;
@@ -16,7 +15,7 @@ use crate::session::{Mode, Session};
 use crate::setup;
 use crate::sync::Wishes;
 use crate::sync::rehearsal::rehearse;
-use crate::ui::Ui;
+use crate::ui::{Ui, report};
 
 /// Shows what setup would do.
 pub fn run(places: Places, ui: Ui, args: &SetupArgs) -> Outcome<()> {
@@ -24,14 +23,11 @@ pub fn run(places: Places, ui: Ui, args: &SetupArgs) -> Outcome<()> {
         return undo(&Context::at(places, ui)?);
     }
     let desk = Desk::set_up(&std::env::temp_dir())?;
-    let repo = places.repo.display().to_string();
-    let is_there = places.repo.join(".git").exists();
-    let places = if is_there {
-        let current = Worktree::open(&places.repo)?.branch()?;
-        if let Some(branch) =
-            args.branch.as_ref().filter(|branch| current.as_ref() != Some(*branch))
-        {
-            let current = current.unwrap_or_else(|| "HEAD".to_owned());
+    let home = places.home.clone();
+    let repo = report::near(&home, &places.repo.display().to_string());
+    let mut would = Vec::new();
+    let places = if places.repo.join(".git").exists() {
+        if let Some((current, branch)) = renamed(&places, args)? {
             ui.answer(&format!(
                 "  would rename the branch {current} to {branch}, follow it, and sync\n"
             ));
@@ -42,7 +38,7 @@ pub fn run(places: Places, ui: Ui, args: &SetupArgs) -> Outcome<()> {
     } else {
         let branch = named_branch(&places, args, ui, desk.folder())?;
         let url = args.url.as_deref().map_or("no remote".to_owned(), without_password);
-        ui.say(&format!("  would make the repository {repo} from {url}, branch {branch}"));
+        would.push(format!("make the repository {repo} from {url}, branch {branch}"));
         let draft = desk.folder().join("repository");
         plain::make_private(&draft)?;
         Worktree::create(&draft, &branch, args.url.as_deref())?;
@@ -50,18 +46,42 @@ pub fn run(places: Places, ui: Ui, args: &SetupArgs) -> Outcome<()> {
         Places { meta: draft.join(".sync"), repo: draft, state, ..places }
     };
     if !places.user_config.exists() {
-        ui.say(&format!("  would write {}", places.user_config.display()));
+        would.push(format!("write {}", places.user_config.display()));
     }
     if args.zshrc {
-        ui.say("  would add the lines that load the plugin to ~/.zshrc");
+        would.push("add the lines that load the plugin to ~/.zshrc".to_owned());
     }
-    let context = Context::at(places, ui)?;
-    let wishes = wishes(&context, args)?;
-    match dry_run(&context, &wishes) {
-        // What setup would change is what was asked for.
-        Err(failure) if failure.code == Code::OutOfSync => Ok(()),
-        result => result,
+    for what in &would {
+        ui.answer(&ui.fitted(&format!("  would {}\n", report::near(&home, what))));
     }
+    preview(&Context::at(places, ui)?, args, would.is_empty())
+}
+
+/// Returns the name of the branch that is checked out and the one it would have.
+fn renamed(places: &Places, args: &SetupArgs) -> Outcome<Option<(String, String)>> {
+    let current = Worktree::open(&places.repo)?.branch()?;
+    let wanted = args.branch.clone().filter(|branch| current.as_ref() != Some(branch));
+    Ok(wanted.map(|branch| (current.unwrap_or_else(|| "HEAD".to_owned()), branch)))
+}
+
+/// Shows what the first sync would do, and what would be suggested to mark after it.
+fn preview(context: &Context, args: &SetupArgs, is_still: bool) -> Outcome<()> {
+    let wishes = wishes(context, args)?;
+    let session = Session::open(context, Mode::Rehearsal)?;
+    let rehearsal = rehearse(&session, &wishes, context.manners())?;
+    report::changes(&context.ui, &rehearsal.plan);
+    if let Some(offline) = &rehearsal.offline {
+        context.ui.say(&format!("{}; this is against what was fetched last.", offline.cause));
+    }
+    let observation = &rehearsal.picture.observation;
+    let is_marked = [&observation.local.stored, observation.upstream()]
+        .into_iter()
+        .any(|stored| !stored.manifest.marks.is_empty());
+    let is_offered = !is_marked && suggest::preview(context, args.mark_usual);
+    if is_still && !is_offered && report::is_empty(&rehearsal.plan) {
+        context.ui.answer("Nothing would change.\n");
+    }
+    Ok(())
 }
 
 /// Returns what --differs asks for.

@@ -9,7 +9,7 @@ use cfgsync_core::suggest::{USUAL, farm};
 use super::super::{mark, sync};
 use crate::context::Context;
 use crate::failure::Outcome;
-use crate::ui::{Confirmed, Tone, report};
+use crate::ui::{Answers, Confirmed, Tone, report};
 
 /// Other ways of sharing config files, and where each leaves its own.
 const OTHERS: [(&str, &str); 5] = [
@@ -31,19 +31,51 @@ struct Suggestion {
     is_secret: bool,
 }
 
+/// Shows what would be suggested, and what becomes of it; false where there is nothing.
+pub fn preview(context: &Context, is_agreed: bool) -> bool {
+    let ui = &context.ui;
+    let found = find(context);
+    found.lines.iter().for_each(|line| ui.answer(&format!("{line}\n")));
+    let count = found.usual.iter().filter(|it| !it.is_secret).count();
+    let paths = report::paths(count);
+    if count > 0 {
+        ui.answer(&match (is_agreed, ui.answers) {
+            (true, _) => format!("  would mark and share {paths}\n"),
+            (false, Answers::Asked) => format!("  would ask whether to share {paths}\n"),
+            (false, _) => format!("  would share none of them; `--mark-usual` shares {paths}\n"),
+        });
+    }
+    !found.lines.is_empty()
+}
+
+/// What is here: how it is told, and what of it may be marked.
+struct Found {
+    lines: Vec<String>,
+    usual: Vec<Suggestion>,
+}
+
+fn find(context: &Context) -> Found {
+    let mut lines = others(context);
+    let usual: Vec<Suggestion> = USUAL.iter().filter_map(|path| look(context, path)).collect();
+    if !usual.is_empty() {
+        lines.push("  Config files that are here:".to_owned());
+    }
+    let width = usual.iter().map(|it| it.path.len() + 2).max().unwrap_or(0);
+    for it in &usual {
+        let tone = if it.is_secret { Tone::Bad } else { Tone::Dim };
+        let about = context.ui.paint(tone, &it.about);
+        lines.push(format!("    {:<width$}  {about}", format!("~/{}", it.path)));
+    }
+    Found { lines, usual }
+}
+
 /// Shows what is here, and marks and shares what the person wants of it.
 pub fn offer(context: &Context, is_agreed: bool) -> Outcome<()> {
     let ui = &context.ui;
-    others(context).iter().for_each(|line| ui.say(line));
-    let found: Vec<Suggestion> = USUAL.iter().filter_map(|path| look(context, path)).collect();
+    let Found { lines, usual: found } = find(context);
+    lines.iter().for_each(|line| ui.say(line));
     if found.is_empty() {
         return Ok(());
-    }
-    ui.say("  Config files that are here:");
-    let width = found.iter().map(|it| it.path.len() + 2).max().unwrap_or(0);
-    for it in &found {
-        let about = ui.paint(if it.is_secret { Tone::Bad } else { Tone::Dim }, &it.about);
-        ui.say(&format!("    {:<width$}  {about}", format!("~/{}", it.path)));
     }
     let wanted: Vec<&Suggestion> = found.iter().filter(|it| !it.is_secret).collect();
     let question = format!("Share {}?", report::paths(wanted.len()));
@@ -51,8 +83,9 @@ pub fn offer(context: &Context, is_agreed: bool) -> Outcome<()> {
     if wanted.is_empty() || !is_wanted {
         return Ok(());
     }
-    // Of each the safe answer: what holds a secret after all is not shared by a yes to all.
-    let silent = Context::at(context.places.clone(), ui.unasked())?;
+    // Of each the safe answer: what holds a secret after all is not shared by a yes to all. What is
+    // shared is told once, by the sync.
+    let silent = Context::at(context.places.clone(), ui.unasked().silent())?;
     for it in wanted {
         let path = context.places.home.join(it.path);
         if let Err(failure) = mark::run(&silent, &mark::MarkArgs::adopting(path)) {
