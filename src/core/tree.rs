@@ -2,7 +2,7 @@
 //!
 //! In Git a tree is blobs plus two text files that cfgsync writes: the manifest and
 //! `.sync/modes.txt`, one `mode path` line for each file that is neither 0644 nor 0755 and for each
-//! folder that is not 0755 (a folder ends with `/`). Here those two are already read into place.
+//! folder that is not 0755 (a folder ends with `/`), or one that says that there is none. Here those two are already read into place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +13,9 @@ use crate::unit::{BlobId, Kind, Mode, Version};
 
 /// The place of the exact modes in the repository.
 pub const MODES: &str = ".sync/modes.txt";
+
+/// What a list of modes says that has no line: it is there, so nobody lost it.
+const NO_MODES: &str = "# no mode that Git does not keep\n";
 
 /// Every unit of one side, the exact modes of its folders, and its manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -45,6 +48,27 @@ impl Tree {
         };
         if self.manifest == Manifest::default() && self.units.keys().any(is_stored) {
             self.manifest.clone_from(&older.manifest);
+        }
+    }
+
+    /// Keeps the modes of an older tree, as far as they are narrower, where the list of modes is gone:
+    /// nobody opens a file by losing the list.
+    pub fn keep_lost_modes(&mut self, older: &Self) {
+        for (path, version) in &mut self.units {
+            let Some(before) = older.units.get(path) else { continue };
+            if version.kind != Kind::File || before.kind != Kind::File {
+                continue;
+            }
+            version.mode = if before.mode.in_git() == version.mode {
+                before.mode
+            } else {
+                version.mode.without_what_others_lack(before.mode)
+            };
+        }
+        for folder in self.folder_paths() {
+            if let Some(mode) = older.folders.get(&folder) {
+                self.folders.insert(folder, *mode);
+            }
         }
     }
 
@@ -95,7 +119,12 @@ impl Tree {
         });
     }
 
-    /// Writes `.sync/modes.txt`; nothing when Git keeps every mode.
+    /// Returns true for a text that is a list of modes; one that is missing or empty was lost.
+    pub fn is_list_of_modes(text: &str) -> bool {
+        !text.trim_ascii().is_empty()
+    }
+
+    /// Writes `.sync/modes.txt`. Where Git keeps every mode it says so; without a unit it is nothing.
     pub fn format_modes(&self) -> String {
         let folders = self.folders.iter().map(|(path, mode)| (path, *mode, "/"));
         let files = self
@@ -109,6 +138,9 @@ impl Tree {
             .chain(files)
             .map(|(path, mode, end)| format!("{mode} {}{end}\n", escape(path.as_bytes())))
             .collect();
+        if lines.is_empty() && !self.units.is_empty() {
+            return NO_MODES.to_owned();
+        }
         lines.sort_by(|a, b| a[5..].cmp(&b[5..]));
         lines.concat()
     }
@@ -167,6 +199,25 @@ mod tests {
         let mut read = tree(&[("a", 0o644), ("b", 0o755)]);
         read.apply_modes("0600 a\n0600 b\nnonsense\n0700 gone\n");
         assert_eq!(read.units, tree(&[("a", 0o600), ("b", 0o755)]).units);
+    }
+
+    #[test]
+    fn a_list_of_modes_that_is_lost_opens_nothing() {
+        let mut older =
+            tree(&[("a", 0o600), ("b", 0o644), ("c", 0o600), ("d", 0o750), ("x/e", 0o400)]);
+        older.folders.insert(RepoPath::new("x").unwrap(), Mode(0o700));
+        let mut now =
+            tree(&[("a", 0o644), ("b", 0o644), ("c", 0o755), ("d", 0o644), ("x/e", 0o644)]);
+        now.units.extend(tree(&[("new", 0o644)]).units);
+        now.keep_lost_modes(&older);
+        let expected = [("a", 0o600), ("b", 0o644), ("c", 0o700), ("d", 0o640), ("x/e", 0o400)];
+        let mut wanted = tree(&expected);
+        wanted.units.extend(tree(&[("new", 0o644)]).units);
+        wanted.folders.insert(RepoPath::new("x").unwrap(), Mode(0o700));
+        assert_eq!(now, wanted);
+        assert!(!Tree::is_list_of_modes("") && !Tree::is_list_of_modes("\n"));
+        assert!(Tree::is_list_of_modes(&tree(&[("a", 0o644)]).format_modes()));
+        assert_eq!(Tree::default().format_modes(), "");
     }
 
     #[test]

@@ -34,6 +34,12 @@ impl Mode {
         self.0 & !other.0 & 0o077 != 0
     }
 
+    /// Returns the mode without what it grants group and others and `other` does not.
+    #[must_use]
+    pub fn without_what_others_lack(self, other: Self) -> Self {
+        Self(self.0 & (other.0 | !0o077))
+    }
+
     /// Returns what both modes grant.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

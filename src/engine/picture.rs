@@ -96,13 +96,15 @@ impl Session<'_> {
     ) -> Outcome<Picture> {
         let memory = self.memory(upstream)?;
         let head = self.worktree.tip(&self.branch)?;
-        let mut theirs = upstream.map(|tip| self.tree(tip)).transpose()?;
-        if let (Some(theirs), Some(memory)) = (&mut theirs, &memory) {
-            theirs.keep_lost_manifest(&memory.run.agreed);
-        }
-        let head_tree = head.map(|tip| self.tree(tip)).transpose()?.unwrap_or_default();
-        let common = self.common(head, upstream)?;
+        let tree =
+            |tip| self.tree_with_modes(tip, memory.as_ref().map(|memory| &memory.run.agreed));
+        let mut theirs = upstream.map(tree).transpose()?;
+        let head_tree = head.map(tree).transpose()?.unwrap_or_default();
+        let common = self.common(head, upstream)?.map(tree).transpose()?;
         let last = memory.as_ref().map(|memory| &memory.run);
+        if let (Some(theirs), Some(last)) = (&mut theirs, last) {
+            theirs.keep_lost_manifest(&last.agreed);
+        }
         let remembered = last.map(|last| &last.agreed);
         let trees: Vec<&Tree> =
             [remembered, theirs.as_ref(), Some(&head_tree)].into_iter().flatten().collect();
@@ -110,9 +112,7 @@ impl Session<'_> {
         let scope = Scope::of(&trees, Some(&listed));
         let mut local = view.look(observer, scope)?;
         if head.is_none() && last.is_some() {
-            // A branch without a commit, where there was more: the repository was made anew.
-            local.lost = self.vault.last_state()?;
-            local.lost.retain(|path, _| !local.stored.units.contains_key(path));
+            self.find_lost(&mut local)?;
         }
         let empty = Tree::default();
         let marks = Manifest::merge(
@@ -177,13 +177,34 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Returns the tree where the branch and upstream part.
-    fn common(&self, head: Option<CommitId>, upstream: Option<CommitId>) -> Outcome<Option<Tree>> {
-        let base = match (head, upstream) {
-            (Some(head), Some(upstream)) => self.worktree.merge_base(head, upstream)?,
-            _ => None,
-        };
-        base.map(|base| self.tree(base)).transpose()
+    /// A branch without a commit, where there was more: the repository was made anew.
+    fn find_lost(&self, local: &mut Local) -> Outcome<()> {
+        local.lost = self.vault.last_state()?;
+        local.lost.retain(|path, _| !local.stored.units.contains_key(path));
+        Ok(())
+    }
+
+    /// Returns the commit where the branch and upstream part.
+    fn common(
+        &self,
+        head: Option<CommitId>,
+        upstream: Option<CommitId>,
+    ) -> Outcome<Option<CommitId>> {
+        match (head, upstream) {
+            (Some(head), Some(upstream)) => self.worktree.merge_base(head, upstream),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns a commit's tree, with the modes that were agreed on last where the commit lost the list.
+    fn tree_with_modes(&self, commit: CommitId, agreed: Option<&Tree>) -> Outcome<Tree> {
+        let mut tree = self.tree(commit)?;
+        if let Some(agreed) = agreed
+            && !self.worktree.lists_modes(commit)?
+        {
+            tree.keep_lost_modes(agreed);
+        }
+        Ok(tree)
     }
 
     /// What was agreed with nobody is no memory once there is somebody.

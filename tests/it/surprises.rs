@@ -75,6 +75,55 @@ fn a_lost_manifest_unmarks_nothing() {
 }
 
 #[test]
+fn a_lost_list_of_modes_opens_nothing() {
+    let modes = ".sync/modes.txt";
+    for way in 0..4 {
+        let sandbox = Sandbox::new();
+        let (mac, ec2) = sandbox.pair("content\n");
+        mac.write(".private", "one\n");
+        mac.write(".folder/open", "one\n");
+        mac.chmod(".private", 0o600);
+        mac.chmod(".folder", 0o700);
+        mac.run(&["mark", ".private", ".folder"]).done();
+        mac.sync();
+        ec2.sync();
+        match way {
+            0 => by_hand(&sandbox, &mac, |git| git(&["rm", "-q", modes])),
+            1 => by_hand(&sandbox, &mac, |_| {
+                fs::write(sandbox.path("by-hand").join(modes), "").unwrap();
+                fs::write(sandbox.path("by-hand/external/.private"), "two\n").unwrap();
+            }),
+            // Here: the file alone, and with a commit by hand.
+            2 => {
+                mac.remove("@.sync/modes.txt");
+                mac.append(".private", "two\n");
+            }
+            _ => {
+                mac.git(&["rm", "-q", modes]);
+                mac.git(&["commit", "-q", "-m", "lose the list"]);
+            }
+        }
+        mac.sync();
+        ec2.sync();
+        mac.sync();
+        for machine in [&mac, &ec2] {
+            assert_eq!(machine.mode(".private"), 0o600, "{way}");
+            assert_eq!(machine.mode("@external/.folder"), 0o700, "{way}");
+        }
+        assert!(sandbox.git(&["show", "main:.sync/modes.txt"]).contains("0600 external/.private"));
+        assert_converged(&[&mac, &ec2]);
+        assert_clean(&sandbox, &[&mac, &ec2]);
+        // Who opens a file means it, also the last one.
+        mac.chmod(".private", 0o644);
+        mac.chmod("@external/.folder", 0o755);
+        mac.sync();
+        ec2.sync();
+        assert_eq!(ec2.mode(".private"), 0o644, "{way}");
+        assert_eq!(ec2.mode("@external/.folder"), 0o755, "{way}");
+    }
+}
+
+#[test]
 fn modes_that_shut_the_owner_out_or_run_as_somebody_else_are_ignored() {
     let sandbox = Sandbox::new();
     let (mac, ec2) = sandbox.pair("content\n");

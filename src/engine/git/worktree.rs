@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use cfgsync_core::inert::shown;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::time::UnixTime;
+use cfgsync_core::tree::{MODES, Tree};
 use cfgsync_core::unit::BlobId;
 use git2::{
     ErrorCode, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags, RepositoryState,
@@ -265,6 +266,19 @@ impl Worktree {
     pub fn tree_of(&self, commit: CommitId) -> Outcome<Oid> {
         let commit = self.repository.find_commit(commit.0);
         Ok(commit.map_err(GitError::on("read a commit"))?.tree_id())
+    }
+
+    /// Returns true when a commit holds the list of modes that Git cannot keep.
+    pub fn lists_modes(&self, commit: CommitId) -> Outcome<bool> {
+        let failed = || GitError::on("read a commit");
+        let tree = self.repository.find_commit(commit.0).and_then(|commit| commit.tree());
+        let Ok(entry) = tree.map_err(failed())?.get_path(Path::new(MODES)) else {
+            return Ok(false);
+        };
+        let blob = self.repository.find_blob(entry.id());
+        let is_list =
+            |blob: git2::Blob<'_>| Tree::is_list_of_modes(&String::from_utf8_lossy(blob.content()));
+        Ok(blob.is_ok_and(is_list))
     }
 
     /// Returns the address of a remote.
