@@ -161,7 +161,9 @@ impl Filters {
 /// the bytes through as they are.
 fn call(stores: Stores<'_>, desk: &Desk, filter: &str, arguments: &[&str]) -> Outcome<Answer> {
     let required = format!("filter.{filter}.required=true");
-    let arguments = [&["-c", required.as_str()], arguments].concat();
+    // The attributes that count are those here, whatever `core.worktree` says.
+    let here = format!("--work-tree={}", stores.worktree.root().display());
+    let arguments = [&["-c", required.as_str(), here.as_str()], arguments].concat();
     let limits = Limits::local(DEADLINE);
     let of_repository = stores.worktree.git_folder().join("objects");
     let of_vault = stores.vault.store().path().join("objects");

@@ -44,9 +44,7 @@ pub struct Foreign {
 impl Worktree {
     /// Opens the repository at exactly this folder.
     pub fn open(root: &Path) -> Outcome<Self> {
-        let flags = RepositoryOpenFlags::NO_SEARCH;
-        let nowhere: [&Path; 0] = [];
-        let repository = Repository::open_ext(root, flags, nowhere).map_err(|error| {
+        let repository = open(root).map_err(|error| {
             let hint = match error.code() {
                 ErrorCode::NotFound => "Run `cfgsync setup` to make it, or name it with --dir.",
                 ErrorCode::Owner => "Check who owns the folder; cfgsync only touches your own.",
@@ -369,4 +367,19 @@ impl Worktree {
         }
         Ok(false)
     }
+}
+
+/// Opens a repository with this folder for its working tree, whatever a configuration says: Git takes
+/// `core.worktree` and `core.bare` from the repository's own alone, the library from the user's too,
+/// and would read the ignore rules of another folder then.
+fn open(root: &Path) -> Result<Repository, git2::Error> {
+    let nowhere: [&Path; 0] = [];
+    let flags = RepositoryOpenFlags::NO_SEARCH;
+    let own = root.join(".git");
+    if !own.is_dir() {
+        return Repository::open_ext(root, flags, nowhere);
+    }
+    let repository = Repository::open_ext(own, flags | RepositoryOpenFlags::BARE, nowhere)?;
+    repository.set_workdir(root, false)?;
+    Ok(repository)
 }

@@ -249,3 +249,41 @@ fn what_goes_with_attributes_waits_with_them_and_is_whole_afterwards() {
     assert_converged(&[&mac, &ec2]);
     assert_clean(&sandbox, &[&mac, &ec2]);
 }
+
+#[test]
+fn rules_are_those_of_the_repository_whatever_a_configuration_says() {
+    for scope in ["--global", "--local"] {
+        for (key, value) in [("core.worktree", "/tmp"), ("core.bare", "true")] {
+            let (sandbox, _mac, ec2) = filtering();
+            ec2.append("@.gitignore", "*.secret\n");
+            ec2.sync();
+            ec2.git(&["config", scope, key, value]);
+            ec2.write("@a.secret", WORDS);
+            ec2.append("@one.key", WORDS);
+            ec2.sync();
+            let what = format!("{scope} {key}");
+            assert!(!holds(&sandbox, WORDS), "{what}");
+            assert!(sandbox.git(&["show", "main:one.key"]).contains("cynva jbeqf"), "{what}");
+        }
+    }
+}
+
+#[test]
+fn no_value_of_the_user_stops_every_command() {
+    for (key, value) in [
+        ("core.worktree", "/nowhere/at-all"),
+        ("core.logAllRefUpdates", "never"),
+        ("core.ignoreCase", "maybe"),
+    ] {
+        let sandbox = Sandbox::new();
+        let (mac, ec2) = sandbox.pair("one\n");
+        mac.git(&["config", "--global", key, value]);
+        mac.write(".conf", "two\n");
+        let said = mac.run(&["sync"]).code(0).stderr;
+        let is_said = said.contains("your Git configuration is broken");
+        assert_eq!(is_said, key != "core.worktree", "git itself heeds no such {key}: {said}");
+        mac.run(&["status"]).done();
+        ec2.sync();
+        assert_eq!(ec2.read(".conf"), "two\n", "{key}");
+    }
+}
