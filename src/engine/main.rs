@@ -32,6 +32,7 @@ mod merges;
 mod moments;
 mod notices;
 mod observe;
+mod old_layout;
 mod pause;
 mod picture;
 mod privacy;

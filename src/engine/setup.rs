@@ -11,7 +11,7 @@ use cfgsync_core::policy::Choice;
 use cfgsync_core::steps::{Expected, Place};
 use cfgsync_core::unit::Mode;
 
-use crate::context::Places;
+use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::os;
 use crate::fs::exchange::Entry;
@@ -46,9 +46,14 @@ pub fn ensure_ignored(session: &Session<'_>) -> Outcome<()> {
 }
 
 /// Writes the shim where nothing stands.
-pub fn ensure_shim(places: &Places) -> Outcome<()> {
-    let path = places.repo.join("sync.sh");
+pub fn ensure_shim(context: &Context) -> Outcome<()> {
+    let path = context.places.repo.join("sync.sh");
     if path.symlink_metadata().is_ok() {
+        if plain::read_text(&path)?.is_none_or(|text| text != SHIM) {
+            context.ui.say(
+                "  The old sync.sh stays. Remove it and run `cfgsync setup` for one that calls cfgsync.",
+            );
+        }
         return Ok(());
     }
     Ok(plain::publish_with_mode(&path, SHIM.as_bytes(), Durability::Synced, 0o755)?)
@@ -93,6 +98,10 @@ pub fn add_shell_lines(session: &Session<'_>) -> Outcome<()> {
 
 /// Takes the lines out again.
 pub fn remove_shell_lines(session: &Session<'_>) -> Outcome<()> {
+    let zshrc = session.context.places.home.join(".zshrc");
+    if !plain::read_text(&zshrc)?.unwrap_or_default().contains(BLOCK_START) {
+        return Ok(());
+    }
     edit_zshrc(session, without_block)
 }
 
@@ -120,16 +129,21 @@ fn edit_zshrc(session: &Session<'_>, edit: impl Fn(&str) -> String) -> Outcome<(
         Ok(target) if is_ours(&places.repo, &home, target.as_os_str().as_encoded_bytes()) => {
             Place::Repo(home.stored())
         }
-        Ok(_) => {
-            return Err(Failure::new(
-                Code::Refused,
-                format!("{home} is a link that cfgsync did not make"),
-            )
-            .hint("Add the line by hand: `source <folder of the plugin>/configsync.plugin.zsh`."));
-        }
+        // A link of the user's own into the repository: the file there is shared.
+        Ok(_) => Place::Repo(in_repository(&places.repo, &path).ok_or_else(|| {
+            Failure::new(Code::Refused, format!("{home} is a link that cfgsync did not make"))
+                .hint("Edit it by hand: `source <folder of the plugin>/configsync.plugin.zsh` loads the plugin.")
+        })?),
         Err(_) => Place::Home(home.clone()),
     };
     self::edit(session, &place, edit)
+}
+
+/// Returns the file of the repository that a path leads to.
+fn in_repository(repo: &Path, path: &Path) -> Option<RepoPath> {
+    let real = std::fs::canonicalize(path).ok()?;
+    let below = real.strip_prefix(std::fs::canonicalize(repo).ok()?).ok()?;
+    RepoPath::new(below.as_os_str().as_encoded_bytes()).ok()
 }
 
 /// Replaces a file as any live file is replaced, with its mode. A link is left alone.

@@ -41,6 +41,7 @@ mod modes;
 mod names;
 mod network;
 mod new_machine;
+mod old_layout;
 mod pages;
 mod pausing;
 mod pictures;

@@ -29,7 +29,7 @@ use crate::settings::{Settings, UserSettings};
 use crate::setup::{self, Piles};
 use crate::sync::{Report, Wishes, sync};
 use crate::ui::{Answers, Confirmed, Ui, report};
-use crate::{agent, identity, privacy, record};
+use crate::{agent, identity, old_layout, privacy, record};
 
 /// Prepare this machine: the repository, the first sync, the light
 ///
@@ -109,6 +109,7 @@ pub fn run(dir: Option<&Path>, ui: Ui, args: &SetupArgs) -> Outcome<()> {
     record::announce(&places)?;
     let context = Context::at(places, ui)?;
     privacy::look(&Session::open(&context, Mode::Real)?)?;
+    old_layout::unfold(&Session::open(&context, Mode::Real)?)?;
     let report = first_sync(&context, args)?;
     let is_loaded = args.zshrc || ending::offer_zshrc(&context);
     if is_loaded {
@@ -259,7 +260,7 @@ fn first_sync(context: &Context, args: &SetupArgs) -> Outcome<Report> {
     let wishes = if fetched { decide(&session, args)? } else { Wishes::default() };
     let first = sync(&session, &wishes, manners, session.turn(Patience::Wait)?)?;
     setup::ensure_ignored(&session)?;
-    setup::ensure_shim(&context.places)?;
+    setup::ensure_shim(context)?;
     let mut second = sync(&session, &Wishes::default(), manners, session.turn(Patience::Wait)?)?;
     second.changes.extend(first.changes);
     second.notes.extend(first.notes);
@@ -369,7 +370,8 @@ fn undo(context: &Context) -> Outcome<()> {
     let session = Session::open(context, Mode::Real)?;
     let _lock = session.lock()?;
     let count = marks::detach(&session)?;
-    setup::remove_shell_lines(&session)?;
+    // Whatever becomes of the shell lines, nothing is synced any more.
+    let shell = setup::remove_shell_lines(&session);
     let service = agent::files(context)?;
     if agent::serves(context, &service)? {
         agent::remove(&service)?;
@@ -378,5 +380,5 @@ fn undo(context: &Context) -> Outcome<()> {
     record::withdraw(&context.places)?;
     Settings { enabled: false, ..context.settings.clone() }.write(&context.places)?;
     context.ui.say(&format!("  {count} links became plain files. The repository stays as it is."));
-    Ok(())
+    shell
 }

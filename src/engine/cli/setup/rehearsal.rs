@@ -10,12 +10,12 @@ use crate::fs::desk::Desk;
 use crate::fs::plain;
 use crate::git::remote::without_password;
 use crate::git::worktree::Worktree;
-use crate::marks;
 use crate::session::{Mode, Session};
 use crate::setup;
 use crate::sync::Wishes;
 use crate::sync::rehearsal::rehearse;
 use crate::ui::{Ui, report};
+use crate::{marks, old_layout};
 
 /// Shows what setup would do.
 pub fn run(places: Places, ui: Ui, args: &SetupArgs) -> Outcome<()> {
@@ -69,6 +69,9 @@ fn preview(context: &Context, args: &SetupArgs, is_still: bool) -> Outcome<()> {
     let wishes = wishes(context, args)?;
     let session = Session::open(context, Mode::Rehearsal)?;
     let rehearsal = rehearse(&session, &wishes, context.manners())?;
+    for home in old_layout::folders(&session)? {
+        context.ui.answer(&format!("  would share {home} file by file, not by one link\n"));
+    }
     report::changes(&context.ui, &rehearsal.plan);
     if let Some(offline) = &rehearsal.offline {
         context.ui.say(&format!("{}; this is against what was fetched last.", offline.cause));
