@@ -29,10 +29,10 @@ pub struct BackupArgs {
     /// Show the archives
     #[arg(long, group = "what")]
     list: bool,
-    /// Read archives to their end and check every byte: those of these numbers, or all
+    /// Check every byte of all archives, or of these
     #[arg(long, value_name = "ID", num_args = 0.., group = "what")]
     verify: Option<Vec<u64>>,
-    /// Forget the oldest archives, but for those that alone hold something
+    /// Forget the oldest archives that others make up for
     #[arg(long, group = "what")]
     prune: bool,
     /// With --prune: how many stay [default: `backups` of the configuration, 10]

@@ -29,18 +29,18 @@ use crate::ui::{Answers, report};
 #[command(verbatim_doc_comment)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct SyncArgs {
-    /// Show what would happen, and change nothing (exit code 3 when something would)
+    /// Show what would happen, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// If one is due and none runs: run detached from this terminal, asking nobody
+    /// Only if one is due; detached, asking nobody
     #[arg(long, conflicts_with = "dry_run")]
     background: bool,
-    /// With --background: stay until the run has ended, as timers want it
+    /// With --background: stay until it has ended
     #[arg(long, requires = "background")]
     wait: bool,
     #[arg(long, hide = true, requires = "background", value_parser = part)]
     part: Option<Part>,
-    /// Leave with exit code 7 when another run is at work, instead of waiting
+    /// Leave with exit code 7 when another run is at work
     #[arg(long)]
     no_wait: bool,
     /// Make the remote take this machine's side; its history stays, and `undo` takes it back

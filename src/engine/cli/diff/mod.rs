@@ -35,7 +35,6 @@ use crate::ui::{Tone, Ui};
 ///   cfgsync diff --here              what would come in
 ///   cfgsync diff --held --word       what does not fit, word by word
 ///   cfgsync diff --stat              how much changes in which file
-///   cfgsync diff --json              for programs
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]

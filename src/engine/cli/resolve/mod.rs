@@ -25,12 +25,10 @@ use crate::ui::{Answers, report};
 
 /// Decide a held file: mine, theirs, both, or the two merged
 ///
-/// On a terminal it shows each held file and asks: see the difference, keep
-/// mine, take theirs, keep both, edit the two together, use your merge tool, or
-/// skip it. Nothing changes before the last question is answered. The version
-/// that loses stays in the vault, and `cfgsync undo` takes a choice back. A file
-/// that waits because of what it is (new where programs run it, a link that
-/// leads out) comes in with --theirs, once for this machine.
+/// On a terminal it shows each held file and asks; nothing changes before the
+/// last answer. The version that loses stays in the vault, and `cfgsync undo`
+/// takes a choice back. A file that waits because of what it is (new where
+/// programs run it, a link that leads out) comes in with --theirs, once.
 ///
 ///   cfgsync resolve                          ask about every held file
 ///   cfgsync resolve ~/.zshrc --ours          keep mine, and share it
@@ -50,7 +48,7 @@ pub struct ResolveArgs {
     /// Take upstream's version
     #[arg(long, requires = "paths", group = "way")]
     theirs: bool,
-    /// Keep this machine's version, and upstream's as a file of its own in kept/ of the repository
+    /// Keep this machine's version, and upstream's in kept/
     #[arg(long, requires = "paths", group = "way")]
     both: bool,
     /// Take a version you made of both

@@ -27,24 +27,19 @@ use crate::ui::{Answers, Confirmed, Tone, report};
 
 /// Bring back files as they were
 ///
-/// From the archives of `cfgsync backup`, and from the snapshots that every
-/// command takes before it changes anything. What is here now is kept first,
-/// files that came since stay, and `cfgsync undo` takes it back. The next sync
-/// shares the result, as any edit.
+/// From archives of `cfgsync backup`, and snapshots that every command takes
+/// first. What is here now is kept, files that came since stay, `cfgsync undo`
+/// takes it back. The next sync shares the result, as any edit.
 ///
 ///   cfgsync restore                           ask which state, and which files
 ///   cfgsync restore yesterday -- ~/.zshrc     one file, as it was last then
-///   cfgsync restore 12 --dry-run              what that would change
 ///   cfgsync restore --list -- ~/.zshrc        every version of a file
 ///   cfgsync restore 12 --to ~/old             into a folder of its own
-///
-/// DATE is a number of the list, a day (2026-11-20, today, yesterday, tuesday),
-/// a time (2026-11-20 14:30, "3 hours ago"), or how the name of an archive begins.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct RestoreArgs {
-    /// Which state
+    /// A number of the list, a day or a time: see `cfgsync help recovery`
     #[arg(value_name = "DATE")]
     date: Option<String>,
     /// Only these files and folders, of the home or of the repository
@@ -59,13 +54,13 @@ pub struct RestoreArgs {
     /// With --list: print JSON
     #[arg(long, requires = "list")]
     json: bool,
-    /// Do not share the result: the files wait until `cfgsync resolve` decides
+    /// Do not share the result: the files are held
     #[arg(long, conflicts_with = "to")]
     here: bool,
-    /// Write the files into this new folder, and change nothing else
+    /// Write them into this new folder, and nothing else
     #[arg(long, value_name = "FOLDER")]
     to: Option<PathBuf>,
-    /// Show what would happen, and change nothing (exit code 3 when something would)
+    /// Show what would happen, and change nothing
     #[arg(long, conflicts_with = "to")]
     dry_run: bool,
 }

@@ -34,14 +34,13 @@ use crate::{agent, identity, old_layout, privacy, record};
 /// Prepare this machine: the repository, the first sync, the light
 ///
 /// With a URL, the repository comes from there (or becomes its first content);
-/// without one, it is kept on this machine until you add a remote by running
-/// setup again with a URL. Files that are already here are never overwritten
-/// without being kept. An interrupted setup goes on where it stopped when it is
-/// run again.
+/// without one, it stays on this machine until setup is run again with a URL.
+/// Files that are here are never overwritten without being kept. An interrupted
+/// setup goes on where it stopped when it is run again.
 ///
 ///   cfgsync setup git@github.com:me/configs.git
-///   cfgsync setup                                  no remote yet
-///   cfgsync setup --differs theirs URL             take the shared version of files that differ
+///   cfgsync setup                          no remote yet
+///   cfgsync setup --differs theirs URL     take the shared version of files
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -54,16 +53,16 @@ pub struct SetupArgs {
     /// Add the lines that load the plugin to ~/.zshrc
     #[arg(long)]
     zshrc: bool,
-    /// Mark the usual config files that are here, where nothing is marked yet
+    /// Where nothing is marked yet: mark the usual files
     #[arg(long)]
     mark_usual: bool,
-    /// The branch to sync [default: the one that is checked out, or the remote's own]
+    /// The branch to sync [default: the remote's own]
     #[arg(long, value_name = "NAME")]
     branch: Option<String>,
     /// Show what would be set up, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Take cfgsync's links and shell lines away again; files become plain files, nothing is lost
+    /// Make all links plain files again, and stop syncing
     #[arg(long, conflicts_with_all = ["url", "differs", "zshrc", "mark_usual"])]
     undo: bool,
 }
@@ -297,8 +296,8 @@ fn decide(session: &Session<'_>, args: &SetupArgs) -> Outcome<Wishes> {
         return Ok(wishes);
     }
     ui.say(&format!("  same     {} of your files equal the shared ones", piles.same));
-    ui.say(&format!("  new here {} files", piles.fresh));
-    ui.say(&format!("  differs  {} files", piles.differing.len()));
+    ui.say(&format!("  new here {}", report::files(piles.fresh)));
+    ui.say(&format!("  differs  {}", report::files(piles.differing.len())));
     if piles.fresh > 0 && ui.confirm("Bring the new ones here?", Confirmed::Yes) == Confirmed::No {
         return Err(Failure::new(Code::Refused, "setup stopped before any file changed")
             .hint("Run `cfgsync setup` again to go on."));
@@ -323,7 +322,7 @@ fn let_in(session: &Session<'_>, doubtful: &[Held]) -> Outcome<()> {
     if doubtful.is_empty() {
         return Ok(());
     }
-    ui.say(&format!("  careful  {} files", doubtful.len()));
+    ui.say(&format!("  careful  {}", report::files(doubtful.len())));
     for held in doubtful {
         ui.say(&format!("    {}: {}", report::name(&held.path), report::reason_of(held)));
     }
