@@ -16,6 +16,11 @@ fn lived_in(sandbox: &Sandbox) -> Machine {
     let token = ["ghp_", "0123456789abcdefABCDEF0123456789abcd"].concat();
     mac.write(".bashrc", format!("export GITHUB_TOKEN={token}\n"));
     mac.write(".psqlrc.local", "x\n");
+    // Programs of rustup, which are no farm.
+    mac.write(".cargo/bin/rustup", "x\n");
+    for name in ["cargo", "rustc", "rustdoc", "rustfmt"] {
+        symlink("rustup", mac.path(format!(".cargo/bin/{name}"))).unwrap();
+    }
     for name in [".vimrc", ".tmux.conf", ".inputrc"] {
         mac.write(format!("dotfiles/{name}"), format!("of {name}\n"));
         symlink(mac.path(format!("dotfiles/{name}")), mac.path(name)).unwrap();

@@ -43,8 +43,13 @@ pub enum Loudness {
 
 /// Fits a text to the terminal that it goes to; as it is where that is none.
 fn fitted(stream: &(impl IsTerminal + AsFd), text: &str) -> String {
+    screen(stream).map_or_else(|| text.to_owned(), |(width, _)| wrap::fit(text, width))
+}
+
+/// Returns width and height of the terminal behind a stream; none where it is none, or does not say.
+fn screen(stream: &(impl IsTerminal + AsFd)) -> Option<(usize, usize)> {
     let size = terminal_size::terminal_size_of(stream).filter(|_| stream.is_terminal());
-    size.map_or_else(|| text.to_owned(), |(width, _)| wrap::fit(text, width.0.into()))
+    size.map(|(width, height)| (width.0.into(), height.0.into())).filter(|it| it.1 > 0)
 }
 
 /// Whether a person can be asked.
@@ -166,13 +171,13 @@ impl Ui {
         fitted(&io::stdout(), text)
     }
 
-    /// Prints a long answer, through the user's pager on a terminal.
+    /// Prints an answer, through the user's pager where it is longer than the terminal: some pagers want
+    /// a key for the shortest text (`more`; `less` with the options that oh-my-zsh gives it).
     pub fn page(&self, text: &str) {
-        if text.is_empty() {
-            return;
-        }
         let text = self.harmless(text);
-        if !io::stdout().is_terminal() || pager::show(&text).is_none() {
+        let fits =
+            screen(&io::stdout()).is_none_or(|(width, height)| wrap::rows(&text, width) < height);
+        if fits || pager::show(&text).is_none() {
             self.raw(&text);
         }
     }

@@ -14,10 +14,10 @@ pub fn show(text: &str) -> Option<()> {
     }
     let mut pager = Command::new("sh");
     pager.args(["-c", &command]).stdin(Stdio::piped());
-    // As git does: leave when it fits on one screen, keep colours, leave it on the screen. Whoever has
-    // options of their own keeps them (oh-my-zsh sets `-R`), but need not leave a short answer by key.
-    let options = variable("LESS").map_or_else(|| "FRX".to_owned(), |own| format!("-F {own}"));
-    pager.env("LESS", options);
+    // As git does: leave when it fits on one screen, keep colours, leave it on the screen.
+    if variable("LESS").is_none() {
+        pager.env("LESS", "FRX");
+    }
     let mut child = pager.spawn().ok()?;
     if let Some(mut input) = child.stdin.take() {
         // A reader that leaves early has seen enough.

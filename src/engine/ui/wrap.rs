@@ -96,6 +96,11 @@ fn hanging(line: &str) -> usize {
     indent
 }
 
+/// Returns how many rows of a screen a text takes.
+pub fn rows(text: &str, width: usize) -> usize {
+    text.lines().map(|line| columns(line).div_ceil(width.max(1)).max(1)).sum()
+}
+
 /// Returns a text in lines of at most this many letters, broken at blanks.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -158,6 +163,13 @@ mod tests {
             32,
             "✗ ~/.config/nvim/init.lua: both\n  sides changed",
         );
+    }
+
+    #[test]
+    fn rows_are_counted_as_a_terminal_shows_them() {
+        assert_eq!(rows("", 10), 0);
+        assert_eq!(rows("a\n\n0123456789\n0123456789a\n", 10), 5);
+        assert_eq!(rows("\x1b[31m0123456789\x1b[0m", 10), 1);
     }
 
     #[test]

@@ -11,15 +11,17 @@ use crate::ui::{Answers, Confirmed, Tone, report};
 
 /// Asks whether the light is wanted, where a person is there and no shell loads the plugin yet.
 pub fn offer_zshrc(context: &Context) -> bool {
-    let zshrc = context.places.home.join(".zshrc");
-    let text = std::fs::read_to_string(zshrc).unwrap_or_default();
-    let is_loaded = text.contains("configsync");
-    !is_loaded
+    !loads_plugin(context)
         && context.ui.answers == Answers::Asked
         && context
             .ui
             .confirm("Show the light in your prompt (adds 4 lines to ~/.zshrc)?", Confirmed::No)
             == Confirmed::Yes
+}
+
+fn loads_plugin(context: &Context) -> bool {
+    let zshrc = context.places.home.join(".zshrc");
+    std::fs::read_to_string(zshrc).unwrap_or_default().contains("configsync")
 }
 
 /// Says what the first sync did, and who this machine is.
@@ -51,7 +53,11 @@ pub fn say_next(context: &Context, is_loaded: bool) -> Outcome<()> {
         Some(SyncState::Held | SyncState::Failed) => ui.paint(Tone::Bad, "✗"),
         _ => ui.paint(Tone::Notice, "↑"),
     };
-    let shell = if is_loaded { "Open a new shell" } else { "Once the plugin is loaded" };
+    let shell = match (is_loaded, loads_plugin(context)) {
+        (true, _) => "Open a new shell",
+        (false, true) => "At your prompt",
+        (false, false) => "Once the plugin is loaded",
+    };
     ui.say(&format!("  {shell}: the light is {light} now. Edit a shared file, and watch it."));
     ui.say("  Then `cfgsync setup URL` on the next machine; `cfgsync help start` has it all.");
     Ok(())

@@ -168,7 +168,11 @@ fn links_in(home: &Path, folder: &Path, depth: usize, targets: &mut Vec<PathBuf>
         }
         if kind.is_symlink() {
             let real = std::fs::canonicalize(entry.path()).ok();
-            targets.extend(real.and_then(|it| Some(it.strip_prefix(home).ok()?.to_path_buf())));
+            let real = real.and_then(|it| Some(it.strip_prefix(home).ok()?.to_path_buf()));
+            // A folder with links to its own files is no farm: rustup's programs in ~/.cargo.
+            let path = entry.path();
+            let own = path.strip_prefix(home).ok().and_then(|it| it.iter().next());
+            targets.extend(real.filter(|it| it.iter().next() != own));
         } else if kind.is_dir() && depth > 0 {
             links_in(home, &entry.path(), depth - 1, targets);
         }
