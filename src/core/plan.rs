@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::arrival::hold_arrivals;
 use crate::arrival::modes::{close_arrivals, close_folder};
+use crate::arrival::{hold_arrivals, is_left_behind};
 use crate::clash::{hold_files_against_folders, hold_same_names};
 use crate::doubt::Doubt;
 use crate::gate::hold_secrets;
@@ -22,7 +22,7 @@ use crate::renames;
 use crate::steps::{Hold, Step, Target, relinked, sort, steps};
 use crate::tree::{Opaque, Tree};
 use crate::unit::{BlobId, Mode, Sides, Version};
-use crate::verdict::{Verdict, judge};
+use crate::verdict::{Verdict, judge, without_a_file};
 
 /// Why a unit waits, or was left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,12 +163,14 @@ pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
         kind: policy.kind.unwrap_or(Kind::Linux),
         copies: &policy.copies,
     };
+    let shut = without_a_file(upstream, &marks);
     let paths: BTreeSet<&RepoPath> = [agreed, ours, upstream]
         .into_iter()
         .flat_map(|tree| tree.units.keys())
         .chain(observation.local.findings.keys())
         .chain(policy.restored.keys())
         .chain(&policy.edited)
+        .chain(&shut)
         .collect();
     let mut verdicts: BTreeMap<RepoPath, Verdict> = paths
         .into_iter()
@@ -273,6 +275,7 @@ fn settle(
         Some(Why::Finding(Finding::EditedTwice)) => Hold::Both,
         // Rules count where they lie in the repository, so nothing of them is written.
         Some(Why::Doubt(_)) if observation.loosened.contains_key(&path) => Hold::Both,
+        Some(Why::Doubt(_)) if is_left_behind(observation, &path) => Hold::Follow,
         Some(Why::Doubt(_)) => Hold::Home,
         Some(_) => Hold::Live,
     };

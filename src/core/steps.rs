@@ -197,6 +197,8 @@ pub enum Hold {
     Both,
     /// The home path alone: a stored copy that is not there yet is written.
     Home,
+    /// The home path alone: its stored copy follows upstream.
+    Follow,
 }
 
 /// Returns the steps that make a unit be `result`, and what stands in the way of its link.
@@ -215,7 +217,8 @@ pub fn steps(
         let step = if hold == Hold::None { stored_step(target, result) } else { lost.flatten() };
         return (step.into_iter().collect(), None);
     };
-    if hold == Hold::Home && target.stored.is_none() && target.live != Live::Linked {
+    let is_written = hold == Hold::Follow || (hold == Hold::Home && target.stored.is_none());
+    if is_written && target.live != Live::Linked {
         return (stored_step(target, result).into_iter().collect(), None);
     }
     if let (Some(lost), Live::Linked | Live::Absent) = (lost, target.live) {

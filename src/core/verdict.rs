@@ -1,12 +1,15 @@
 //! What becomes of one unit, marks and choices considered.
 
+use std::collections::BTreeSet;
+
 use crate::linking::{Tie, Ties};
-use crate::manifest::{Mark, Scope};
+use crate::manifest::{Manifest, Mark, Scope};
 use crate::observed::{Finding, Observation};
 use crate::path::RepoPath;
 use crate::plan::{Deed, Flow, Why};
 use crate::policy::{Choice, Policy};
 use crate::reconcile::{Contest, Decision, decide, pick};
+use crate::tree::Tree;
 use crate::unit::{BlobId, Mode, Sides, Version};
 
 /// What becomes of one unit.
@@ -83,6 +86,15 @@ pub fn judge(
         | Decision::Outlive
         | Decision::Combine(_) => verdict(result, change_of(decision, sides), None),
     }
+}
+
+/// Returns the units of marked files at whose place upstream has something that is no file.
+pub fn without_a_file(upstream: &Tree, marks: &Manifest) -> BTreeSet<RepoPath> {
+    let files = marks.marks.iter().filter(|(_, mark)| mark.scope == Scope::File);
+    let units = files.map(|(home, _)| home.stored());
+    let is_shut =
+        |path: &RepoPath| !path.is_local_only() && upstream.opaque.contains_key(path.as_bytes());
+    units.filter(is_shut).collect()
 }
 
 fn unmarked_change(sides: Sides) -> Option<(Flow, Deed)> {

@@ -12,6 +12,7 @@ mod rules;
 #[cfg(target_os = "linux")]
 mod traced;
 mod trees;
+mod waiting;
 
 use std::fs;
 use std::path::Path;

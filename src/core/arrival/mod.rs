@@ -45,6 +45,12 @@ pub fn hold_arrivals(
             verdict.held = None;
             continue;
         }
+        let contends = matches!(verdict.held, Some(Why::Contest(_)));
+        if contends && verdict.tie != Tie::Unmarked && is_left_behind(observation, path) {
+            verdict.result = verdict.sides.theirs;
+            verdict.change = Some((Flow::In, Deed::Added));
+            verdict.held = None;
+        }
         let of_rules = || rules::loosened(path, verdict, observation, policy);
         let Some(doubt) = of_rules().or_else(|| judge.doubt(path, verdict)) else { continue };
         verdict.result = verdict.sides.theirs;
@@ -63,6 +69,16 @@ pub fn hold_arrivals(
 pub fn waits_at_home(observation: &Observation, path: &RepoPath) -> bool {
     let live = observation.local.live.get(path).copied();
     matches!(live, Some(Live::Absent | Live::FolderGone)) && !was_tied(observation, path)
+}
+
+/// Returns true where the stored copy of a unit that waits is all there is here, and is what upstream had
+/// then: a version that came since contends with nobody.
+pub fn is_left_behind(observation: &Observation, path: &RepoPath) -> bool {
+    let had = observation.last.as_ref().and_then(|last| last.upstream.units.get(path)).copied();
+    had.is_some()
+        && had == observation.stored(path)
+        && had == observation.ours.units.get(path).copied()
+        && waits_at_home(observation, path)
 }
 
 /// Returns true for a unit that the last run left at a marked path.
@@ -107,7 +123,9 @@ impl Arrivals<'_> {
         let result = verdict.result?;
         let is_chosen =
             matches!(self.policy.choices.get(path), Some(Choice::Theirs | Choice::Merged(_)));
-        let is_decided = is_chosen || self.policy.edited.contains(path);
+        // What a command makes of a file is decided, what upstream brings beside it is not.
+        let is_made_here = verdict.result == verdict.sides.ours;
+        let is_decided = is_chosen || (is_made_here && self.policy.edited.contains(path));
         if verdict.tie == Tie::Unmarked || verdict.sides.theirs.is_none() {
             return None;
         }
@@ -137,13 +155,13 @@ impl Arrivals<'_> {
         let Sides { ours, theirs, .. } = verdict.sides;
         let is_only_stored =
             verdict.tie != Tie::None && ours.is_none_or(|ours| Some(ours) == theirs);
-        let is_waiting = || {
-            let result = verdict.result.filter(|_| {
-                self.is_new(path, verdict) && !is_consented(path, &self.policy.consented)
-            });
-            result.is_some_and(|result| self.of_place(path, verdict, result, true).is_some())
+        let waits = |result: Version| {
+            let of_place = self.of_place(path, verdict, result, true);
+            let of_bytes = self.observation.doubts.get(&(path.clone(), result.blob));
+            (of_place.is_some() && !is_consented(path, &self.policy.consented))
+                || of_bytes.is_some_and(|doubt| doubt.is_decidable())
         };
-        is_ours && is_only_stored && is_waiting()
+        is_ours && is_only_stored && self.is_new(path, verdict) && verdict.result.is_some_and(waits)
     }
 
     /// What the place and the kind of an arrival make doubtful.

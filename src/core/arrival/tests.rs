@@ -263,3 +263,87 @@ fn bytes_that_are_doubtful_wait_until_they_are_chosen() {
     chosen.choices.insert(path, Choice::Theirs);
     assert_eq!(shown(&observation, &chosen), [""; 0]);
 }
+
+/// A unit at a place that was let in, of which a broken version waits: its stored copy is all there is.
+fn waiting(theirs: &str) -> (Observation, Policy, RepoPath) {
+    let words = ["external/.zshrc"];
+    let case = Case { marks: ".zshrc\n", here: &words, theirs: &[theirs], consented: &words };
+    let mut observation = case.observation();
+    let (path, broken) = unit(words[0], &mut BTreeMap::new());
+    observation.local.live.insert(path.clone(), Live::Absent);
+    observation.agreed.units.clear();
+    let last = observation.last.as_mut().unwrap();
+    last.agreed.units.clear();
+    observation.doubts.insert((path.clone(), broken.blob), Doubt::Broken);
+    (observation, case.policy(), path)
+}
+
+#[test]
+fn a_broken_file_that_waits_goes_on_once_upstream_mends_it() {
+    let (observation, policy, path) = waiting("external/.zshrc");
+    assert_eq!(shown(&observation, &policy), ["external/.zshrc: Doubt(Broken)"]);
+    let (mended, policy, _) = waiting("external/.zshrc=2");
+    assert_eq!(shown(&mended, &policy), [""; 0]);
+    let nobody = Policy::default();
+    assert_eq!(shown(&mended, &nobody), ["external/.zshrc: runs"], "nobody let it in");
+    // What a person wrote into the stored copy contends with it.
+    let (mut edited, policy, _) = waiting("external/.zshrc=2");
+    let (_, own) = unit("external/.zshrc=3", &mut BTreeMap::new());
+    edited.ours.units.insert(path.clone(), own);
+    edited.local.stored.units.insert(path, own);
+    assert_eq!(shown(&edited, &policy), ["external/.zshrc: Contest(BothAdded)"]);
+}
+
+#[test]
+fn a_broken_file_is_declined_at_a_place_that_was_let_in() {
+    let (observation, mut policy, path) = waiting("external/.zshrc");
+    policy.choices.insert(path, Choice::Ours);
+    let declined = plan(&observation, &policy);
+    assert!(declined.tree.units.is_empty() && declined.held.is_empty());
+}
+
+#[test]
+fn an_edit_of_a_command_lets_nothing_of_upstreams_in() {
+    let case =
+        Case { marks: ".conf\n", here: &["external/.conf"], theirs: &["external/.conf=2"], ..CASE };
+    let mut observation = case.observation();
+    let (path, theirs) = unit("external/.conf=2", &mut BTreeMap::new());
+    let (_, merged) = unit("external/.conf=3", &mut BTreeMap::new());
+    let (_, own) = unit("external/.conf=4", &mut BTreeMap::new());
+    observation.ours.units.insert(path.clone(), own);
+    observation.local.stored.units.insert(path.clone(), own);
+    observation.merged.insert(path.clone(), crate::reconcile::Merged::Clean(merged.blob));
+    for blob in [theirs.blob, merged.blob] {
+        observation.doubts.insert((path.clone(), blob), Doubt::NamesPrograms);
+    }
+    let policy = Policy { edited: [path].into(), ..Policy::default() };
+    assert_eq!(shown(&observation, &policy), ["external/.conf: Doubt(NamesPrograms)"]);
+}
+
+#[test]
+fn a_mark_of_which_all_waits_is_nothing_to_take_back() {
+    let words = ["external/.zshenv", "external/.d/a", "external/.d/.zshrc"];
+    let case = Case { marks: ".zshenv\n.d/\n", here: &words, theirs: &words, ..CASE };
+    let mut observation = case.observation();
+    for word in [words[0], words[2]] {
+        let path = RepoPath::new(word).unwrap();
+        observation.local.live.insert(path.clone(), Live::Absent);
+        observation.last.as_mut().unwrap().agreed.units.remove(&path);
+    }
+    let mut edit = crate::operation::Operation::default();
+    edit.change_marks(&observation.ours.manifest, &Manifest::default());
+    edit.leave_out_waiting(&observation);
+    let marks: Vec<String> = edit.marks.keys().map(ToString::to_string).collect();
+    assert_eq!(marks, ["~/.d"], "of the folder, one file came");
+}
+
+#[test]
+fn a_marked_file_that_is_a_link_upstream_waits() {
+    let mut observation = Case { marks: ".new\n.d/\n", ..CASE }.observation();
+    let entry = crate::tree::Opaque { filemode: 0o120_000, id: BlobId([1; 20]) };
+    let theirs = observation.theirs.as_mut().unwrap();
+    for place in ["external/.new", "external/.d/link"] {
+        theirs.opaque.insert(place.as_bytes().to_vec(), entry);
+    }
+    assert_eq!(shown(&observation, &Policy::default()), ["external/.new: UpstreamIsNoFile"]);
+}

@@ -4,6 +4,7 @@ pub mod text;
 
 use std::collections::BTreeMap;
 
+use crate::arrival::waits_at_home;
 use crate::manifest::{Manifest, Mark};
 use crate::observed::Observation;
 use crate::path::{HomePath, RepoPath};
@@ -53,6 +54,20 @@ impl Operation {
                 self.marks.insert(path.clone(), turn);
             }
         }
+    }
+
+    /// Leaves out the end of marks of which every unit still waits to come to its home path: nothing of them
+    /// happened here, and they would end for everybody.
+    pub fn leave_out_waiting(&mut self, observation: &Observation) {
+        let trees = [&observation.ours, observation.upstream()];
+        self.marks.retain(|home, (_, after)| {
+            let stored = home.stored();
+            let is_below = |path: &&RepoPath| path.is_within(&stored);
+            let mut units = trees.iter().flat_map(|tree| tree.units.keys()).filter(is_below);
+            let waits = |path: &RepoPath| waits_at_home(observation, path);
+            let all_wait = units.next().is_some_and(waits) && units.all(waits);
+            after.is_some() || !all_wait
+        });
     }
 
     /// Adds the modes of folders that differ.

@@ -157,6 +157,13 @@ fn line(
     MarkLine { path: home.to_string(), scope, tie, files: live.len(), state }
 }
 
+/// Returns true for a unit that a sync would have a version of.
+fn is_anywhere(path: &RepoPath, picture: &Picture) -> bool {
+    [&picture.observation.ours, picture.observation.upstream()]
+        .iter()
+        .any(|tree| tree.units.contains_key(path))
+}
+
 fn problem(path: &RepoPath, live: Live, tie: Tie, picture: &Picture) -> Option<String> {
     let stored = picture.observation.stored(path);
     match (live, tie) {
@@ -173,6 +180,9 @@ fn problem(path: &RepoPath, live: Live, tie: Tie, picture: &Picture) -> Option<S
             Some("the link was replaced by a file; the next sync mends it".to_owned())
         }
         (Live::Moved(_), _) => Some("renamed; the next sync shares it".to_owned()),
+        (Live::Absent | Live::FolderGone, _) if !is_anywhere(path, picture) => {
+            Some("missing, here and upstream; `cfgsync unmark` ends its mark".to_owned())
+        }
         (Live::Absent | Live::FolderGone, _) => {
             Some("missing; the next sync brings it back".to_owned())
         }

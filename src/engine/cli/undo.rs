@@ -57,6 +57,7 @@ pub fn run(context: &Context, args: &UndoArgs) -> Outcome<()> {
     let (number, operation) = find(&session, args.id)?;
     let picture = picture(&session, args, &operation)?;
     let Undo { mut edit, edited_here, edited_there } = operation.undo(&picture.observation);
+    edit.leave_out_waiting(&picture.observation);
     let mut left = Vec::new();
     for (path, sides) in edited_here {
         match merged(&session, sides)? {

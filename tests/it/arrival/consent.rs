@@ -170,7 +170,10 @@ fn an_undo_lets_nothing_in_that_waited() {
     let (_mac, ec2) = sandbox.pair("content\n");
     plant(&sandbox, &[".zshenv"], FILE);
     let _ = ec2.run(&["sync"]).code(4);
-    ec2.run(&["undo"]).done();
+    let _ = ec2.run(&["undo"]).code(4).says(&["~/.zshenv: it is new here"]);
+    let _ = ec2.run(&["undo"]).code(4);
+    assert!(!ec2.exists(".zshenv"));
+    ec2.run(&["unmark", ".zshenv"]).done();
     let said = ec2.run(&["undo"]);
     assert!(said.stderr.contains("~/.zshenv does not come back"), "{said:?}");
     let _ = ec2.run(&["sync"]).code(0);
