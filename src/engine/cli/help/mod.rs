@@ -59,7 +59,7 @@ pub fn run(ui: Ui, args: &HelpArgs) -> Outcome<()> {
     let page = TOPICS.iter().find(|(name, _)| words == [*name]);
     if let Some((_, page)) = page {
         let (title, rest) = page.split_once('\n').unwrap_or((page, ""));
-        ui.page(&format!("{}\n{rest}", ui.paint(Tone::Strong, title)));
+        ui.page(&ui.fitted(&format!("{}\n{rest}", ui.paint(Tone::Strong, title))));
         return Ok(());
     }
     let mut command = command();
@@ -71,7 +71,7 @@ pub fn run(ui: Ui, args: &HelpArgs) -> Outcome<()> {
             None => return Err(unknown(&words)),
         };
     }
-    ui.page(&text(found));
+    ui.page(&ui.fitted(&text(found)));
     Ok(())
 }
 
