@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the Debian package of `make dist` in a bare Debian, runs the demo and the static programs
-# there, removes it again, and looks at what is left. Needs root, debootstrap and a Debian mirror.
+# Installs the Debian package of `make dist` in a bare Debian with git and zsh, runs the demo there, removes
+# it again, and looks at what is left; then runs the demo with the programs of the static archive. Needs
+# root, debootstrap and a Debian mirror.
 #
 #   scripts/check-deb.sh [FOLDER]    a bare Debian that is there already, with git and zsh
 
@@ -39,8 +40,18 @@ inside env PROGRAMS=/usr/bin bash /tmp/check/source/scripts/demo.sh >"$root/tmp/
 }
 tail -n 3 "$root/tmp/check/demo"
 inside dpkg --purge cfgsync
+
+# The archive of static programs, where nothing was ever installed.
+mkdir "$root/tmp/check/static"
+tar -xz -C "$root/tmp/check/static" --strip-components=1 -f "$(ls "$dist"/cfgsync-*-linux-*.tar.gz)"
+inside env PROGRAMS=/tmp/check/static/bin bash /tmp/check/source/scripts/demo.sh >"$root/tmp/check/demo" 2>&1 || {
+  tail -n 20 "$root/tmp/check/demo"
+  exit 1
+}
+tail -n 1 "$root/tmp/check/demo"
+
 # What a person's shell made in /root is theirs.
 files | grep -v '^./var/lib/dpkg\|^./var/log\|^./root/.zcompdump' >"$root/tmp/check/after"
 diff "$root/tmp/check/before" "$root/tmp/check/after"
 rm -rf "$root/tmp/check"
-echo 'The package installs, runs the demo, and leaves nothing behind.'
+echo 'The package installs, runs the demo, and leaves nothing behind. The archive runs it without an installation.'
