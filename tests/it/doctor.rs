@@ -347,3 +347,14 @@ fn bytes_that_changed_behind_their_times_are_found() {
     std::fs::write(&seen, lines.collect::<String>()).unwrap();
     one(&checkup(&mac, &[], 1), "links", "error", "external/.conf has other bytes");
 }
+
+#[test]
+fn a_broken_configuration_of_git_is_no_missing_git() {
+    let sandbox = Sandbox::new();
+    let (mac, _ec2) = sandbox.pair("one\n");
+    mac.append(".gitconfig", "[broken\n");
+    let found = checkup(&mac, &[], 1);
+    let of_git: Vec<&Value> = found.iter().filter(|it| it["check"] == "git").collect();
+    assert_eq!(of_git[0]["severity"], "ok", "{of_git:#?}");
+    assert!(of_git[1]["what"].as_str().unwrap().contains("your Git configuration is broken"));
+}

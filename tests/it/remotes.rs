@@ -329,3 +329,25 @@ fn an_unrelated_remote_is_refused_and_each_way_works() {
         sandbox.assert_history();
     }
 }
+
+#[test]
+fn an_old_defect_of_the_history_is_let_in_where_a_person_says_so() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("one\n");
+    let script = "c=$(git rev-parse main) && t=$(git rev-parse 'main^{tree}') && id=$(printf \
+        'tree %s\\nparent %s\\nauthor a <a@b> 1 +0000\\ncommitter <a@b> 1 +0000\\n\\nx\\n' $t $c \
+        | git hash-object -t commit -w --literally --stdin) && git update-ref refs/heads/main $id";
+    let made =
+        mac.command("sh").current_dir(sandbox.remote()).args(["-c", script]).status().unwrap();
+    assert!(made.success());
+    let id = "missingNameBeforeEmail";
+    let _ = ec2.run(&["sync"]).code(9).says(&[id, "git config fetch.fsck"]);
+    for key in ["fetch.fsck", "fsck"] {
+        ec2.git(&["config", &format!("{key}.{id}"), "ignore"]);
+    }
+    ec2.sync();
+    ec2.run(&["doctor"]).done();
+    ec2.write(".conf", "two\n");
+    ec2.sync();
+    assert_eq!(sandbox.git(&["show", "main:external/.conf"]), "two\n");
+}

@@ -49,6 +49,13 @@ pub fn git(said: Option<&str>) -> Diagnosis {
     }
 }
 
+/// Says that the user's own configuration of git is broken, and how.
+pub fn broken_configuration(trouble: &str) -> Diagnosis {
+    Diagnosis::error("git", format!("your Git configuration is broken: {trouble}"))
+        .because("git itself does not start with it; a sync goes on without its names, addresses and logins")
+        .mend("Mend the line in that file; `git config --list --show-origin` says whether it can be read.")
+}
+
 /// Judges zsh by what `zsh --version` says; none where there is no such program.
 pub fn zsh(said: Option<&str>) -> Diagnosis {
     match said.map(|said| (said, version(said))) {

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use cfgsync_core::checkup::{Diagnosis, judge};
 
+use crate::git::global;
+
 use super::{Finding, on_path, said};
 
 /// The version of this program.
@@ -12,10 +14,12 @@ const OWN: &str = env!("CARGO_PKG_VERSION");
 /// Looks at every program that a sync or the light needs.
 pub fn programs() -> Vec<Finding> {
     let root = Path::new("/");
-    let git = said(root, "git --version");
+    // A broken configuration of the user's is no reason to call git missing.
+    let git = said(root, "GIT_CONFIG_GLOBAL=/dev/null git --version");
     let zsh = said(root, "zsh --version");
     [own(), prompt(root), judge::git(git.as_deref()), judge::zsh(zsh.as_deref())]
         .into_iter()
+        .chain(global::trouble().map(judge::broken_configuration))
         .map(Finding::from)
         .collect()
 }

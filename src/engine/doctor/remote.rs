@@ -106,7 +106,8 @@ fn credentials(session: &Session<'_>, is_refused: bool) -> Vec<Finding> {
         };
         return vec![diagnosis.into()];
     }
-    let own = said(std::path::Path::new("/"), "git --exec-path").unwrap_or_default();
+    let own = said(std::path::Path::new("/"), "GIT_CONFIG_GLOBAL=/dev/null git --exec-path")
+        .unwrap_or_default();
     let own = std::path::Path::new(own.trim());
     let is_there = |helper: &str| {
         let word = helper.split_whitespace().next().unwrap_or_default();

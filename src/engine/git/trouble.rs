@@ -85,6 +85,28 @@ const NOT_PUSHED: &str = "error: failed to push some refs";
 /// What makes such a word mean something else.
 const NO_HOST: [&str; 2] = ["Could not resolve", "Name or service not known"];
 
+/// Defects of commits and tags that old programs made, and that do no harm.
+const OLD_DEFECTS: [&str; 11] = [
+    "badDate",
+    "badDateOverflow",
+    "badEmail",
+    "badName",
+    "badTimezone",
+    "missingEmail",
+    "missingNameBeforeEmail",
+    "missingSpaceBeforeDate",
+    "missingSpaceBeforeEmail",
+    "missingTaggerEntry",
+    "zeroPaddedDate",
+];
+
+/// Returns the first object that Git's own check refused, as it says it, and what that is called.
+fn defect(stderr: &str) -> Option<(&str, &str)> {
+    let line = stderr.lines().find_map(|line| line.strip_prefix("error: object "))?;
+    let (_, rest) = line.split_once(": ")?;
+    rest.split_once(": ").map(|(id, _)| (line, id))
+}
+
 /// Says what went wrong in one sentence, with the next step.
 pub fn failure(what: &str, url: &str, answer: &Answer) -> Failure {
     if let Some(ended) = answer.ended {
@@ -93,8 +115,14 @@ pub fn failure(what: &str, url: &str, answer: &Answer) -> Failure {
     let stderr = answer.stderr.as_str();
     let says = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
     if let Some((words, code, hint)) = MEANINGS.iter().find(|(words, _, _)| says(words)) {
-        let cause = format!("{what}: {}", reason(stderr, words));
-        let failure = Failure::new(*code, cause).hint(hint);
+        let defect = defect(stderr).filter(|_| *code == Code::Refused);
+        let told = defect.map_or_else(|| reason(stderr, words), |(line, _)| shown(line));
+        let failure = Failure::new(*code, format!("{what}: {told}")).hint(hint);
+        if let Some(id) = defect.map(|(_, id)| id).filter(|id| OLD_DEFECTS.contains(id)) {
+            return failure.hint(format!(
+                "An old program may have made it so, long ago: where the commit is yours, `git config fetch.fsck.{id} ignore` in the repository lets it in, and `git config fsck.{id} ignore` lets doctor pass over it; all else is checked as before."
+            ));
+        }
         return if *hint == NOT_GIT { failure.hint(QUEUED) } else { failure };
     }
     if answer.code == Some(1) && says(&[NOT_PUSHED]) {
@@ -177,12 +205,14 @@ fn is_folder(url: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn failed(stderr: String) -> Answer {
+        Answer { code: Some(128), stdout: Vec::new(), stderr, is_answered: true, ended: None }
+    }
+
     #[track_caller]
     fn check(stderr: &str, code: Code, cause: &str) {
         let stderr = stderr.to_owned();
-        let answer =
-            Answer { code: Some(128), stdout: Vec::new(), stderr, is_answered: true, ended: None };
-        let failure = failure("could not fetch from host:x", "host:x", &answer);
+        let failure = failure("could not fetch from host:x", "host:x", &failed(stderr));
         assert_eq!(failure.code, code, "{failure:?}");
         assert!(failure.cause.contains(cause), "{failure:?}");
         assert!(!failure.hints.is_empty());
@@ -227,5 +257,18 @@ mod tests {
         );
         check("error: object x: fsck error\nfatal: index-pack failed\n", Code::Refused, "fsck");
         check("ERROR: Repository not found.\nfatal: Could not read\n", Code::Error, "fatal");
+    }
+
+    #[test]
+    fn an_old_defect_is_named_and_no_other_is_let_in_by_a_hint() {
+        let said =
+            |id: &str| format!("error: object ab: {id}: why\nfatal: fsck error in packed object\n");
+        for (id, is_hinted) in [("missingNameBeforeEmail", true), ("hasDotgit", false)] {
+            let failure = failure("could not fetch", "u", &failed(said(id)));
+            assert_eq!(failure.code, Code::Refused);
+            assert!(failure.cause.contains(id), "{id}");
+            let key = format!("fetch.fsck.{id} ignore");
+            assert_eq!(failure.hints.iter().any(|hint| hint.contains(&key)), is_hinted, "{id}");
+        }
     }
 }
