@@ -3,7 +3,7 @@
 //! would be; what waits because of it, the plan decides.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cfgsync_core::arrival::rules::{Rules, becomes};
 use cfgsync_core::doubt::Doubt;
@@ -103,9 +103,18 @@ fn rule_files(session: &Session<'_>, observation: &Observation) -> Vec<RuleFile>
     of_repository.chain(of_user).collect()
 }
 
-/// Returns the unit of the user's own rules outside the repository, as it is where they are marked.
+/// Returns the unit of the user's own rules outside the repository, as it is where they are marked, or
+/// where a link or the configuration leads to a file of the repository.
 fn unit_of_user(session: &Session<'_>, rules: Rules) -> Option<RepoPath> {
     let file = session.worktree.file_of_user(rules);
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let led = real(&file).zip(real(&session.context.places.repo));
+    let inside = led.and_then(|(file, repo)| {
+        RepoPath::new(file.strip_prefix(repo).ok()?.as_os_str().as_bytes()).ok()
+    });
+    if inside.is_some() {
+        return inside;
+    }
     let below = file.strip_prefix(&session.context.places.home).ok()?;
     HomePath::new(below.as_os_str().as_bytes()).ok().map(|home| home.stored())
 }

@@ -151,6 +151,27 @@ fn ignore_rules_of_the_user_that_are_shared_count() {
 }
 
 #[test]
+fn ignore_rules_of_the_user_that_lie_in_the_repository_count() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("one\n");
+    mac.write("@git/ignored", "*.secret\n");
+    mac.sync();
+    ec2.sync();
+    ec2.git(&["config", "--global", "core.excludesFile", "~/configs/git/ignored"]);
+    ec2.write("@a.secret", WORDS);
+    ec2.sync();
+    mac.write("@git/ignored", "*.log\n");
+    mac.sync();
+    for _ in 0..2 {
+        let _ = ec2.run(&["sync"]).code(4).says(&["git/ignored", "a.secret"]);
+    }
+    assert!(!holds(&sandbox, WORDS));
+    ec2.run(&["resolve", "configs/git/ignored", "--theirs"]).done();
+    ec2.sync();
+    assert!(holds(&sandbox, WORDS));
+}
+
+#[test]
 fn a_shared_configuration_that_names_no_ignore_file_any_more_waits() {
     let sandbox = Sandbox::new();
     let (mac, ec2) = sandbox.pair("one\n");
