@@ -287,6 +287,7 @@ pub fn forget(session: &Session<'_>, limit: usize) -> Outcome<()> {
         if !alone.units.is_empty() {
             session.vault.keep_archived(backup.head.number, &alone)?;
         }
+        session.vault.make_durable()?;
         plain::remove(&backup.path)?;
     }
     Ok(())
@@ -313,7 +314,7 @@ pub fn forgettable(session: &Session<'_>, limit: usize) -> Outcome<Vec<(Backup, 
         let Ok(inventory) = read::inventory(&backup.path) else { continue };
         let mut alone = inventory.tree();
         alone.units.retain(|_, version| !safe.contains(&version.blob));
-        let is_in_vault = |version: &Version| session.vault.size(version.blob).is_some();
+        let is_in_vault = |version: &Version| session.vault.has_on_disk(version.blob);
         if alone.units.values().all(is_in_vault) {
             forgettable.push((backup, alone));
         } else {

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::context::Places;
 use crate::failure::Outcome;
 use crate::fs::desk;
+use crate::fs::group::Group;
 use crate::fs::plain::{self, Durability};
+use crate::git::loose::DRAFT;
 use crate::git::program::OUTPUT;
 use crate::git::remote::PUSHING;
 use crate::git::worktree::Worktree;
@@ -21,29 +23,24 @@ pub struct Note {
 }
 
 impl Note {
-    /// Says that a run is about to change things.
+    /// Says that a run is about to change things. Until it names commits, only what is cfgsync's own
+    /// changes, which a power cut may leave as it likes: nothing of it is in anybody's way.
     pub fn leave(places: &Places) -> Outcome<Self> {
         let path = path(places);
         if !path.exists() && !sabotage::is(Break::NoNote) {
-            plain::publish(&path, b"", Durability::Synced)?;
+            plain::publish(&path, b"", Durability::Relaxed)?;
         }
         Ok(Self { path })
     }
 
-    /// Says that a run is about to move refs to a commit.
-    pub fn leave_for(places: &Places, commit: CommitId) -> Outcome<Self> {
-        let note = Self { path: path(places) };
-        note.names(&[commit])?;
-        Ok(note)
-    }
-
-    /// Says to which commits refs are about to move.
-    pub fn names(&self, commits: &[CommitId]) -> Outcome<()> {
+    /// Says to which commits refs are about to move, once the group is durable.
+    pub fn names(&self, commits: &[CommitId], group: &mut Group) -> Outcome<()> {
         if sabotage::is(Break::NoNote) {
             return Ok(());
         }
         let text: Vec<String> = commits.iter().map(|commit| format!("{commit}\n")).collect();
-        Ok(plain::publish(&self.path, text.concat().as_bytes(), Durability::Synced)?)
+        let draft = self.path.with_extension("new");
+        Ok(group.add(self.path.clone(), draft, text.concat().as_bytes(), 0o600)?)
     }
 
     /// Says that all is done.
@@ -149,7 +146,7 @@ fn clear_drafts_of_packs(packs: &Path) -> Outcome<()> {
 fn set_aside_empty_objects(objects: &Path) -> Outcome<()> {
     for folder in plain::names(objects)? {
         let folder_path = objects.join(crate::fs::dir::os(&folder));
-        if folder.starts_with(b"tmp_object_git2_") {
+        if folder.starts_with(DRAFT.as_bytes()) {
             plain::remove(&folder_path)?;
         }
         if folder.len() != 2 {

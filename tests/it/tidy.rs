@@ -24,7 +24,7 @@ const HOMES: [(&str, &[&str]); 25] = [
     ("clap_mangen", &["src/engine/cli/help/"]),
     ("xattr", &["src/engine/fs/writer.rs"]),
     ("tar", &["src/engine/archive/"]),
-    ("flate2", &["src/engine/archive/"]),
+    ("flate2", &["src/engine/archive/", "src/engine/git/loose.rs"]),
     ("sha1", &["src/engine/fs/hash.rs"]),
     ("indicatif", &["src/engine/ui/progress.rs"]),
     ("terminal_size", &["src/engine/ui/mod.rs"]),

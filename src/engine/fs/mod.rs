@@ -4,6 +4,7 @@ pub mod desk;
 pub mod dir;
 pub mod displaced;
 pub mod exchange;
+pub mod group;
 pub mod hash;
 pub mod look;
 pub mod plain;

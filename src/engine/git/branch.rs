@@ -10,9 +10,10 @@ use cfgsync_core::path::RepoPath;
 use cfgsync_core::time::UnixTime;
 use git2::{Commit, Index, ObjectType, Oid, Repository, Signature, Sort, Time, Tree as GitTree};
 
+use super::refs::{self, From, Move};
 use super::signing::{Signed, Signer};
 use super::worktree::Worktree;
-use super::{CommitId, GitError, locks, remote};
+use super::{CommitId, GitError};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::os;
 
@@ -271,52 +272,34 @@ fn signature(
     }
 }
 
-/// Moves the branch, if it still is where it was seen.
+/// Returns Git's own name for a branch of a remote.
+fn shown_as(remote_name: &str, branch: &str) -> String {
+    format!("refs/remotes/{remote_name}/{branch}")
+}
+
+/// Returns true where Git's own name for upstream's branch stands for this commit, as after a push.
+pub fn is_shown(worktree: &Worktree, remote_name: &str, branch: &str, tip: CommitId) -> bool {
+    let known = worktree.store().refname_to_id(&shown_as(remote_name, branch));
+    known.is_ok_and(|known| known == tip.0)
+}
+
+/// Moves the branch, if it still is where it was seen, and shows upstream's commit under Git's own name
+/// for it, as `git fetch` would.
 pub fn advance(
     worktree: &Worktree,
-    branch: &str,
-    expecting: Option<CommitId>,
-    to: CommitId,
+    (remote_name, branch): (Option<&str>, &str),
+    [from, to]: [Option<CommitId>; 2],
+    upstream: Option<CommitId>,
 ) -> Outcome<()> {
-    if expecting == Some(to) {
-        return Ok(());
-    }
-    let name = format!("refs/heads/{branch}");
-    let repository = worktree.store();
-    let moved = match expecting {
-        Some(old) => repository.reference_matching(&name, to.0, true, old.0, "cfgsync: sync"),
-        None => repository.reference(&name, to.0, false, "cfgsync: sync"),
-    };
-    let moved = moved.map(drop).map_err(|error| match error.code() {
-        git2::ErrorCode::Modified | git2::ErrorCode::Exists | git2::ErrorCode::Locked => {
-            Failure::new(Code::Foreign, format!("{name} moved while cfgsync was at work"))
-                .hint("Run `cfgsync sync` again.")
-        }
-        _ => GitError::on(format!("move {name}"))(error).into(),
+    let to = to.filter(|_| from != to);
+    let own =
+        to.map(|to| Move { name: format!("refs/heads/{branch}"), from: From::Seen(from), to });
+    let shown = remote_name.zip(upstream).and_then(|(remote_name, to)| {
+        let name = shown_as(remote_name, branch);
+        (!is_shown(worktree, remote_name, branch, to)).then_some(Move { name, from: From::Any, to })
     });
-    moved.and_then(|()| unlock(worktree, &name, to))
-}
-
-/// Takes away the lock of a ref that was just set.
-fn unlock(worktree: &Worktree, name: &str, to: CommitId) -> Outcome<()> {
-    locks::remove_spent(&worktree.git_folder().join(format!("{name}.lock")), &to.to_string())
-}
-
-/// Shows upstream's commit under Git's own name for it, as `git fetch` would.
-pub fn show_upstream(
-    worktree: &Worktree,
-    remote_name: &str,
-    branch: &str,
-    tip: CommitId,
-) -> Outcome<()> {
-    let name = format!("refs/remotes/{remote_name}/{branch}");
-    let repository = worktree.store();
-    if repository.refname_to_id(&name).is_ok_and(|known| known == tip.0) {
-        return Ok(());
-    }
-    let moved = repository.reference(&name, tip.0, true, "cfgsync: fetch");
-    moved.map_err(remote::remote_error(remote_name))?;
-    unlock(worktree, &name, tip)
+    let moves: Vec<Move> = own.into_iter().chain(shown).collect();
+    if moves.is_empty() { Ok(()) } else { refs::advance(worktree, &moves) }
 }
 
 /// Keeps a tip that the branch leaves behind under a ref of cfgsync's own.

@@ -139,6 +139,7 @@ impl Filters {
         let Some((name, true)) = Self::filter(stores.worktree, path) else { return Ok(None) };
         let Some(place) = place(path) else { return Ok(None) };
         let desk = Desk::set_up(&self.scratch)?;
+        stores.vault.lay_down(clean)?;
         let id = clean.to_string();
         let answer = call(stores, &desk, &name, &["cat-file", "--filters", &place, &id])?;
         if answer.code != Some(0) {

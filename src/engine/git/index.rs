@@ -15,6 +15,7 @@ use super::worktree::Worktree;
 use super::{GitError, trees};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::os;
+use crate::fs::group::Group;
 use crate::fs::{FsError, plain};
 
 /// The trees between which the index moves.
@@ -28,19 +29,39 @@ pub struct Move<'a> {
     pub ours: &'a Tree,
 }
 
-/// Moves the index.
-pub fn update(worktree: &Worktree, draft: &Path, trees: Move<'_>) -> Outcome<()> {
+/// A new index that waits for its place.
+#[must_use]
+pub struct Draft {
+    draft: PathBuf,
+    place: PathBuf,
+}
+
+/// Makes the new index, durable with the group; none where it is as it was.
+pub fn draft(
+    worktree: &Worktree,
+    draft: &Path,
+    trees: Move<'_>,
+    group: &mut Group,
+) -> Outcome<Option<Draft>> {
     let place = worktree.git_folder().join("index");
     prepare(&place, draft)?;
     let failed = || GitError::on(format!("write {}", draft.display()));
     let mut index = Index::open(draft).map_err(failed())?;
     if edit(&mut index, trees).map_err(failed())? == Edit::None {
-        return Ok(plain::remove(draft)?);
+        plain::remove(draft)?;
+        return Ok(None);
     }
     index.write().map_err(failed())?;
     drop(index);
-    fs::File::open(draft).and_then(|file| file.sync_all()).map_err(FsError::on("sync", draft))?;
-    install(draft, &place)
+    group.also(draft.to_owned())?;
+    Ok(Some(Draft { draft: draft.to_owned(), place }))
+}
+
+impl Draft {
+    /// Gives the new index its place.
+    pub fn install(&self) -> Outcome<()> {
+        install(&self.draft, &self.place)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,13 +23,6 @@ pub fn remove_own(lock: &Path, commits: &str) -> Outcome<()> {
     if is_named { Ok(plain::remove(lock)?) } else { Ok(()) }
 }
 
-/// Removes the lock of a ref that was just set to this commit: Git's library does not say when it
-/// could not. One that holds anything else is somebody else's.
-pub fn remove_spent(lock: &Path, commit: &str) -> Outcome<()> {
-    let is_spent = plain::read_text(lock)?.is_some_and(|text| text.trim() == commit);
-    if is_spent { Ok(plain::remove(lock)?) } else { Ok(()) }
-}
-
 /// Removes every lock below a folder that nobody but cfgsync writes.
 pub fn remove_all(folder: &Path) -> Outcome<()> {
     for name in plain::names(folder)? {

@@ -1,4 +1,4 @@
-//! Many objects at once, as one pack: the disk is waited for three times, not twice for each object.
+//! Many objects at once: the disk is waited for two or three times, not twice for each object.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -7,18 +7,16 @@ use std::path::Path;
 use cfgsync_core::unit::BlobId;
 use git2::{ObjectType, Oid, Repository};
 
-use super::vault::{Keeping, Vault};
+use super::store::{FIRST, Store};
+use super::vault::Vault;
 use super::{GitError, trees};
 use crate::failure::Outcome;
 
 /// From how many objects on a pack is worth its files.
-const WORTH_A_PACK: usize = 32;
+pub const WORTH_A_PACK: usize = 32;
 
 /// How many bytes wait in memory at most.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
-
-/// Objects kept in memory are preferred to those on disk.
-const FIRST: i32 = 1000;
 
 /// Blobs that wait in memory until there are enough of them.
 #[derive(Default)]
@@ -31,12 +29,12 @@ struct Batch {
 }
 
 impl Waiting {
-    /// Takes a blob for the store in this folder. It is there once [`Self::settle`] returned.
-    pub fn put(&self, store: &Repository, bytes: &[u8]) -> Result<BlobId, git2::Error> {
+    /// Takes a blob for a store. It is there once [`Self::settle`] returned.
+    pub fn put(&self, store: &Store, bytes: &[u8]) -> Result<BlobId, git2::Error> {
         let mut waiting = self.0.borrow_mut();
         let batch = match &mut *waiting {
             Some(batch) => batch,
-            none => none.insert(Batch::new(store.path())?),
+            none => none.insert(Batch::new(store.whole().path())?),
         };
         let id = batch.store.blob(bytes)?;
         batch.objects.push(id);
@@ -48,10 +46,10 @@ impl Waiting {
         Ok(trees::blob_id(id))
     }
 
-    /// Stores what waits, for good.
-    pub fn settle(&self, store: &Repository) -> Result<(), git2::Error> {
+    /// Gives what waits to the store.
+    pub fn settle(&self, store: &Store) -> Result<(), git2::Error> {
         match self.0.take() {
-            Some(batch) => copy(&batch.store, store, &batch.objects),
+            Some(batch) => store.take(&batch.store, &batch.objects),
             None => Ok(()),
         }
     }
@@ -68,41 +66,36 @@ impl Batch {
 impl Vault {
     /// Stores bytes together with others; they are there once [`Self::settle`] returned.
     pub fn put_soon(&self, bytes: &[u8]) -> Outcome<()> {
-        if self.keeping == Keeping::InMemory {
+        if self.objects.disk().is_none() {
             return self.put(bytes).map(drop);
         }
-        let taken = self.waiting.put(self.store(), bytes);
+        let taken = self.waiting.put(&self.objects, bytes);
         Ok(taken.map(drop).map_err(GitError::on("store files in the vault"))?)
     }
 
     /// Stores what was to be stored soon.
     pub fn settle(&self) -> Outcome<()> {
-        let settled = self.waiting.settle(self.store());
+        let settled = self.waiting.settle(&self.objects);
         Ok(settled.map_err(GitError::on("store files in the vault"))?)
     }
 
     /// Copies a tree and its contents from another store into the vault.
     pub fn take(&self, from: &Repository, tree: Oid) -> Outcome<()> {
-        let copied = missing(from, self.store(), tree).and_then(|objects| match self.keeping {
-            Keeping::OnDisk => copy(from, self.store(), &objects),
-            Keeping::InMemory => copy_each(from, self.store(), &objects),
-        });
+        let copied =
+            missing(from, self.store(), tree).and_then(|objects| self.objects.take(from, &objects));
         Ok(copied.map_err(GitError::on(format!("copy tree {tree}")))?)
     }
 
     /// Copies a tree and its contents from the vault into another store.
-    pub fn give(&self, to: &Repository, tree: Oid) -> Outcome<()> {
-        let copied =
-            missing(self.store(), to, tree).and_then(|objects| copy(self.store(), to, &objects));
+    pub fn give(&self, to: &Store, tree: Oid) -> Outcome<()> {
+        let copied = missing(self.store(), to.whole(), tree)
+            .and_then(|objects| to.take(self.store(), &objects));
         Ok(copied.map_err(GitError::on(format!("copy tree {tree}")))?)
     }
 }
 
-/// Copies objects from one store to another, each after those before it.
-pub fn copy(from: &Repository, to: &Repository, objects: &[Oid]) -> Result<(), git2::Error> {
-    if objects.len() < WORTH_A_PACK {
-        return copy_each(from, to, objects);
-    }
+/// Copies objects from one store to another as one pack, for good.
+pub fn pack(from: &Repository, to: &Repository, objects: &[Oid]) -> Result<(), git2::Error> {
     let mut builder = from.packbuilder()?;
     builder.set_threads(1);
     for object in objects {
@@ -115,16 +108,6 @@ pub fn copy(from: &Repository, to: &Repository, objects: &[Oid]) -> Result<(), g
     Ok(())
 }
 
-/// Copies objects one by one: for a few, and where nothing may come onto the disk.
-pub fn copy_each(from: &Repository, to: &Repository, objects: &[Oid]) -> Result<(), git2::Error> {
-    let (source, target) = (from.odb()?, to.odb()?);
-    for object in objects {
-        let object = source.read(*object)?;
-        target.write(object.kind(), object.data())?;
-    }
-    Ok(())
-}
-
 /// Returns a tree and everything below it that the other store does not have, contents first. A tree
 /// that is there has all of its contents, because contents are never written after it.
 pub fn missing(from: &Repository, to: &Repository, tree: Oid) -> Result<Vec<Oid>, git2::Error> {
@@ -134,6 +117,33 @@ pub fn missing(from: &Repository, to: &Repository, tree: Oid) -> Result<Vec<Oid>
     let mut lacks = |object: Oid| known.insert(object) && !target.exists(object);
     collect(from, tree, &mut lacks, &mut found)?;
     Ok(found)
+}
+
+/// Collects an object and everything it names that is lacking, contents first.
+pub fn missing_of(
+    from: &Repository,
+    object: Oid,
+    lacks: &mut impl FnMut(Oid) -> bool,
+    found: &mut Vec<Oid>,
+) -> Result<(), git2::Error> {
+    match from.odb()?.read_header(object)?.1 {
+        ObjectType::Tree => collect(from, object, lacks, found),
+        ObjectType::Commit => {
+            if lacks(object) {
+                let commit = from.find_commit(object)?;
+                for parent in commit.parent_ids() {
+                    missing_of(from, parent, lacks, found)?;
+                }
+                collect(from, commit.tree_id(), lacks, found)?;
+                found.push(object);
+            }
+            Ok(())
+        }
+        _ => {
+            found.extend(lacks(object).then_some(object));
+            Ok(())
+        }
+    }
 }
 
 fn collect(

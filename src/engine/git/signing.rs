@@ -90,6 +90,8 @@ impl Signer {
         if known.is_some() && self.manners == Manners::Silent {
             return Ok(Signed::Known);
         }
+        // Git reads them from the disk.
+        worktree.objects().keep(&[parents, &[tree]].concat())?;
         let answer = self.ask(worktree, tree, parents, author, text)?;
         let id = CommitId::parse(&answer.text()).filter(|_| answer.code == Some(0));
         let note = self.state.join(NOTE);

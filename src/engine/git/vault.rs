@@ -11,12 +11,15 @@ use std::path::Path;
 use cfgsync_core::agree::LastRun;
 use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::BlobId;
-use git2::{ErrorCode, Odb, Oid, Repository, RepositoryInitOptions, Signature, Time};
+use git2::{ErrorCode, ObjectType, Oid, Repository, RepositoryInitOptions, Signature, Time};
 
 use super::packing::Waiting;
 use super::rewrite::rewrite;
-use super::{CommitId, GitError, ref_target, trees};
+use super::store::Store;
+use super::vault_refs::Refs;
+use super::{CommitId, GitError, trees};
 use crate::failure::Outcome;
+use crate::fs::group::Group;
 use crate::fs::plain;
 use cfgsync_core::time::UnixTime;
 
@@ -25,9 +28,6 @@ const LATEST: &str = "refs/cfgsync/latest";
 pub(super) const SNAPSHOTS: &str = "refs/cfgsync/snapshots";
 pub(super) const ARCHIVED: &str = "refs/cfgsync/archived";
 pub(super) const LATE: &str = "refs/cfgsync/late-writes";
-
-/// Objects kept in memory are preferred to those on disk.
-const FIRST: i32 = 1000;
 
 /// Makes a vault under another name, and gives it its own when it is whole.
 fn make(path: &Path) -> Outcome<()> {
@@ -44,23 +44,14 @@ fn make(path: &Path) -> Outcome<()> {
 
 /// The vault.
 pub struct Vault {
-    repository: Repository,
+    pub(super) objects: Store,
+    pub(super) refs: Refs,
     trees: RefCell<HashMap<Oid, Tree>>,
     /// The tree that was read or written last: the next one is mostly like it.
     newest: RefCell<Option<(Oid, Tree)>>,
     written: RefCell<HashSet<Oid>>,
     pub(super) waiting: Waiting,
-    pub(super) keeping: Keeping,
     at: UnixTime,
-}
-
-/// Whether what is written stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keeping {
-    /// For good.
-    OnDisk,
-    /// As long as the vault is open.
-    InMemory,
 }
 
 /// A state of this machine's files that was kept before a command changed it.
@@ -88,63 +79,58 @@ pub struct Memory {
 impl Vault {
     /// Opens the vault, and makes it where it is missing.
     pub fn open(path: &Path, at: UnixTime) -> Outcome<Self> {
-        let repository = match Repository::open_bare(path) {
-            Ok(repository) => repository,
+        let failed = || GitError::on(format!("open the vault {}", path.display()));
+        let objects = match Store::open(path) {
             Err(error) if error.code() == ErrorCode::NotFound => {
                 make(path)?;
-                Repository::open_bare(path)
-                    .map_err(GitError::on(format!("open the vault {}", path.display())))?
+                Store::open(path).map_err(failed())?
             }
-            Err(error) => {
-                return Err(
-                    GitError::on(format!("open the vault {}", path.display()))(error).into()
-                );
-            }
+            opened => opened.map_err(failed())?,
         };
-        Ok(Self::of(repository, Keeping::OnDisk, at))
+        Ok(Self::of(objects, at))
     }
 
-    fn of(repository: Repository, keeping: Keeping, at: UnixTime) -> Self {
-        let (trees, newest, written) = Default::default();
-        Self { repository, trees, newest, written, waiting: Waiting::default(), keeping, at }
+    fn of(objects: Store, at: UnixTime) -> Self {
+        let (refs, trees, newest, written) = Default::default();
+        Self { objects, refs, trees, newest, written, waiting: Waiting::default(), at }
     }
 
     /// Opens the vault so that whatever is written stays in memory and is gone with it.
     pub fn rehearse(path: &Path, at: UnixTime) -> Outcome<Self> {
-        let failed = || GitError::on("open the vault for looking");
-        let repository = match Repository::open_bare(path) {
-            Ok(repository) => repository,
-            Err(error) if error.code() == ErrorCode::NotFound => {
-                let store = Odb::new().map_err(failed())?;
-                Repository::from_odb(store).map_err(failed())?
-            }
-            Err(error) => return Err(failed()(error).into()),
-        };
-        let store = repository.odb().map_err(failed())?;
-        store.add_new_mempack_backend(FIRST).map_err(failed())?;
-        drop(store);
-        Ok(Self::of(repository, Keeping::InMemory, at))
+        let objects = Store::rehearse(path).map_err(GitError::on("open the vault for looking"))?;
+        Ok(Self::of(objects, at))
     }
 
-    /// Returns the store itself, for copying objects.
+    /// Returns the store itself. What it is told to write is on disk once a ref names it.
     pub fn store(&self) -> &Repository {
-        &self.repository
+        self.objects.whole()
     }
 
     /// Stores bytes.
     pub fn put(&self, bytes: &[u8]) -> Outcome<BlobId> {
-        let id = self.repository.blob(bytes).map_err(GitError::on("store a file in the vault"))?;
-        Ok(trees::blob_id(id))
+        let id = self.objects.put(ObjectType::Blob, bytes);
+        Ok(trees::blob_id(id.map_err(GitError::on("store a file in the vault"))?))
+    }
+
+    /// Makes sure that a blob is on disk, for programs that read it there.
+    pub fn lay_down(&self, blob: BlobId) -> Outcome<()> {
+        self.objects.keep(&[trees::oid(blob)])
+    }
+
+    /// Returns true when a blob is on disk.
+    pub fn has_on_disk(&self, blob: BlobId) -> bool {
+        let odb = self.objects.disk().map(Repository::odb).and_then(Result::ok);
+        odb.is_some_and(|odb| odb.exists(trees::oid(blob)))
     }
 
     /// Returns the bytes of a version.
     pub fn bytes(&self, blob: BlobId) -> Outcome<Vec<u8>> {
-        Ok(trees::read_blob(&self.repository, blob)?)
+        Ok(trees::read_blob(self.store(), blob)?)
     }
 
     /// Returns the size of a blob, none when the vault does not have it.
     pub fn size(&self, blob: BlobId) -> Option<usize> {
-        let store = self.repository.odb().ok()?;
+        let store = self.store().odb().ok()?;
         store.read_header(trees::oid(blob)).ok().map(|(size, _)| size)
     }
 
@@ -153,8 +139,8 @@ impl Vault {
         let mut newest = self.newest.borrow_mut();
         let mut known = self.written.borrow_mut();
         let written = match &*newest {
-            Some((name, base)) => rewrite(&self.repository, (*name, base), tree, &mut known)?,
-            None => trees::write(&self.repository, tree, &mut known)?,
+            Some((name, base)) => rewrite(self.store(), (*name, base), tree, &mut known)?,
+            None => trees::write(self.store(), tree, &mut known)?,
         };
         *newest = Some((written, tree.clone()));
         Ok(written)
@@ -162,7 +148,7 @@ impl Vault {
 
     /// Writes a tree that is not like those around it: a few units of one.
     pub fn write_apart(&self, tree: &Tree) -> Outcome<Oid> {
-        Ok(trees::write(&self.repository, tree, &mut self.written.borrow_mut())?)
+        Ok(trees::write(self.store(), tree, &mut self.written.borrow_mut())?)
     }
 
     /// Reads a tree of the vault. The sides of a run are often one and the same tree, so each is
@@ -171,7 +157,7 @@ impl Vault {
         if let Some(known) = self.trees.borrow().get(&tree) {
             return Ok(known.clone());
         }
-        let read = trees::read(&self.repository, tree)?;
+        let read = trees::read(self.store(), tree)?;
         self.newest.borrow_mut().get_or_insert_with(|| (tree, read.clone()));
         self.trees.borrow_mut().insert(tree, read.clone());
         Ok(read)
@@ -181,7 +167,7 @@ impl Vault {
     pub fn latest(&self) -> Outcome<Option<(Oid, Vec<Oid>)>> {
         let Some(commit) = self.target(LATEST)? else { return Ok(None) };
         let failed = || GitError::on("read the newest snapshot");
-        let commit = self.repository.find_commit(commit.0).map_err(failed())?;
+        let commit = self.store().find_commit(commit.0).map_err(failed())?;
         let beside = commit.parents().map(|parent| parent.tree_id()).collect();
         Ok(Some((commit.tree_id(), beside)))
     }
@@ -207,7 +193,7 @@ impl Vault {
                 continue;
             };
             let Some(commit) = self.target(&name)? else { continue };
-            let commit = self.repository.find_commit(commit.0).map_err(GitError::on(&*name))?;
+            let commit = self.store().find_commit(commit.0).map_err(GitError::on(&*name))?;
             let seconds = u64::try_from(commit.time().seconds()).unwrap_or(0);
             let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
             let reason = message.lines().next().unwrap_or_default().to_owned();
@@ -228,10 +214,8 @@ impl Vault {
     /// Returns the number of the newest snapshot, zero where there is none.
     pub fn newest_number(&self) -> Outcome<u64> {
         let Some(commit) = self.target(LATEST)? else { return Ok(0) };
-        let commit = self
-            .repository
-            .find_commit(commit.0)
-            .map_err(GitError::on("read the newest snapshot"))?;
+        let commit =
+            self.store().find_commit(commit.0).map_err(GitError::on("read the newest snapshot"))?;
         let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
         let number = message.lines().find_map(|line| line.strip_prefix("number ")?.parse().ok());
         Ok(number.unwrap_or(0))
@@ -253,7 +237,7 @@ impl Vault {
     pub fn agreed_trees(&self) -> Outcome<Option<(Oid, Oid, Option<CommitId>)>> {
         let Some(commit) = self.agreement()? else { return Ok(None) };
         let failed = || GitError::on("read what was agreed last");
-        let commit = self.repository.find_commit(commit.0).map_err(failed())?;
+        let commit = self.store().find_commit(commit.0).map_err(failed())?;
         let tree = commit.tree().map_err(failed())?;
         let side = |name: &str| tree.get_name(name).map(|entry| entry.id());
         let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
@@ -266,23 +250,29 @@ impl Vault {
         if self.agreed_trees()? == Some((agreed, upstream, tip)) {
             return Ok(());
         }
+        self.set(AGREED, self.agreement_on(agreed, upstream, tip)?)
+    }
+
+    /// Adds what [`Self::agree`] is going to store to what becomes durable together.
+    pub fn foresee(
+        &self,
+        [agreed, upstream]: [Oid; 2],
+        tip: CommitId,
+        group: &mut Group,
+    ) -> Outcome<()> {
+        self.objects.keep_with(&[self.agreement_on(agreed, upstream, Some(tip))?], group)
+    }
+
+    fn agreement_on(&self, agreed: Oid, upstream: Oid, tip: Option<CommitId>) -> Outcome<Oid> {
         let failed = || GitError::on("remember what was agreed");
-        let mut builder = self.repository.treebuilder(None).map_err(failed())?;
+        let mut builder = self.store().treebuilder(None).map_err(failed())?;
         builder.insert("agreed", agreed, 0o040_000).map_err(failed())?;
         builder.insert("upstream", upstream, 0o040_000).map_err(failed())?;
         let tree = builder.write().map_err(failed())?;
         let tip = tip.map_or_else(|| "none".to_owned(), |tip| tip.to_string());
         // Every agreement keeps the one before it, and with it every upstream tree that was seen.
         let parent: Vec<Oid> = self.agreement()?.into_iter().map(|commit| commit.0).collect();
-        let commit = self.commit(tree, &format!("agreed\n\nupstream {tip}\n"), &parent)?;
-        self.set(AGREED, commit)
-    }
-
-    pub(super) fn refs_below(&self, prefix: &str) -> Outcome<Vec<String>> {
-        let failed = || GitError::on(format!("list {prefix}"));
-        let refs = self.repository.references_glob(&format!("{prefix}/*")).map_err(failed())?;
-        let names = refs.flatten().filter_map(|found| found.name().ok().map(str::to_owned));
-        Ok(names.collect())
+        self.commit(tree, &format!("agreed\n\nupstream {tip}\n"), &parent)
     }
 
     pub(super) fn commit(&self, tree: Oid, message: &str, parents: &[Oid]) -> Outcome<Oid> {
@@ -290,29 +280,13 @@ impl Vault {
         let seconds = i64::try_from(self.at.seconds()).unwrap_or(0);
         let signature = Signature::new("cfgsync", "cfgsync@localhost", &Time::new(seconds, 0));
         let signature = signature.map_err(failed())?;
-        let tree = self.repository.find_tree(tree).map_err(failed())?;
+        let tree = self.store().find_tree(tree).map_err(failed())?;
         let parents: Result<Vec<_>, _> =
-            parents.iter().map(|parent| self.repository.find_commit(*parent)).collect();
+            parents.iter().map(|parent| self.store().find_commit(*parent)).collect();
         let parents = parents.map_err(failed())?;
         let parents: Vec<_> = parents.iter().collect();
-        let commit = self.repository.commit(None, &signature, &signature, message, &tree, &parents);
+        let commit = self.store().commit(None, &signature, &signature, message, &tree, &parents);
         Ok(commit.map_err(failed())?)
-    }
-
-    pub(super) fn target(&self, name: &str) -> Outcome<Option<CommitId>> {
-        Ok(ref_target(&self.repository, name)?)
-    }
-
-    pub(super) fn set(&self, name: &str, commit: Oid) -> Outcome<()> {
-        let moved = self.repository.reference(name, commit, true, "cfgsync");
-        moved.map_err(GitError::on(format!("move {name}")))?;
-        self.unlock(name)
-    }
-
-    pub(super) fn unset(&self, name: &str) -> Outcome<()> {
-        let removed = self.repository.find_reference(name).and_then(|mut found| found.delete());
-        removed.map_err(GitError::on(format!("remove {name}")))?;
-        self.unlock(name)
     }
 
     /// Keeps bytes that a program wrote to a file that was displaced, or that no look had seen, unless
@@ -322,7 +296,7 @@ impl Vault {
             return Ok(());
         }
         let failed = || GitError::on("keep a late write");
-        let mut builder = self.repository.treebuilder(None).map_err(failed())?;
+        let mut builder = self.store().treebuilder(None).map_err(failed())?;
         builder.insert(blob.to_string(), trees::oid(blob), 0o100_644).map_err(failed())?;
         let tree = builder.write().map_err(failed())?;
         let parent: Vec<Oid> = self.target(LATE)?.into_iter().map(|commit| commit.0).collect();
@@ -338,11 +312,6 @@ impl Vault {
             }
         }
         Ok(false)
-    }
-
-    /// Takes away a ref's lock that the library could not take away, and does not tell of.
-    fn unlock(&self, name: &str) -> Outcome<()> {
-        Ok(plain::remove(&self.repository.path().join(format!("{name}.lock")))?)
     }
 }
 

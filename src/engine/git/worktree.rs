@@ -12,6 +12,8 @@ use git2::{
     ErrorCode, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags, RepositoryState,
 };
 
+use super::refs::{self, From, Move};
+use super::store::Store;
 use super::{CommitId, GitError, ref_target, remote};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::os;
@@ -22,7 +24,7 @@ pub const UPSTREAM: &str = "refs/cfgsync/upstream";
 
 /// The configs repository.
 pub struct Worktree {
-    repository: Repository,
+    objects: Store,
     root: PathBuf,
 }
 
@@ -44,19 +46,24 @@ pub struct Foreign {
 impl Worktree {
     /// Opens the repository at exactly this folder.
     pub fn open(root: &Path) -> Outcome<Self> {
-        let repository = open(root).map_err(|error| {
-            let hint = match error.code() {
-                ErrorCode::NotFound => "Run `cfgsync setup` to make it, or name it with --dir.",
-                ErrorCode::Owner => "Check who owns the folder; cfgsync only touches your own.",
-                _ => "`git status` in the folder says more. Nothing was changed.",
-            };
-            Failure::new(
-                Code::Error,
-                format!("could not open the repository {}: {}", root.display(), error.message()),
-            )
-            .hint(hint)
-        })?;
-        Ok(Self { repository, root: root.to_owned() })
+        let objects =
+            open(root).and_then(|whole| Store::of(whole, open(root)?)).map_err(|error| {
+                let hint = match error.code() {
+                    ErrorCode::NotFound => "Run `cfgsync setup` to make it, or name it with --dir.",
+                    ErrorCode::Owner => "Check who owns the folder; cfgsync only touches your own.",
+                    _ => "`git status` in the folder says more. Nothing was changed.",
+                };
+                Failure::new(
+                    Code::Error,
+                    format!(
+                        "could not open the repository {}: {}",
+                        root.display(),
+                        error.message()
+                    ),
+                )
+                .hint(hint)
+            })?;
+        Ok(Self { objects, root: root.to_owned() })
     }
 
     /// Makes a repository with its remote. It is whole before it has its name, so that one that was
@@ -68,8 +75,9 @@ impl Worktree {
         options.external_template(false).mkpath(true).initial_head(branch);
         let repository = Repository::init_opts(&draft, &options)
             .map_err(GitError::on(format!("make a repository in {}", root.display())))?;
+        drop(repository);
         if let Some(url) = url {
-            Self { repository, root: draft.clone() }.add_origin(url, branch)?;
+            Self::open(&draft)?.add_origin(url, branch)?;
         }
         // The library does not say when it could not take a lock of its own away again.
         super::locks::remove_all(&draft)?;
@@ -86,13 +94,13 @@ impl Worktree {
 
     /// Returns true when the repository has this blob.
     pub fn has_blob(&self, blob: BlobId) -> bool {
-        self.repository.find_blob(super::trees::oid(blob)).is_ok()
+        self.store().find_blob(super::trees::oid(blob)).is_ok()
     }
 
     /// Reads objects from another folder too, as long as this is open.
     pub fn read_also(&self, objects: &Path) -> Outcome<()> {
         let failed = || GitError::on(format!("read objects of {}", objects.display()));
-        let store = self.repository.odb().map_err(failed())?;
+        let store = self.store().odb().map_err(failed())?;
         Ok(store.add_disk_alternate(&objects.to_string_lossy()).map_err(failed())?)
     }
 
@@ -103,46 +111,51 @@ impl Worktree {
 
     /// Returns Git's own folder.
     pub fn git_folder(&self) -> &Path {
-        self.repository.path()
+        self.store().path()
     }
 
     /// Returns the folder that refs are below.
     pub fn refs_folder(&self) -> &Path {
-        self.repository.commondir()
+        self.store().commondir()
     }
 
-    /// Returns the store itself, for objects and commits.
+    /// Returns the store itself, for objects and commits. What it is told to write is on disk once it is
+    /// kept.
     pub fn store(&self) -> &Repository {
-        &self.repository
+        self.objects.whole()
+    }
+
+    /// Returns the store of objects, for those that are given to it.
+    pub fn objects(&self) -> &Store {
+        &self.objects
     }
 
     /// Returns the branch that HEAD names, none when it is detached.
     pub fn branch(&self) -> Outcome<Option<String>> {
-        let head = self.repository.find_reference("HEAD").map_err(GitError::on("read HEAD"))?;
+        let head = self.store().find_reference("HEAD").map_err(GitError::on("read HEAD"))?;
         let target = head.symbolic_target().ok().flatten();
         Ok(target.and_then(|name| name.strip_prefix("refs/heads/")).map(str::to_owned))
     }
 
     /// Returns the tip of a branch, none before its first commit.
     pub fn tip(&self, branch: &str) -> Outcome<Option<CommitId>> {
-        Ok(ref_target(&self.repository, &format!("refs/heads/{branch}"))?)
+        Ok(ref_target(self.store(), &format!("refs/heads/{branch}"))?)
     }
 
     /// Returns the upstream commit that was fetched last.
     pub fn upstream(&self) -> Outcome<Option<CommitId>> {
-        Ok(ref_target(&self.repository, UPSTREAM)?)
+        Ok(ref_target(self.store(), UPSTREAM)?)
     }
 
     /// Remembers that upstream is at this commit.
     pub fn set_upstream(&self, commit: CommitId) -> Outcome<()> {
-        let moved = self.repository.reference(UPSTREAM, commit.0, true, "cfgsync");
-        Ok(moved.map(drop).map_err(GitError::on(format!("move {UPSTREAM}")))?)
+        refs::advance(self, &[Move { name: UPSTREAM.to_owned(), from: From::Any, to: commit }])
     }
 
     /// Returns what of the user's is under way, if anything. `branch` is the one that is synced.
     pub fn foreign(&self, branch: &str) -> Outcome<Option<Foreign>> {
         let found = |what: String, hint| Ok(Some(Foreign { what, hint }));
-        let state = match self.repository.state() {
+        let state = match self.store().state() {
             RepositoryState::Clean => None,
             RepositoryState::Merge => Some("a merge"),
             RepositoryState::Revert | RepositoryState::RevertSequence => Some("a revert"),
@@ -184,14 +197,14 @@ impl Worktree {
 
     /// Returns true for a path the user's ignore rules exclude.
     pub fn is_ignored(&self, path: &RepoPath) -> Outcome<bool> {
-        let ignored = self.repository.is_path_ignored(Path::new(os(path.as_bytes())));
+        let ignored = self.store().is_path_ignored(Path::new(os(path.as_bytes())));
         Ok(ignored.map_err(GitError::on(format!("read the ignore rules for {path}")))?)
     }
 
     /// Returns the blobs of Git's index.
     pub fn staged(&self) -> Outcome<BTreeMap<RepoPath, BlobId>> {
         let failed = || GitError::on("read the index");
-        let mut index = self.repository.index().map_err(failed())?;
+        let mut index = self.store().index().map_err(failed())?;
         // The library goes on showing what it has read once, whoever wrote the index since.
         index.read(false).map_err(failed())?;
         let blob = |entry: git2::IndexEntry| {
@@ -203,11 +216,11 @@ impl Worktree {
     /// Returns true when every commit up to this one was made by cfgsync on this machine.
     pub fn is_only_ours(&self, tip: CommitId, machine: &str) -> Outcome<bool> {
         let failed = || GitError::on("read the history");
-        let mut walk = self.repository.revwalk().map_err(failed())?;
+        let mut walk = self.store().revwalk().map_err(failed())?;
         walk.push(tip.0).map_err(failed())?;
         let start = format!("{machine}: ");
         for commit in walk {
-            let commit = commit.and_then(|id| self.repository.find_commit(id)).map_err(failed())?;
+            let commit = commit.and_then(|id| self.store().find_commit(id)).map_err(failed())?;
             if !commit.message_bytes().starts_with(start.as_bytes()) {
                 return Ok(false);
             }
@@ -217,18 +230,18 @@ impl Worktree {
 
     /// Returns true when the commit is in this repository.
     pub fn has(&self, commit: CommitId) -> bool {
-        self.repository.find_commit(commit.0).is_ok()
+        self.store().find_commit(commit.0).is_ok()
     }
 
     /// Returns when a commit was made, as its machine's clock told.
     pub fn committed_at(&self, commit: CommitId) -> Option<UnixTime> {
-        let seconds = self.repository.find_commit(commit.0).ok()?.time().seconds();
+        let seconds = self.store().find_commit(commit.0).ok()?.time().seconds();
         Some(UnixTime(0).after_seconds(u64::try_from(seconds).ok()?))
     }
 
     /// Returns the commit where two histories part, none when they are unrelated.
     pub fn merge_base(&self, one: CommitId, other: CommitId) -> Outcome<Option<CommitId>> {
-        match self.repository.merge_base(one.0, other.0) {
+        match self.store().merge_base(one.0, other.0) {
             Ok(base) => Ok(Some(CommitId(base))),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(GitError::on("find the common ancestor")(error).into()),
@@ -240,13 +253,13 @@ impl Worktree {
         if commit == ancestor {
             return Ok(true);
         }
-        let found = self.repository.graph_descendant_of(commit.0, ancestor.0);
+        let found = self.store().graph_descendant_of(commit.0, ancestor.0);
         Ok(found.map_err(GitError::on("read the history"))?)
     }
 
     /// Returns how many commits each side has that the other does not.
     pub fn ahead_behind(&self, ours: CommitId, theirs: CommitId) -> Outcome<(u32, u32)> {
-        let counts = self.repository.graph_ahead_behind(ours.0, theirs.0);
+        let counts = self.store().graph_ahead_behind(ours.0, theirs.0);
         let (ahead, behind) = counts.map_err(GitError::on("count commits"))?;
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Ok((count(ahead), count(behind)))
@@ -255,25 +268,25 @@ impl Worktree {
     /// Returns how many commits lead to one.
     pub fn count(&self, tip: CommitId) -> Outcome<u32> {
         let failed = || GitError::on("count commits");
-        let mut walk = self.repository.revwalk().map_err(failed())?;
+        let mut walk = self.store().revwalk().map_err(failed())?;
         walk.push(tip.0).map_err(failed())?;
         Ok(u32::try_from(walk.count()).unwrap_or(u32::MAX))
     }
 
     /// Returns the Git tree of a commit.
     pub fn tree_of(&self, commit: CommitId) -> Outcome<Oid> {
-        let commit = self.repository.find_commit(commit.0);
+        let commit = self.store().find_commit(commit.0);
         Ok(commit.map_err(GitError::on("read a commit"))?.tree_id())
     }
 
     /// Returns true when a commit holds the list of modes that Git cannot keep.
     pub fn lists_modes(&self, commit: CommitId) -> Outcome<bool> {
         let failed = || GitError::on("read a commit");
-        let tree = self.repository.find_commit(commit.0).and_then(|commit| commit.tree());
+        let tree = self.store().find_commit(commit.0).and_then(|commit| commit.tree());
         let Ok(entry) = tree.map_err(failed())?.get_path(Path::new(MODES)) else {
             return Ok(false);
         };
-        let blob = self.repository.find_blob(entry.id());
+        let blob = self.store().find_blob(entry.id());
         let is_list =
             |blob: git2::Blob<'_>| Tree::is_list_of_modes(&String::from_utf8_lossy(blob.content()));
         Ok(blob.is_ok_and(is_list))
@@ -281,14 +294,14 @@ impl Worktree {
 
     /// Returns the address of a remote.
     pub fn remote_url(&self, name: &str) -> Option<String> {
-        let remote = self.repository.find_remote(name).ok()?;
+        let remote = self.store().find_remote(name).ok()?;
         remote.url().ok().map(str::to_owned)
     }
 
     /// Returns the remote that is synced with: the branch's own, else `origin`, else the only one.
     pub fn remote_name(&self, branch: &str) -> Outcome<Option<String>> {
         let configured = self.setting(&format!("branch.{branch}.remote"));
-        let remotes = self.repository.remotes().map_err(GitError::on("list the remotes"))?;
+        let remotes = self.store().remotes().map_err(GitError::on("list the remotes"))?;
         let names: Vec<&str> = remotes.iter().flatten().flatten().collect();
         let own = configured.as_deref().filter(|name| names.contains(name));
         let origin = names.iter().find(|name| **name == "origin").copied();
@@ -312,8 +325,8 @@ impl Worktree {
 
     /// Adds the remote `origin`, and makes the branch follow it.
     pub fn add_origin(&self, url: &str, branch: &str) -> Outcome<()> {
-        self.repository.remote("origin", url).map_err(remote::remote_error("origin"))?;
-        let mut config = self.repository.config().map_err(remote::remote_error("origin"))?;
+        self.store().remote("origin", url).map_err(remote::remote_error("origin"))?;
+        let mut config = self.store().config().map_err(remote::remote_error("origin"))?;
         let follow = config.set_str(&format!("branch.{branch}.remote"), "origin").and_then(|()| {
             config.set_str(&format!("branch.{branch}.merge"), &format!("refs/heads/{branch}"))
         });
@@ -322,25 +335,25 @@ impl Worktree {
 
     /// Changes the address of the remote `origin`.
     pub fn set_origin(&self, url: &str) -> Outcome<()> {
-        let set = self.repository.remote_set_url("origin", url);
+        let set = self.store().remote_set_url("origin", url);
         Ok(set.map_err(remote::remote_error("origin"))?)
     }
 
     /// Returns a value of the repository's configuration.
     pub fn setting(&self, key: &str) -> Option<String> {
-        self.repository.config().and_then(|mut config| config.snapshot()?.get_string(key)).ok()
+        self.store().config().and_then(|mut config| config.snapshot()?.get_string(key)).ok()
     }
 
     /// Returns true for a key that is set to yes.
     pub fn is_set(&self, key: &str) -> bool {
-        let config = self.repository.config().and_then(|mut config| config.snapshot());
+        let config = self.store().config().and_then(|mut config| config.snapshot());
         config.and_then(|config| config.get_bool(key)).unwrap_or(false)
     }
 
     /// Returns the values of all keys that a pattern matches.
     pub fn settings(&self, pattern: &str) -> Vec<(String, String)> {
         let mut found = Vec::new();
-        let config = self.repository.config().and_then(|mut config| config.snapshot());
+        let config = self.store().config().and_then(|mut config| config.snapshot());
         let Ok(config) = config else { return found };
         if let Ok(mut entries) = config.entries(Some(pattern)) {
             while let Some(Ok(entry)) = entries.next() {
@@ -355,10 +368,10 @@ impl Worktree {
     /// Returns true when the bytes were a version of this path somewhere in a commit's history.
     pub fn had_version(&self, tip: CommitId, path: &RepoPath, blob: Oid) -> Outcome<bool> {
         let failed = || GitError::on(format!("read the history of {path}"));
-        let mut walk = self.repository.revwalk().map_err(failed())?;
+        let mut walk = self.store().revwalk().map_err(failed())?;
         walk.push(tip.0).map_err(failed())?;
         for commit in walk {
-            let tree = commit.and_then(|id| self.repository.find_commit(id)?.tree());
+            let tree = commit.and_then(|id| self.store().find_commit(id)?.tree());
             let tree = tree.map_err(failed())?;
             let entry = tree.get_path(Path::new(os(path.as_bytes())));
             if entry.is_ok_and(|entry| entry.id() == blob) {

@@ -44,7 +44,7 @@ use crate::session::Session;
 use attempts::Attempts;
 use contact::{Contact, Course};
 pub use report::Report;
-use sight::{Last, Looked};
+use sight::{Keep, Last, Looked};
 pub use wishes::{Command, Tip, Wishes};
 use words::{History, moved, rewritten, vanished};
 
@@ -116,7 +116,9 @@ impl<'a> Sync<'a> {
         let standing = Standing::of(record.as_ref());
         let published = record::publish(session.context, SyncState::Syncing, standing);
         let observer = session.observer();
-        let looked = self.look_first(&observer);
+        let is_next = matches!(course, Course::Open { .. } | Course::Known(_));
+        let keep = if is_next { Keep::InRound } else { Keep::Now };
+        let looked = self.look_first(&observer, keep);
         if let (Course::Open { tip }, Ok(Looked::Whole), Ok(())) = (&course, &looked, &published) {
             return self.rounds(&observer, Some(*tip), Contact::Due);
         }
@@ -137,7 +139,7 @@ impl<'a> Sync<'a> {
             if known == upstream && failure.is_none() {
                 return self.finish(Report::default(), upstream, None, ending);
             }
-            self.look_whole(&observer, None)?;
+            self.look_whole(&observer, None, Keep::InRound)?;
         }
         self.check_history(upstream)?;
         self.rounds(&observer, upstream, failure.map_or(Contact::Made, Contact::Failed))

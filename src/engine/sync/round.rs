@@ -17,10 +17,11 @@ use crate::backups;
 use crate::context::Context;
 use crate::execute::execute;
 use crate::failure::Outcome;
+use crate::fs::group::Group;
 use crate::fs::plain;
 use crate::fs::writer::Applied;
 use crate::git::branch::{self, Ancestry, Made, Message, Replay};
-use crate::git::index::{self, Move};
+use crate::git::index::{self, Draft, Move};
 use crate::git::signing::Signer;
 use crate::git::{CommitId, TreeId, trees};
 use crate::observe::Observer;
@@ -28,6 +29,7 @@ use crate::picture::Picture;
 use crate::recover::{Note, index_draft};
 use crate::sabotage::{self, Break};
 use crate::secrets;
+use crate::session::Session;
 use crate::settings::{OnlyHere, ReplacedLinks};
 
 /// Where one round left things.
@@ -46,6 +48,16 @@ pub struct Round {
     pub shared: TreeId,
     /// Whether something changed meanwhile, so that a new plan is due.
     pub is_stale: bool,
+}
+
+/// What the branch is made of.
+struct Planned<'a> {
+    picture: &'a Picture,
+    plan: &'a Plan,
+    /// The plan's tree.
+    tree: TreeId,
+    /// Paths at which commits of this machine hold what must not be sent.
+    tainted: &'a BTreeSet<RepoPath>,
 }
 
 impl Sync<'_> {
@@ -68,19 +80,11 @@ impl Sync<'_> {
             note.withdraw()?;
             return Err(refused(refusal));
         }
-        if !is_kept {
-            session.snapshot(&picture, "before a change")?;
-        }
-        backups::before(session, &plan.steps, &plan.tree, self.wishes.command.occasion())?;
-        session.vault.keep_held(&plan.held)?;
-        let tree = session.vault.write(&plan.tree)?;
-        let edited = self.wishes.edit.units.keys();
-        let mut operation = Operation::between(&before, &picture.observation.ours, edited);
-        operation.extend(plan.operation.clone());
-        self.note_operation(operation, &plan.changes)?;
+        let tree = self.secure(&picture, is_kept, &before, &plan)?;
+        let planned = Planned { picture: &picture, plan: &plan, tree, tainted: &tainted };
         let mut made = None;
         if sabotage::is(Break::BranchFirst) {
-            made = Some(self.advance(&picture, &plan, tree, &tainted, &note)?);
+            made = Some(self.advance(&planned, None, &note)?);
         }
         let executed = execute(session, &plan.steps, &plan.tree, &picture.observation.local);
         let failed = executed.undone();
@@ -93,12 +97,12 @@ impl Sync<'_> {
         // What the disk carries is remembered before the branch says so: a crash in between leaves
         // a branch that is behind the files, never one that is ahead of them.
         if sabotage::is(Break::AgreementLast) {
-            made = Some(self.advance(&picture, &plan, tree, &tainted, &note)?);
+            made = Some(self.advance(&planned, None, &note)?);
         }
         let shared = self.agree(&picture, &plan, &failed)?;
         let made = match made {
             Some(made) => made,
-            None => self.advance(&picture, &plan, tree, &tainted, &note)?,
+            None => self.advance(&planned, Some(shared), &note)?,
         };
         notes.extend((!tainted.is_empty()).then(|| remade(&tainted)));
         let lost = made.as_ref().map(|made| made.unsigned).filter(|count| *count > 0);
@@ -109,10 +113,33 @@ impl Sync<'_> {
         session.settle_displaced()?;
         note.withdraw()?;
         if self.wishes.are_plain() && !is_stale && failed.is_empty() {
-            let touched = plan.steps.iter().map(Step::unit).collect();
-            self.last.replace(Some(Last { picture, touched: Some(touched), since }));
+            let touched = Some(plan.steps.iter().map(Step::unit).collect());
+            self.last.replace(Some(Last { picture, touched, since, is_kept: true }));
         }
         Ok(Round { plan, failed, notes, tip, tree, shared, is_stale })
+    }
+
+    /// Puts everything that is about to change into the vault, and returns the plan's tree there.
+    fn secure(
+        &self,
+        picture: &Picture,
+        is_kept: bool,
+        before: &Tree,
+        plan: &Plan,
+    ) -> Outcome<TreeId> {
+        let session = self.session;
+        session.vault.gather();
+        if !is_kept {
+            session.snapshot(picture, "before a change")?;
+        }
+        session.vault.keep_held(&plan.held)?;
+        let edited = self.wishes.edit.units.keys();
+        let mut operation = Operation::between(before, &picture.observation.ours, edited);
+        operation.extend(plan.operation.clone());
+        self.note_operation(operation, &plan.changes)?;
+        backups::before(session, &plan.steps, &plan.tree, self.wishes.command.occasion())?;
+        session.vault.make_durable()?;
+        session.vault.write(&plan.tree)
     }
 
     /// Returns the paths at which commits of this machine hold what must not be sent; none where those
@@ -189,18 +216,17 @@ impl Sync<'_> {
     /// reversed.
     fn advance(
         &self,
-        picture: &Picture,
-        plan: &Plan,
-        tree: TreeId,
-        tainted: &BTreeSet<RepoPath>,
+        planned: &Planned<'_>,
+        shared: Option<TreeId>,
         note: &Note,
     ) -> Outcome<Option<Made>> {
+        let Planned { picture, plan, tree, tainted } = *planned;
         let session = self.session;
         let worktree = &session.worktree;
         if picture.head.is_none() && picture.upstream.is_none() && plan.tree == Tree::default() {
             return Ok(None);
         }
-        session.vault.give(worktree.store(), tree)?;
+        session.vault.give(worktree.objects(), tree)?;
         let ancestry = Ancestry { head: picture.head, upstream: picture.upstream };
         // A force push on top of upstream needs no commit of the user left behind.
         let is_on_top = match (picture.head, picture.upstream) {
@@ -226,27 +252,30 @@ impl Sync<'_> {
         {
             branch::keep_replaced(worktree, head)?;
         }
-        note.names(&[Some(tip), picture.upstream].into_iter().flatten().collect::<Vec<_>>())?;
+        let mut group = Group::default();
+        worktree.objects().keep_with(&[tip.0], &mut group)?;
+        let named = [Some(tip), picture.upstream];
+        note.names(&named.into_iter().flatten().collect::<Vec<_>>(), &mut group)?;
         let trees = Move {
             from: &picture.head_tree,
             to: &plan.tree,
             ours: &picture.observation.local.stored,
         };
-        index::update(worktree, &index_draft(&session.context.places), trees)?;
-        branch::advance(worktree, &session.branch, picture.head, tip)?;
-        if let Some(upstream) = picture.upstream {
-            self.show(upstream)?;
+        if let Some(shared) = shared.filter(|_| session.remote.is_some()) {
+            session.vault.foresee([shared, tree], tip, &mut group)?;
         }
+        let draft =
+            index::draft(worktree, &index_draft(&session.context.places), trees, &mut group)?;
+        group.publish()?;
+        draft.as_ref().map_or(Ok(()), Draft::install)?;
+        self.move_refs([picture.head, Some(tip)], picture.upstream)?;
         Ok(Some(made))
     }
 
-    pub fn show(&self, upstream: CommitId) -> Outcome<()> {
-        match &self.session.remote {
-            Some(name) => {
-                branch::show_upstream(&self.session.worktree, name, &self.session.branch, upstream)
-            }
-            None => Ok(()),
-        }
+    /// Moves the branch, and Git's own name for upstream's.
+    fn move_refs(&self, turn: [Option<CommitId>; 2], upstream: Option<CommitId>) -> Outcome<()> {
+        let Session { worktree, branch, remote, .. } = self.session;
+        branch::advance(worktree, (remote.as_deref(), branch), turn, upstream)
     }
 
     /// Remembers what is agreed now, and returns what will be once the branch is pushed. Units that
@@ -288,9 +317,16 @@ impl Sync<'_> {
 
     /// Remembers that upstream has the branch's tip.
     pub fn agree_on(&self, round: &Round, tip: CommitId) -> Outcome<()> {
-        let note = Note::leave_for(&self.session.context.places, tip)?;
+        let note = Note::leave(&self.session.context.places)?;
         self.session.vault.agree(round.shared, round.tree, Some(tip))?;
-        self.show(tip)?;
+        let Session { worktree, branch, remote, .. } = self.session;
+        let is_shown = |name: &String| branch::is_shown(worktree, name, branch, tip);
+        if !remote.as_ref().is_none_or(is_shown) {
+            let mut group = Group::default();
+            note.names(&[tip], &mut group)?;
+            group.publish()?;
+            self.move_refs([None; 2], Some(tip))?;
+        }
         note.withdraw()
     }
 

@@ -43,6 +43,17 @@ pub struct Last {
     pub touched: Option<BTreeSet<RepoPath>>,
     /// When it began to look.
     pub since: UnixTime,
+    /// Whether the run's last snapshot keeps all of it.
+    pub is_kept: bool,
+}
+
+/// When what was seen is put into the vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// At once: the remote is waited for anyway.
+    Now,
+    /// By the round that follows, with what it adds.
+    InRound,
 }
 
 /// What the first look came to.
@@ -56,7 +67,7 @@ pub enum Looked {
 impl Sync<'_> {
     /// Under the lock: looks whether the repository is ours to touch, and whether anything happened
     /// since the last run left everything in sync.
-    pub fn look_first(&self, observer: &Observer<'_>) -> Outcome<Looked> {
+    pub fn look_first(&self, observer: &Observer<'_>, keep: Keep) -> Outcome<Looked> {
         let session = self.session;
         if self.is_still()? {
             let upstream = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
@@ -83,7 +94,7 @@ impl Sync<'_> {
             }
             seen = Some((local, since));
         }
-        self.look_whole(observer, seen)?;
+        self.look_whole(observer, seen, keep)?;
         Ok(Looked::Whole)
     }
 
@@ -101,12 +112,13 @@ impl Sync<'_> {
         Ok(*self.is_still.get_or_init(|| is_still))
     }
 
-    /// Under the lock: makes sure that everything on disk is in the vault, whoever is at work in
-    /// the repository. `seen` is what this run saw just now, and since when.
+    /// Under the lock: looks at everything, whoever is at work in the repository. `seen` is what this
+    /// run saw just now, and since when.
     pub fn look_whole(
         &self,
         observer: &Observer<'_>,
         seen: Option<(Local, UnixTime)>,
+        keep: Keep,
     ) -> Outcome<()> {
         let session = self.session;
         let _lock = self.session.lock()?;
@@ -118,12 +130,16 @@ impl Sync<'_> {
             Some((local, _)) => session.picture_again(observer, known, local, &BTreeSet::new())?,
             None => session.picture(observer, known)?,
         };
-        session.snapshot(&picture, "before a sync")?;
+        let foreign = session.worktree.foreign(&session.branch)?;
+        let is_kept = keep == Keep::Now || foreign.is_some();
+        if is_kept {
+            session.snapshot(&picture, "before a sync")?;
+        }
         note.withdraw()?;
         if self.wishes.are_plain() {
-            self.last.replace(Some(Last { picture, touched: None, since }));
+            self.last.replace(Some(Last { picture, touched: None, since, is_kept }));
         }
-        match session.worktree.foreign(&session.branch)? {
+        match foreign {
             Some(foreign) => Err(paused(&foreign)),
             None => Ok(()),
         }
@@ -153,19 +169,19 @@ impl Sync<'_> {
     /// Returns what this run saw, as it is now as far as this run knows. Whoever acts on it compares
     /// what it replaces.
     pub fn look(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Sight> {
-        let Some(Last { picture, touched, since }) = self.last.take() else {
+        let Some(Last { picture, touched, since, is_kept }) = self.last.take() else {
             let since = now();
             let picture = self.session.picture(observer, upstream)?;
             return Ok(Sight { picture, since, is_kept: false });
         };
         let is_moved = picture.head != self.session.worktree.tip(&self.session.branch)?;
         if picture.upstream == upstream && touched.is_none() && !is_moved {
-            return Ok(Sight { picture, since, is_kept: true });
+            return Ok(Sight { picture, since, is_kept });
         }
         let touched = touched.unwrap_or_default();
         let (local, before) = (picture.observation.local, picture.seen);
         let picture = self.session.picture_again(observer, upstream, local, &touched)?;
-        let is_kept = touched.is_empty() && picture.seen == before;
+        let is_kept = is_kept && touched.is_empty() && picture.seen == before;
         Ok(Sight { picture, since, is_kept })
     }
 

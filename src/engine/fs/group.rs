@@ -1,0 +1,175 @@
+//! Files of cfgsync's own that become durable together: the disk is waited for twice, however many they
+//! are.
+//!
+//! All of them are written under names of their own, made durable side by side, and only then given their
+//! names, in the order in which they came; then those names are made durable side by side. A file
+//! system answers many such calls at once with one write to the disk.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use super::{FsError, plain};
+use crate::sabotage::{self, Break};
+
+/// How many calls wait for the disk at once.
+const LANES: usize = 16;
+
+/// Files that wait for their names.
+#[derive(Debug, Default)]
+pub struct Group {
+    drafts: Vec<Draft>,
+    others: Vec<(File, PathBuf)>,
+    folders: BTreeSet<PathBuf>,
+}
+
+#[derive(Debug)]
+struct Draft {
+    file: File,
+    path: PathBuf,
+    place: PathBuf,
+}
+
+impl Group {
+    /// Writes a file under the name of its draft. Nobody else uses that name; what a killed run left
+    /// there is removed.
+    pub fn add(
+        &mut self,
+        place: PathBuf,
+        draft: PathBuf,
+        bytes: &[u8],
+        mode: u32,
+    ) -> Result<(), FsError> {
+        plain::remove(&draft)?;
+        self.lock(place, draft, bytes, mode)
+    }
+
+    /// Writes a file under a name that others use too: one that is there is an error.
+    pub fn lock(
+        &mut self,
+        place: PathBuf,
+        draft: PathBuf,
+        bytes: &[u8],
+        mode: u32,
+    ) -> Result<(), FsError> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(mode);
+        let mut file = options.open(&draft).map_err(FsError::on("create", &draft))?;
+        let written = file.write_all(bytes).map_err(FsError::on("write", &draft));
+        self.drafts.push(Draft { file, path: draft, place });
+        written
+    }
+
+    /// Makes a file durable with the others, under the name it has.
+    pub fn also(&mut self, path: PathBuf) -> Result<(), FsError> {
+        let file = File::open(&path).map_err(FsError::on("open", &path))?;
+        self.others.push((file, path));
+        Ok(())
+    }
+
+    /// Makes a folder, with the mode that the umask leaves, where it is missing.
+    pub fn make_folder(&mut self, folder: &Path) -> Result<(), FsError> {
+        match fs::create_dir(folder) {
+            Ok(()) => {
+                self.folders.extend(folder.parent().map(Path::to_path_buf));
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(FsError::on("create", folder)(error)),
+        }
+    }
+
+    /// Makes everything durable, and gives each file its name.
+    #[expect(clippy::disallowed_methods, reason = "drafts of cfgsync's own, which are durable")]
+    pub fn publish(mut self) -> Result<(), FsError> {
+        let drafts = self.drafts.iter().map(|draft| (&draft.file, draft.path.as_path()));
+        let others = self.others.iter().map(|(file, path)| (file, path.as_path()));
+        let files: Vec<(&File, &Path)> = drafts.chain(others).collect();
+        sync_all(&files)?;
+        let mut folders = std::mem::take(&mut self.folders);
+        for Draft { path, place, .. } in &self.drafts {
+            fs::rename(path, place).map_err(FsError::on("replace", place))?;
+            folders.extend(place.parent().map(Path::to_path_buf));
+        }
+        self.drafts.clear();
+        sync_folders(&folders)
+    }
+}
+
+impl Drop for Group {
+    /// What did not get its name goes again.
+    fn drop(&mut self) {
+        for Draft { path, .. } in &self.drafts {
+            // Only tidying: the error that led here is the one that counts.
+            let _ = plain::remove(path);
+        }
+    }
+}
+
+/// Makes the names in folders durable.
+fn sync_folders(folders: &BTreeSet<PathBuf>) -> Result<(), FsError> {
+    let open = |path: &PathBuf| File::open(path).map_err(FsError::on("open", path));
+    let opened: Vec<File> = folders.iter().map(open).collect::<Result<_, _>>()?;
+    let opened: Vec<(&File, &Path)> =
+        opened.iter().zip(folders.iter().map(PathBuf::as_path)).collect();
+    sync_all(&opened)
+}
+
+/// Makes files durable side by side.
+fn sync_all(files: &[(&File, &Path)]) -> Result<(), FsError> {
+    if sabotage::is(Break::NoSync) {
+        return Ok(());
+    }
+    let sync = |(file, path): &(&File, &Path)| file.sync_all().map_err(FsError::on("sync", path));
+    let [first, others @ ..] = files else { return Ok(()) };
+    thread::scope(|scope| {
+        let lanes: Vec<_> = others
+            .chunks(others.len().div_ceil(LANES).max(1))
+            .map(|lane| {
+                let all = move || lane.iter().try_for_each(sync);
+                // Where there is no room for one more thread, this one does it.
+                thread::Builder::new().spawn_scoped(scope, all).map_err(|_| lane)
+            })
+            .collect();
+        let mut result = sync(first);
+        for lane in lanes {
+            let done = match lane {
+                Ok(running) => {
+                    running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                }
+                Err(lane) => lane.iter().try_for_each(sync),
+            };
+            result = result.and(done);
+        }
+        result
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_get_their_names_or_none_leaves_a_draft() {
+        let folder = std::env::temp_dir().join(format!("cfgsync-group-{}", std::process::id()));
+        let place = |name: &str| folder.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let mut group = Group::default();
+        group.make_folder(&place("in")).unwrap();
+        for number in 0..40 {
+            let name = format!("in/{number}");
+            group.add(place(&name), place(&format!("draft{number}")), &[number], 0o600).unwrap();
+        }
+        group.publish().unwrap();
+        assert_eq!(fs::read(place("in/39")).unwrap(), [39]);
+        let mut group = Group::default();
+        group.add(place("there"), place("draft"), b"x", 0o600).unwrap();
+        group.add(place("missing/there"), place("other"), b"x", 0o600).unwrap();
+        assert!(group.publish().is_err());
+        assert!(!place("draft").exists() && !place("other").exists());
+        plain::remove_draft(&folder).unwrap();
+    }
+}

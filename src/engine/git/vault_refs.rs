@@ -1,0 +1,108 @@
+//! The refs of the vault, several of them in one go: first all that they name, then they themselves.
+//!
+//! Nobody else writes them, and whoever does holds the lock; so their drafts have fixed names.
+
+use std::cell::RefCell;
+
+use git2::{ErrorCode, Oid};
+
+use super::vault::Vault;
+use super::{CommitId, GitError, ref_target};
+use crate::failure::Outcome;
+use crate::fs::group::Group;
+use crate::fs::plain;
+
+/// What is to become of refs, in this order; none where they are not to wait.
+pub type Refs = RefCell<Option<Vec<(String, Option<Oid>)>>>;
+
+impl Vault {
+    /// Lets refs wait until [`Self::make_durable`], so that the disk is waited for once. Whoever changes
+    /// anything else first calls that.
+    pub fn gather(&self) {
+        self.refs.borrow_mut().get_or_insert_default();
+    }
+
+    /// Stores what the waiting refs name, then the refs; from now on none waits.
+    pub fn make_durable(&self) -> Outcome<()> {
+        let gathered = self.refs.take().unwrap_or_default();
+        let moved: Vec<(&str, Oid)> = gathered
+            .iter()
+            .filter_map(|(name, target)| Some((name.as_str(), (*target)?)))
+            .collect();
+        self.move_all(&moved)?;
+        gathered
+            .iter()
+            .filter(|(_, target)| target.is_none())
+            .try_for_each(|(name, _)| self.remove(name))
+    }
+
+    pub(super) fn set(&self, name: &str, commit: Oid) -> Outcome<()> {
+        if self.wait(name, Some(commit)) { Ok(()) } else { self.move_all(&[(name, commit)]) }
+    }
+
+    pub(super) fn unset(&self, name: &str) -> Outcome<()> {
+        if self.wait(name, None) { Ok(()) } else { self.remove(name) }
+    }
+
+    pub(super) fn target(&self, name: &str) -> Outcome<Option<CommitId>> {
+        let gathered = self.refs.borrow();
+        let waits = gathered.iter().flatten().find(|(known, _)| known == name);
+        if let Some((_, target)) = waits {
+            return Ok(target.map(CommitId));
+        }
+        Ok(ref_target(self.store(), name)?)
+    }
+
+    pub(super) fn refs_below(&self, prefix: &str) -> Outcome<Vec<String>> {
+        let failed = || GitError::on(format!("list {prefix}"));
+        let refs = self.store().references_glob(&format!("{prefix}/*")).map_err(failed())?;
+        let names = refs.flatten().filter_map(|found| found.name().ok().map(str::to_owned));
+        let mut names: Vec<String> = names.collect();
+        let below = format!("{prefix}/");
+        for (name, target) in self.refs.borrow().iter().flatten() {
+            if name.starts_with(&below) {
+                names.retain(|known| known != name);
+                names.extend(target.map(|_| name.clone()));
+            }
+        }
+        Ok(names)
+    }
+
+    /// Returns true where the change of a ref waits.
+    fn wait(&self, name: &str, target: Option<Oid>) -> bool {
+        let mut gathered = self.refs.borrow_mut();
+        let Some(gathered) = &mut *gathered else { return false };
+        gathered.retain(|(known, _)| known != name);
+        gathered.push((name.to_owned(), target));
+        true
+    }
+
+    fn move_all(&self, refs: &[(&str, Oid)]) -> Outcome<()> {
+        let Some(disk) = self.objects.disk().filter(|_| !refs.is_empty()) else { return Ok(()) };
+        let commits: Vec<Oid> = refs.iter().map(|(_, commit)| *commit).collect();
+        self.objects.keep(&commits)?;
+        let mut group = Group::default();
+        for (name, commit) in refs {
+            let place = disk.path().join(name);
+            let mut above: Vec<_> =
+                place.ancestors().skip(1).take_while(|above| *above != disk.path()).collect();
+            above.reverse();
+            above.into_iter().try_for_each(|folder| group.make_folder(folder))?;
+            let draft = disk.path().join(format!("{name}.lock"));
+            group.add(place, draft, format!("{commit}\n").as_bytes(), 0o600)?;
+        }
+        Ok(group.publish()?)
+    }
+
+    fn remove(&self, name: &str) -> Outcome<()> {
+        let removed = self.store().find_reference(name).and_then(|mut found| found.delete());
+        // One that was moved and removed while it waited never was there.
+        if let Err(error) = removed
+            && error.code() != ErrorCode::NotFound
+        {
+            return Err(GitError::on(format!("remove {name}"))(error).into());
+        }
+        // Git's library does not say when it could not take its own lock away again.
+        Ok(plain::remove(&self.store().path().join(format!("{name}.lock")))?)
+    }
+}
