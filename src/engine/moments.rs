@@ -100,9 +100,9 @@ impl Moment {
         let Source::Archive(backup) = &self.source else { return Ok(wanted.clone()) };
         let mut fetched = BTreeMap::new();
         let is_wanted = |path: &RepoPath| wanted.contains_key(path);
+        let progress = progress(session, &read::inventory(&backup.path)?, &is_wanted);
         let inventory = read::verify(&backup.path)?;
         refuse_links_out(session, &inventory, backup, &is_wanted)?;
-        let progress = progress(session, &inventory, &is_wanted);
         read::read(&backup.path, &is_wanted, &mut |path, item, bytes| {
             progress.advance(item.size);
             let blob = session.vault.put(&bytes)?;
@@ -126,9 +126,9 @@ impl Moment {
             }),
             Source::Archive(backup) => {
                 let is_wanted = |path: &RepoPath| wanted.contains_key(path);
+                let progress = progress(session, &read::inventory(&backup.path)?, &is_wanted);
                 let inventory = read::verify(&backup.path)?;
                 refuse_links_out(session, &inventory, backup, &is_wanted)?;
-                let progress = progress(session, &inventory, &is_wanted);
                 let mut each = |path: &RepoPath, item: &cfgsync_core::inventory::Item, bytes| {
                     progress.advance(item.size);
                     let (version, mtime) = (item.shared(), Some(item.mtime));
@@ -140,7 +140,7 @@ impl Moment {
     }
 }
 
-/// Begins to bring back what is wanted of an archive.
+/// Begins to bring back what is wanted of an archive. It is read once before anything counts.
 fn progress(
     session: &Session<'_>,
     inventory: &Inventory,

@@ -20,7 +20,7 @@ fn a_first_look_a_backup_and_a_restore_say_how_far_they_are() {
     let sandbox = Sandbox::new();
     let mac = sandbox.machine("mac");
     mac.run(&["setup"]).done();
-    for number in 0..12 {
+    for number in 0..16 {
         mac.write(format!("@large/{number}"), noise(number));
     }
     let bin = Path::new(env!("CARGO_BIN_EXE_cfgsync")).parent().unwrap();
@@ -39,7 +39,7 @@ fn a_first_look_a_backup_and_a_restore_say_how_far_they_are() {
     };
     check("cfgsync sync", "Reading files");
     check("cfgsync backup", "Backing up [");
-    for number in 0..12 {
+    for number in 0..16 {
         mac.write(format!("@large/{number}"), "gone\n");
     }
     check("cfgsync --yes restore 1", "Bringing back [");
