@@ -271,3 +271,36 @@ fn a_local_file_that_somebody_committed_stays_where_it_is() {
     );
     assert_eq!(sandbox.git(&["ls-tree", "main", "my.local"]), "");
 }
+
+#[test]
+fn the_branch_moves_as_git_moves_it() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    let lines = |name: &str| {
+        let log = mac.git(&["reflog", "show", "--format=%H %gs", name]);
+        log.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    mac.edit(".conf", "one", "ONE");
+    mac.sync();
+    let tip = mac.git(&["rev-parse", "HEAD"]).trim().to_owned();
+    for name in ["HEAD", "main"] {
+        assert_eq!(lines(name)[0], format!("{tip} cfgsync: sync"), "{name}");
+    }
+    let number = lines("main").len();
+    let _ = mac.git(&["config", "core.logAllRefUpdates", "false"]);
+    mac.remove("@.git/logs/refs/heads/main");
+    ec2.edit(".conf", "five", "FIVE");
+    ec2.sync();
+    mac.sync();
+    assert!(number > 1 && !mac.exists("@.git/logs/refs/heads/main"), "git was told to log nothing");
+    let _ = mac.git(&["fsck", "--strict"]);
+    mac.write("@.git/refs/heads/main.lock", "");
+    mac.edit(".conf", "three", "THREE");
+    let _ = mac.run(&["sync"]).code(8).says(&["main.lock"]);
+    assert!(mac.exists("@.git/refs/heads/main.lock"), "it is somebody else's");
+    mac.remove("@.git/refs/heads/main.lock");
+    mac.sync();
+    ec2.sync();
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
