@@ -11,7 +11,7 @@ use crate::fs::group::Group;
 use crate::fs::plain::{self, Durability};
 use crate::git::loose::DRAFT;
 use crate::git::program::OUTPUT;
-use crate::git::remote::PUSHING;
+use crate::git::push::PUSHING;
 use crate::git::worktree::Worktree;
 use crate::git::{CommitId, index, locks};
 use crate::sabotage::{self, Break};

@@ -21,6 +21,7 @@ pub mod operations;
 pub mod outgoing;
 pub mod packing;
 pub mod program;
+pub mod push;
 pub mod refs;
 pub mod remote;
 mod rewrite;

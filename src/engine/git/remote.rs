@@ -10,10 +10,9 @@ use super::login::{self, Login, user_ssh};
 use super::program::{Answer, Aside, Hooks, Limits, Manners, Running, run, run_aside, start};
 use super::trouble::{cut, failure, not_git};
 use super::worktree::{UPSTREAM, Worktree};
-use super::{CommitId, GitError, global, locks};
+use super::{CommitId, GitError, global};
 use crate::failure::{Failure, Outcome};
-use crate::fs::plain::{self, Durability};
-use crate::sabotage::{self, Break};
+use crate::fs::plain;
 use crate::ui::Ui;
 use std::path::Path;
 
@@ -29,7 +28,7 @@ pub struct Remote<'a> {
     pub(super) worktree: &'a Worktree,
     /// Its name in the repository's configuration.
     pub(super) name: &'a str,
-    branch: &'a str,
+    pub(super) branch: &'a str,
     pub(super) ssh: Option<String>,
     pub(super) limits: Limits,
     pub(super) scratch: &'a Path,
@@ -45,18 +44,6 @@ pub enum Fetched {
     /// A remote that does not have the branch.
     NoBranch,
 }
-
-/// What became of a push.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pushed {
-    /// The remote has it.
-    Done,
-    /// Somebody else was faster.
-    Refused,
-}
-
-/// The note of a push that is under way: its process and its commit.
-pub const PUSHING: &str = "pushing";
 
 impl<'a> Remote<'a> {
     /// A remote of a repository. `ssh` is the user's own ssh command, where it is OpenSSH.
@@ -89,7 +76,7 @@ impl<'a> Remote<'a> {
     }
 
     /// Returns the ssh command, with the shared login once it is done.
-    fn ssh(&self) -> Outcome<Option<String>> {
+    pub(super) fn ssh(&self) -> Outcome<Option<String>> {
         let mut login = self.login.borrow_mut();
         let Some(shared) = &*login else { return Ok(self.ssh.clone()) };
         match shared.wait() {
@@ -221,78 +208,6 @@ impl<'a> Remote<'a> {
         Ok(answer.text().lines().filter_map(branch).collect())
     }
 
-    /// Pushes a commit, if the remote's branch still is what we saw last.
-    pub fn push(&self, commit: CommitId, expecting: Option<CommitId>) -> Outcome<Pushed> {
-        let expected = expecting.map(|tip| tip.to_string()).unwrap_or_default();
-        let mut lease = format!("--force-with-lease=refs/heads/{}:{expected}", self.branch);
-        let mut refspec = format!("{commit}:refs/heads/{}", self.branch);
-        if sabotage::is(Break::BlindPush) {
-            "--force".clone_into(&mut lease);
-            refspec.insert(0, '+');
-        }
-        // Should this run die, the next one knows whose locks Git left.
-        let note = self.scratch.join(PUSHING);
-        let text = format!("{} {commit}\n", std::process::id());
-        plain::publish(&note, text.as_bytes(), Durability::Synced)?;
-        let pushed = self.push_as(&lease, &refspec, commit);
-        if !matches!(pushed, Ok(Pushed::Done)) {
-            locks::remove_of_remotes(self.worktree.git_folder(), self.branch, &commit.to_string())?;
-        }
-        plain::remove(&note)?;
-        pushed
-    }
-
-    fn push_as(&self, lease: &str, refspec: &str, commit: CommitId) -> Outcome<Pushed> {
-        let limits = Limits { hooks: self.hooks()?, ..self.limits };
-        let ssh = self.ssh()?;
-        let arguments = [
-            "push",
-            "--porcelain",
-            "--progress",
-            "--no-recurse-submodules",
-            lease,
-            "--end-of-options",
-            self.name,
-            refspec,
-        ];
-        let answer = run(self.worktree.root(), ssh.as_deref(), limits, self.scratch, &arguments)?;
-        if answer.code == Some(0) {
-            self.worktree.set_upstream(commit)?;
-            return Ok(Pushed::Done);
-        }
-        let stdout = answer.text();
-        let verdict = stdout.lines().find(|line| line.starts_with('!')).unwrap_or_default();
-        let is_race =
-            ["(stale info)", "(fetch first)", "(non-fast-forward)", "failed to update ref"]
-                .iter()
-                .any(|reason| verdict.contains(reason))
-                || (verdict.contains("[remote rejected]") && verdict.contains("lock"));
-        if is_race {
-            return Ok(Pushed::Refused);
-        }
-        let stderr = format!("{}\nerror: {verdict}", answer.stderr);
-        let is_rejected = verdict.contains("[remote rejected]") || verdict.contains("[rejected]");
-        let answer = if is_rejected { Answer { stderr, ..answer } } else { answer };
-        Err(self.failure("push to", &answer))
-    }
-
-    /// Hooks run where Git LFS needs one: without it, its files would stay here.
-    fn hooks(&self) -> Outcome<Hooks> {
-        if self.worktree.setting("filter.lfs.process").is_none() {
-            return Ok(Hooks::Off);
-        }
-        let places = [
-            self.worktree.root().join(".gitattributes"),
-            self.worktree.git_folder().join("info/attributes"),
-        ];
-        for place in places {
-            if plain::read_text(&place)?.is_some_and(|text| text.contains("filter=lfs")) {
-                return Ok(Hooks::Own);
-            }
-        }
-        Ok(Hooks::Off)
-    }
-
     fn start(&self, arguments: &[&str]) -> Outcome<Running> {
         let ssh = self.ssh()?;
         start(self.worktree.root(), ssh.as_deref(), self.limits, self.scratch, arguments)
@@ -306,7 +221,7 @@ impl<'a> Remote<'a> {
         Err(not_git(&format!("could not {action} {}", without_password(&url))))
     }
 
-    fn failure(&self, action: &str, answer: &Answer) -> Failure {
+    pub(super) fn failure(&self, action: &str, answer: &Answer) -> Failure {
         let url = self.worktree.remote_url(self.name).unwrap_or_else(|| self.name.to_owned());
         failure(&format!("could not {action} {}", without_password(&url)), &url, answer)
     }

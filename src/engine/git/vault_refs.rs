@@ -36,6 +36,11 @@ impl Vault {
             .try_for_each(|(name, _)| self.remove(name))
     }
 
+    /// Lets go of what waits, as if it had never been told.
+    pub fn let_go(&self) {
+        self.refs.take();
+    }
+
     pub(super) fn set(&self, name: &str, commit: Oid) -> Outcome<()> {
         if self.wait(name, Some(commit)) { Ok(()) } else { self.move_all(&[(name, commit)]) }
     }

@@ -34,7 +34,8 @@ impl Sync<'_> {
     pub fn settle(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Ending> {
         let session = self.session;
         let _lock = self.session.lock()?;
-        let (Sight { picture, since, is_kept }, list) = self.look_after(observer, upstream)?;
+        let (Sight { picture, since, is_kept, is_done }, list) =
+            self.look_after(observer, upstream)?;
         observer.remember()?;
         session.gate.remember()?;
         // What came in was live from now on, so it can be brought back even when the next edit
@@ -45,7 +46,7 @@ impl Sync<'_> {
             note.withdraw()?;
         }
         let is_sent = session.remote.is_none() || picture.head == upstream;
-        if !is_sent || !self.is_done(&picture)? {
+        if !is_sent || !is_done.map_or_else(|| self.is_done(&picture), Ok)? {
             let plan = self.plan(&picture, session.policy()?.copies)?;
             return Ok(Ending::Pending(plan.changes.len()));
         }

@@ -30,7 +30,8 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::git::CommitId;
 use crate::git::login::user_ssh;
 use crate::git::program::Manners;
-use crate::git::remote::{Fetched, Pushed, Remote, limits};
+use crate::git::push::Pushed;
+use crate::git::remote::{Fetched, Remote, limits};
 use crate::git::worktree::Worktree;
 use crate::interrupt;
 use crate::lights::Pulse;
@@ -277,7 +278,8 @@ impl<'a> Sync<'a> {
                 contact = Contact::Failed(error);
                 break;
             }
-            contact = match remote.push(tip, upstream) {
+            let pushed = remote.push(tip, upstream, || self.look_ahead(observer, &done, tip));
+            contact = match pushed {
                 Ok(Pushed::Done) => {
                     let _lock = self.session.lock()?;
                     self.agree_on(&done, tip)?;

@@ -68,7 +68,7 @@ impl Sync<'_> {
             return Err(paused(&foreign));
         }
         let note = Note::leave(&session.context.places)?;
-        let (Sight { mut picture, since, is_kept }, before) = self.see(observer, upstream)?;
+        let (Sight { mut picture, since, is_kept, .. }, before) = self.see(observer, upstream)?;
         self.wishes.edit.apply(&mut picture.observation);
         session.find_only_here(&mut picture.observation)?;
         secrets::find(session, &mut picture.observation, &self.wishes.choices)?;
@@ -114,7 +114,7 @@ impl Sync<'_> {
         note.withdraw()?;
         if self.wishes.are_plain() && !is_stale && failed.is_empty() {
             let touched = Some(plan.steps.iter().map(Step::unit).collect());
-            self.last.replace(Some(Last { picture, touched, since, is_kept: true }));
+            self.last.replace(Some(Last { picture, touched, since, is_kept: true, is_done: None }));
         }
         Ok(Round { plan, failed, notes, tip, tree, shared, is_stale })
     }

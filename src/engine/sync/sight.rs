@@ -9,6 +9,7 @@ use cfgsync_core::tree::Tree;
 
 use super::Sync;
 use super::ending::Ending;
+use super::round::Round;
 use super::words::paused;
 use crate::context::now;
 use crate::failure::Outcome;
@@ -32,6 +33,8 @@ pub struct Sight {
     pub since: UnixTime,
     /// Whether the run's last snapshot keeps all of it.
     pub is_kept: bool,
+    /// Whether nothing is left to do, where that is known.
+    pub is_done: Option<bool>,
 }
 
 /// What a run saw last, and what it did since.
@@ -45,6 +48,8 @@ pub struct Last {
     pub since: UnixTime,
     /// Whether the run's last snapshot keeps all of it.
     pub is_kept: bool,
+    /// Whether nothing is left to do, where that is known.
+    pub is_done: Option<bool>,
 }
 
 /// When what was seen is put into the vault.
@@ -137,7 +142,7 @@ impl Sync<'_> {
         }
         note.withdraw()?;
         if self.wishes.are_plain() {
-            self.last.replace(Some(Last { picture, touched: None, since, is_kept }));
+            self.last.replace(Some(Last { picture, touched: None, since, is_kept, is_done: None }));
         }
         match foreign {
             Some(foreign) => Err(paused(&foreign)),
@@ -169,20 +174,43 @@ impl Sync<'_> {
     /// Returns what this run saw, as it is now as far as this run knows. Whoever acts on it compares
     /// what it replaces.
     pub fn look(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Sight> {
-        let Some(Last { picture, touched, since, is_kept }) = self.last.take() else {
+        let Some(Last { picture, touched, since, is_kept, is_done }) = self.last.take() else {
             let since = now();
             let picture = self.session.picture(observer, upstream)?;
-            return Ok(Sight { picture, since, is_kept: false });
+            return Ok(Sight { picture, since, is_kept: false, is_done: None });
         };
         let is_moved = picture.head != self.session.worktree.tip(&self.session.branch)?;
         if picture.upstream == upstream && touched.is_none() && !is_moved {
-            return Ok(Sight { picture, since, is_kept });
+            return Ok(Sight { picture, since, is_kept, is_done });
         }
         let touched = touched.unwrap_or_default();
         let (local, before) = (picture.observation.local, picture.seen);
         let picture = self.session.picture_again(observer, upstream, local, &touched)?;
         let is_kept = is_kept && touched.is_empty() && picture.seen == before;
-        Ok(Sight { picture, since, is_kept })
+        Ok(Sight { picture, since, is_kept, is_done: None })
+    }
+
+    /// While a push is under way: looks as if the remote had taken it, so that only what changed
+    /// meanwhile is left to be seen at the end.
+    pub fn look_ahead(&self, observer: &Observer<'_>, round: &Round, tip: CommitId) {
+        if self.last.borrow().is_none() {
+            return;
+        }
+        let looked = || {
+            let _lock = self.session.lock()?;
+            let vault = &self.session.vault;
+            vault.gather();
+            let sight = vault
+                .agree(round.shared, round.tree, Some(tip))
+                .and_then(|()| self.look(observer, Some(tip)));
+            vault.let_go();
+            let Sight { picture, since, is_kept, .. } = sight?;
+            let is_done = Some(self.is_done(&picture)?);
+            let last = Last { picture, touched: None, since, is_kept, is_done };
+            Outcome::Ok(self.last.replace(Some(last)))
+        };
+        // Whatever it is that failed, the look at the end meets it again.
+        let _ = looked();
     }
 
     /// Looks at what was left behind: at all of it, unless what this run saw and did still stands

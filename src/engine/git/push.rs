@@ -1,0 +1,112 @@
+//! Push: a commit goes to the remote, if its branch still is where it was seen.
+
+use super::program::{Answer, Hooks, Limits, start};
+use super::remote::Remote;
+use super::{CommitId, global, locks};
+use crate::failure::Outcome;
+use crate::fs::plain::{self, Durability};
+use crate::sabotage::{self, Break};
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// The remote has it.
+    Done,
+    /// Somebody else was faster.
+    Refused,
+}
+
+/// The note of a push that is under way: its process and its commit.
+pub const PUSHING: &str = "pushing";
+
+impl Remote<'_> {
+    /// Pushes a commit, if the remote's branch still is what we saw last. What is to be done `meanwhile`
+    /// is done while Git is at it.
+    pub fn push(
+        &self,
+        commit: CommitId,
+        expecting: Option<CommitId>,
+        meanwhile: impl FnOnce(),
+    ) -> Outcome<Pushed> {
+        let expected = expecting.map(|tip| tip.to_string()).unwrap_or_default();
+        let mut lease = format!("--force-with-lease=refs/heads/{}:{expected}", self.branch);
+        let mut refspec = format!("{commit}:refs/heads/{}", self.branch);
+        if sabotage::is(Break::BlindPush) {
+            "--force".clone_into(&mut lease);
+            refspec.insert(0, '+');
+        }
+        // Should this run die, the next one knows whose locks Git left.
+        let note = self.scratch.join(PUSHING);
+        let text = format!("{} {commit}\n", std::process::id());
+        plain::publish(&note, text.as_bytes(), Durability::Synced)?;
+        let pushed = self.push_as(&lease, &refspec, commit, meanwhile);
+        if !matches!(pushed, Ok(Pushed::Done)) {
+            locks::remove_of_remotes(self.worktree.git_folder(), self.branch, &commit.to_string())?;
+        }
+        plain::remove(&note)?;
+        pushed
+    }
+
+    fn push_as(
+        &self,
+        lease: &str,
+        refspec: &str,
+        commit: CommitId,
+        meanwhile: impl FnOnce(),
+    ) -> Outcome<Pushed> {
+        let limits = Limits { hooks: self.hooks()?, ..self.limits };
+        let ssh = self.ssh()?;
+        let arguments = [
+            "push",
+            "--porcelain",
+            "--progress",
+            "--no-recurse-submodules",
+            lease,
+            "--end-of-options",
+            self.name,
+            refspec,
+        ];
+        let (root, ssh) = (self.worktree.root(), ssh.as_deref());
+        let push = start(root, ssh, limits, self.scratch, &arguments)?;
+        meanwhile();
+        let mut answer = push.finish()?;
+        if global::is_to_blame(&answer) {
+            answer = start(root, ssh, limits, self.scratch, &arguments)?.finish()?;
+        }
+        if answer.code == Some(0) {
+            self.worktree.set_upstream(commit)?;
+            return Ok(Pushed::Done);
+        }
+        let stdout = answer.text();
+        let verdict = stdout.lines().find(|line| line.starts_with('!')).unwrap_or_default();
+        let is_race =
+            ["(stale info)", "(fetch first)", "(non-fast-forward)", "failed to update ref"]
+                .iter()
+                .any(|reason| verdict.contains(reason))
+                || (verdict.contains("[remote rejected]") && verdict.contains("lock"));
+        if is_race {
+            return Ok(Pushed::Refused);
+        }
+        let stderr = format!("{}\nerror: {verdict}", answer.stderr);
+        let is_rejected = verdict.contains("[remote rejected]") || verdict.contains("[rejected]");
+        let answer = if is_rejected { Answer { stderr, ..answer } } else { answer };
+        Err(self.failure("push to", &answer))
+    }
+
+    /// Hooks run where Git LFS needs one: without it, its files would stay here.
+    fn hooks(&self) -> Outcome<Hooks> {
+        if self.worktree.setting("filter.lfs.process").is_none() {
+            return Ok(Hooks::Off);
+        }
+        let places = [
+            self.worktree.root().join(".gitattributes"),
+            self.worktree.git_folder().join("info/attributes"),
+        ];
+        for place in places {
+            if plain::read_text(&place)?.is_some_and(|text| text.contains("filter=lfs")) {
+                return Ok(Hooks::Own);
+            }
+        }
+        Ok(Hooks::Off)
+    }
+}
