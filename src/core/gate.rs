@@ -3,35 +3,40 @@
 
 use std::collections::BTreeMap;
 
+use crate::arrival::rules::{Rules, becomes};
 use crate::observed::{Finding, Observation};
 use crate::path::RepoPath;
 use crate::plan::Why;
 use crate::unit::Version;
 use crate::verdict::Verdict;
 
-/// The file in which Git's attributes stand.
-const ATTRIBUTES: &[u8] = b".gitattributes";
-
-/// Returns the attributes that upstream changed and this machine is about to take.
-pub fn arriving_attributes(
-    observation: &Observation,
-) -> impl Iterator<Item = (&RepoPath, &Version)> {
+/// Returns the attributes that upstream changed and this machine is about to take, by themselves or
+/// merged with its own changes; `own` are those of the user that lie elsewhere.
+pub fn arriving_attributes<'a>(
+    observation: &'a Observation,
+    own: Option<&RepoPath>,
+) -> impl Iterator<Item = (&'a RepoPath, &'a Version)> {
     let Observation { agreed, ours, .. } = observation;
     let theirs = observation.upstream().units.iter();
-    theirs.filter_map(|(path, version)| {
-        let own = ours.units.get(path);
-        let is_taken = own != Some(version) && own == agreed.units.get(path);
-        (path.name() == ATTRIBUTES && is_taken).then_some((path, version))
+    theirs.filter(move |(path, version)| {
+        let is_news = agreed.units.get(*path) != Some(*version);
+        let is_taken = || becomes(observation, path) != ours.units.get(*path).copied();
+        is_of_attributes(path, own) && is_news && is_taken()
     })
 }
 
+fn is_of_attributes(path: &RepoPath, own: Option<&RepoPath>) -> bool {
+    Rules::of(path) == Some(Rules::Attributes) || Some(path) == own
+}
+
 /// Lets everything wait that only this machine has, for one round: the attributes that arrive in it may
-/// name a filter for what would be sent as it is.
-pub fn hold_what_is_only_here(observation: &mut Observation) {
+/// name a filter for what would be sent as it is. Attributes themselves go on: they may have to merge.
+pub fn hold_what_is_only_here(observation: &mut Observation, own: Option<&RepoPath>) {
     let theirs = observation.upstream();
     let is_only_here = |(path, version): &(&RepoPath, &Version)| {
         theirs.units.get(*path) != Some(*version)
             && observation.agreed.units.get(*path) != Some(*version)
+            && !is_of_attributes(path, own)
     };
     let waits: Vec<RepoPath> =
         observation.ours.units.iter().filter(is_only_here).map(|(path, _)| path.clone()).collect();
@@ -68,6 +73,7 @@ mod tests {
     use crate::path::RepoPath;
     use crate::plan::{Why, plan};
     use crate::policy::{Choice, Policy, Winner};
+    use crate::reconcile::Merged;
     use crate::secrets::{Secret, Tier};
     use crate::tree::Tree;
     use crate::unit::{BlobId, Mode, Version};
@@ -90,20 +96,27 @@ mod tests {
         };
         let name = "a/.gitattributes";
         let arriving = |agreed: &[_], ours: &[_], theirs: &[_]| {
-            arriving_attributes(&observe(agreed, ours, theirs)).count()
+            arriving_attributes(&observe(agreed, ours, theirs), None).count()
         };
         assert_eq!(arriving(&[], &[], &[(name, b't')]), 1);
         assert_eq!(arriving(&[(name, b'a')], &[(name, b'a')], &[(name, b't')]), 1);
         assert_eq!(arriving(&[], &[(name, b't')], &[(name, b't')]), 0, "it is here");
-        assert_eq!(arriving(&[], &[(name, b'o')], &[(name, b't')]), 0, "both changed it");
-        assert_eq!(arriving(&[], &[], &[("x", b't')]), 0);
+        assert_eq!(arriving(&[], &[(name, b'o')], &[(name, b't')]), 0, "a person decides");
+        let mut merged = observe(&[(name, b'a')], &[(name, b'o')], &[(name, b't')]);
+        let path = RepoPath::new(name).unwrap();
+        merged.merged.insert(path, Merged::Clean(BlobId([b'm'; 20])));
+        assert_eq!(arriving_attributes(&merged, None).count(), 1, "both changed it");
+        let elsewhere = observe(&[], &[], &[("x", b't')]);
+        assert_eq!(arriving_attributes(&elsewhere, None).count(), 0);
+        let own = RepoPath::new("x").unwrap();
+        assert_eq!(arriving_attributes(&elsewhere, Some(&own)).count(), 1);
         let same = [("both", b'b'), ("same", b's')];
         let mut observation = observe(
             &same,
-            &[("both", b'o'), ("same", b's'), ("new", b'n'), ("equal", b'e')],
+            &[("both", b'o'), ("same", b's'), ("new", b'n'), ("equal", b'e'), (name, b'o')],
             &[("both", b't'), ("same", b's'), ("equal", b'e')],
         );
-        hold_what_is_only_here(&mut observation);
+        hold_what_is_only_here(&mut observation, None);
         let waits: Vec<String> =
             observation.local.findings.keys().map(ToString::to_string).collect();
         assert_eq!(waits, ["both", "new"]);

@@ -45,6 +45,7 @@ pub fn find(session: &Session<'_>, observation: &mut Observation) -> Outcome<()>
         arriving.map(|file| file.path.clone()).collect::<Vec<_>>()
     };
     let (ignore, attributes) = (arrives(Rules::Ignore), arrives(Rules::Attributes));
+    wait_for_a_choice(session, observation, &files)?;
     if ignore.is_empty() && attributes.is_empty() {
         return Ok(());
     }
@@ -63,6 +64,32 @@ pub fn find(session: &Session<'_>, observation: &mut Observation) -> Outcome<()>
         }
         wait(observation, Rules::Attributes, attributes, &bared);
     }
+    Ok(())
+}
+
+/// Lets files wait that upstream's attributes give a filter, where those wait for a person themselves.
+fn wait_for_a_choice(
+    session: &Session<'_>,
+    observation: &mut Observation,
+    files: &[RuleFile],
+) -> Outcome<()> {
+    let upstream = |file: &RuleFile| observation.upstream().units.get(&file.path).copied();
+    let is_contested = |file: &RuleFile| {
+        let theirs = upstream(file);
+        let is_news = theirs != observation.agreed.units.get(&file.path).copied();
+        file.rules == Rules::Attributes && is_news && theirs != file.here && file.here == file.then
+    };
+    if !files.iter().any(is_contested) {
+        return Ok(());
+    }
+    let here = rulebook(session, observation, files, |file| file.here)?;
+    let there = rulebook(session, observation, files, upstream)?;
+    let own = observation.ours.units.keys();
+    let covered = own.filter(|path| there.filter_name(path).is_some());
+    let bare = covered.filter(|path| here.filter_name(path).is_none());
+    let waits = Loosened { doubt: Doubt::AwaitsAttributes, said: None };
+    let waits: Vec<_> = bare.map(|path| (path.clone(), waits.clone())).collect();
+    observation.loosened.extend(waits);
     Ok(())
 }
 
@@ -105,7 +132,7 @@ fn rule_files(session: &Session<'_>, observation: &Observation) -> Vec<RuleFile>
 
 /// Returns the unit of the user's own rules outside the repository, as it is where they are marked, or
 /// where a link or the configuration leads to a file of the repository.
-fn unit_of_user(session: &Session<'_>, rules: Rules) -> Option<RepoPath> {
+pub fn unit_of_user(session: &Session<'_>, rules: Rules) -> Option<RepoPath> {
     let file = session.worktree.file_of_user(rules);
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     let led = real(&file).zip(real(&session.context.places.repo));

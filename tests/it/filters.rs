@@ -200,6 +200,88 @@ fn attributes_that_arrive_cover_what_was_not_sent_yet() {
 }
 
 #[test]
+fn attributes_that_merge_with_mine_cover_what_was_not_sent_yet() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("one\n");
+    mac.write("@.gitattributes", "*.txt text\n\n\n\n\n*.html text\n");
+    mac.sync();
+    ec2.sync();
+    let words = "plain words that nobody may read";
+    ec2.write("@new.key", words);
+    ec2.append("@.gitattributes", "*.css text\n");
+    mac.edit("@.gitattributes", "*.txt text\n", "*.key filter=crypt\n");
+    mac.sync();
+    let _ = ec2.run(&["sync"]).code(4).says(&["new.key", "filter"]);
+    assert_eq!(holding(&sandbox, words), Vec::<String>::new());
+    mac.sync();
+    assert!(mac.read("@.gitattributes").contains("*.css"), "the attributes are merged at once");
+    assert_eq!(mac.read("@.gitattributes"), ec2.read("@.gitattributes"));
+}
+
+#[test]
+fn attributes_that_wait_for_a_choice_cover_what_was_not_sent_yet() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("one\n");
+    mac.write("@.gitattributes", "*.key text\n");
+    mac.sync();
+    ec2.sync();
+    let words = "plain words that nobody may read";
+    ec2.write("@new.key", words);
+    ec2.write("@other", "other\n");
+    ec2.write("@.gitattributes", "*.key -text\n");
+    mac.write("@.gitattributes", "*.key text filter=crypt\n");
+    mac.sync();
+    for _ in 0..2 {
+        let _ = ec2.run(&["sync"]).code(4).says(&[".gitattributes"]);
+        assert_eq!(holding(&sandbox, words), Vec::<String>::new());
+    }
+    assert_eq!(sandbox.git(&["show", "main:other"]), "other\n", "the rest goes on");
+    let _ = ec2.run(&["resolve", "configs/.gitattributes", "--theirs"]);
+    let _ = ec2.run(&["sync"]).code(4).says(&["new.key", "filter"]);
+    assert_eq!(holding(&sandbox, words), Vec::<String>::new());
+}
+
+#[test]
+fn attributes_of_the_user_cover_files_wherever_they_lie() {
+    let words = "plain words that nobody may read";
+    for place in [".attributes", ".config/git/attributes", ".elsewhere/git/attributes"] {
+        let sandbox = Sandbox::new();
+        let mac = sandbox.joined("mac");
+        mac.write(place, "*.key filter=crypt\n");
+        if place == ".attributes" {
+            mac.git(&["config", "--global", "core.attributesFile", "~/.attributes"]);
+        }
+        mac.write("@new.key", words);
+        let mut command = mac.command(env!("CARGO_BIN_EXE_cfgsync"));
+        if place.starts_with(".elsewhere") {
+            command.env("XDG_CONFIG_HOME", mac.path(".elsewhere"));
+            command.env("CFGSYNC_DIR", mac.repo());
+        }
+        let output = command.arg("sync").output().unwrap();
+        assert_eq!(output.status.code(), Some(4), "{place}: {output:?}");
+        assert_eq!(holding(&sandbox, words), Vec::<String>::new(), "{place}");
+    }
+}
+
+#[test]
+fn attributes_of_the_user_that_arrive_cover_what_was_not_sent_yet() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("one\n");
+    let own = ".config/git/attributes";
+    mac.write(own, "*.txt text\n");
+    mac.run(&["mark", own]).done();
+    mac.sync();
+    let _ = ec2.run(&["sync"]).code(4);
+    ec2.run(&["resolve", own, "--theirs"]).done();
+    let words = "plain words that nobody may read";
+    ec2.write("@new.key", words);
+    mac.append(own, "*.key filter=crypt\n");
+    mac.sync();
+    let _ = ec2.run(&["sync"]).code(4).says(&["new.key", "filter"]);
+    assert_eq!(holding(&sandbox, words), Vec::<String>::new());
+}
+
+#[test]
 fn a_filter_that_is_taken_away_later_leaves_no_edit_in_the_clear() {
     let (sandbox, mac, _ec2) = sharing([ROT, ROT]);
     mac.git(&["config", "--global", "--remove-section", "filter.rot"]);

@@ -43,13 +43,12 @@ pub struct IgnoreRule {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Worktree {
-    /// Returns true when the user has attributes outside the working tree.
+    /// Returns true when there are attributes outside the working tree, of the user or of the system.
     pub fn has_own_attributes(&self) -> bool {
-        let home = crate::context::home().unwrap_or_default();
-        let of_user = self
-            .setting("core.attributesFile")
-            .map_or_else(|| home.join(".config/git/attributes"), PathBuf::from);
-        of_user.exists() || self.git_folder().join("info/attributes").exists()
+        let of_git = self.git_folder().join("info/attributes");
+        let places = [self.file_of_user(Rules::Attributes), of_git, "/etc/gitattributes".into()];
+        // Where a configured name leads is Git's to know.
+        self.setting("core.attributesFile").is_some() || places.iter().any(|place| place.exists())
     }
 
     /// Returns the user's own rules outside the repository: where they are, whether or not they are

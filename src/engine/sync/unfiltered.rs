@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use cfgsync_core::arrival::rules::Rules;
 use cfgsync_core::doubt::Doubt;
 use cfgsync_core::gate::{arriving_attributes, hold_what_is_only_here};
 use cfgsync_core::path::RepoPath;
@@ -10,6 +11,7 @@ use cfgsync_core::policy::Choice;
 
 use crate::failure::Outcome;
 use crate::git::trees;
+use crate::loosening::unit_of_user;
 use crate::picture::Picture;
 use crate::session::Session;
 
@@ -21,7 +23,8 @@ pub fn wait(
     choices: &BTreeMap<RepoPath, Choice>,
 ) -> Outcome<bool> {
     let mut names_a_filter = false;
-    for (path, version) in arriving_attributes(&picture.observation) {
+    let own = unit_of_user(session, Rules::Attributes);
+    for (path, version) in arriving_attributes(&picture.observation, own.as_ref()) {
         if picture.observation.loosened.contains_key(path) {
             continue;
         }
@@ -29,7 +32,7 @@ pub fn wait(
         names_a_filter |= text.windows(6).any(|window| window == b"filter");
     }
     if names_a_filter {
-        hold_what_is_only_here(&mut picture.observation);
+        hold_what_is_only_here(&mut picture.observation, own.as_ref());
     }
     // What waits with attributes that a person lets in now goes on in the next round.
     let loosened = &picture.observation.loosened;
