@@ -1,9 +1,10 @@
 //! What a plan must know of files that come from upstream: where links lead, where the user's own
 //! links reach into the repository, what is too large. What waits because of it, the plan decides.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use cfgsync_core::arrival::waits_at_home;
+use cfgsync_core::arrival::{risky, waits_at_home};
 use cfgsync_core::doubt::Doubt;
 use cfgsync_core::observed::Observation;
 use cfgsync_core::path::{HomePath, RepoPath};
@@ -12,57 +13,17 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::context::variable;
 use crate::failure::Outcome;
+use crate::fs::dir::os;
+use crate::fs::plain;
 use crate::lockout;
 use crate::session::Session;
 use crate::settings::LARGEST;
 
-/// Names in `$HOME` that people link into their repository: dotfiles that something runs, and folders
-/// of such.
-const LINKED: [&str; 40] = [
-    ".ssh",
-    ".ssh/config",
-    ".config",
-    ".config/git",
-    ".config/git/config",
-    ".config/zsh/.zshrc",
-    ".config/zsh/.zshenv",
-    ".config/fish/conf.d",
-    ".config/fish/config.fish",
-    ".config/fish/functions",
-    ".config/i3",
-    ".config/sway",
-    ".config/hypr",
-    ".config/environment.d",
-    ".config/systemd",
-    ".config/systemd/user",
-    ".config/autostart",
-    ".config/fish",
-    ".config/zsh",
-    ".config/direnv",
-    ".gitconfig",
-    ".zshenv",
-    ".zshrc",
-    ".zprofile",
-    ".zlogin",
-    ".zsh",
-    ".zfunc",
-    ".oh-my-zsh",
-    ".bash_aliases",
-    ".p10k.zsh",
-    ".bashrc",
-    ".bash_profile",
-    ".profile",
-    ".local",
-    ".local/bin",
-    "bin",
-    ".githooks",
-    "Library",
-    "Library/LaunchAgents",
-    ".npmrc",
-];
-
 /// The name under which a folder of the user's `PATH` is known to be one of commands.
 const COMMANDS: &str = "bin";
+
+/// The name under which the folder of the user's hooks is known to be one.
+const HOOKS: &str = ".githooks";
 
 /// Adds what is to be known of arrivals to an observation; nothing where nothing arrives.
 pub fn find(session: &Session<'_>, observation: &mut Observation) -> Outcome<()> {
@@ -107,11 +68,16 @@ fn reached(session: &Session<'_>) -> Vec<(RepoPath, HomePath)> {
         let below = path.strip_prefix(&places.repo).ok()?;
         RepoPath::new(below.as_os_str().as_bytes()).ok()
     };
-    let linked = LINKED.iter().filter_map(|name| {
-        let target = follow(&places.home.join(name))?;
+    let linked = risky::named().flat_map(|(name, is_folder)| {
+        let below = if is_folder { links_in(&places.home, &name) } else { Vec::new() };
+        std::iter::once(name).chain(below)
+    });
+    let linked: BTreeSet<Vec<u8>> = linked.collect();
+    let linked = linked.into_iter().filter_map(|name| {
+        let target = follow(&places.home.join(os(&name)))?;
         let path = inside(&target)?;
         // Links of cfgsync's own lead to stored copies, and are known by their marks.
-        let home = HomePath::new(*name).ok()?;
+        let home = HomePath::new(&*name).ok()?;
         (path.home().as_ref() != Some(&home)).then_some((path, home))
     });
     let commands = variable("PATH").unwrap_or_default();
@@ -125,7 +91,19 @@ fn reached(session: &Session<'_>) -> Vec<(RepoPath, HomePath)> {
         let path = inside(&real).or_else(|| marked(&real))?;
         Some((path, HomePath::new(COMMANDS).ok()?))
     });
-    linked.chain(commands).collect()
+    let hooks = session.worktree.hooks_folder();
+    let hooks = std::fs::canonicalize(&hooks).unwrap_or(hooks);
+    let hooks = inside(&hooks).or_else(|| marked(&hooks));
+    let hooks = hooks.and_then(|path| Some((path, HomePath::new(HOOKS).ok()?)));
+    linked.chain(commands).chain(hooks).collect()
+}
+
+/// Returns the links right in a folder of the home; none where it is none, or cannot be read.
+fn links_in(home: &Path, folder: &[u8]) -> Vec<Vec<u8>> {
+    let place = home.join(os(folder));
+    let names = plain::names(&place).unwrap_or_default();
+    let links = names.into_iter().filter(|name| place.join(os(name)).is_symlink());
+    links.map(|name| [folder, b"/", &name].concat()).collect()
 }
 
 /// Returns where a link leads, also one that leads nowhere yet; none where there is no link.

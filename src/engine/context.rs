@@ -165,6 +165,15 @@ pub fn known_places(dir: Option<&Path>) -> Outcome<Places> {
     Ok(places)
 }
 
+/// Returns `PATH` without folders that are named from where a program works; where none is left, the
+/// system's own.
+pub fn programs() -> OsString {
+    let named = os_variable("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&named).filter(|folder| folder.is_absolute());
+    let whole = std::env::join_paths(folders).unwrap_or_default();
+    if whole.is_empty() { "/usr/bin:/bin".into() } else { whole }
+}
+
 /// Returns `$HOME`.
 pub fn home() -> Outcome<PathBuf> {
     let home = os_variable("HOME").map(PathBuf::from).filter(|path| path.is_absolute());

@@ -167,6 +167,22 @@ pub fn runs(place: &HomePath) -> Option<&'static str> {
     PLACES.iter().find(|(pattern, _)| covers(pattern, &names)).map(|(_, reason)| *reason)
 }
 
+/// Returns the names of the places, and of the folders above them, as far as they have one; and whether a
+/// name is that of a folder in which everything counts.
+pub fn named() -> impl Iterator<Item = (Vec<u8>, bool)> {
+    PLACES.iter().flat_map(|(pattern, _)| {
+        let bare = pattern.trim_end_matches('/');
+        let parts: Vec<&str> = bare.split('/').take_while(|part| !part.contains('*')).collect();
+        let depths = 1..=parts.len();
+        let name = move |depth: usize| parts[..depth].join("/");
+        depths.map(move |depth| {
+            let name = name(depth);
+            let is_folder = pattern.ends_with('/') && name == bare;
+            (name.into_bytes(), is_folder)
+        })
+    })
+}
+
 fn covers(pattern: &str, names: &[Vec<u8>]) -> bool {
     let is_folder = pattern.ends_with('/');
     let wanted: Vec<&str> = pattern.trim_end_matches('/').split('/').collect();
@@ -204,6 +220,18 @@ mod tests {
             assert!(is_risky(&place), "{place}");
             assert!(is_risky(&place.to_uppercase()), "{place}");
         }
+    }
+
+    #[test]
+    fn places_and_the_folders_above_them_have_names() {
+        let names: Vec<(Vec<u8>, bool)> = named().collect();
+        let has = |name: &str, is_folder| names.contains(&(name.into(), is_folder));
+        for (name, is_folder) in
+            [(".zshrc", false), (".config", false), (".config/awesome", true), (".ssh", false)]
+        {
+            assert!(has(name, is_folder), "{name}");
+        }
+        assert!(names.iter().all(|(name, _)| !name.contains(&b'*') && !name.is_empty()));
     }
 
     #[test]

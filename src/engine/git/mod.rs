@@ -11,6 +11,7 @@ pub mod forgetting;
 pub mod global;
 pub mod heard;
 mod held;
+mod hooks;
 pub mod index;
 pub mod inquiry;
 pub mod locks;

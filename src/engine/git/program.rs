@@ -262,9 +262,11 @@ pub fn shell(folder: &Path, limits: Limits, scratch: &Path, line: &str) -> Outco
     bounded(command, limits, scratch)?.finish()
 }
 
-/// A program that knows of no other repository.
+/// A program that knows of no other repository. Git works among files that come from the remote, so a
+/// folder of programs that is named from where it works is none.
 pub fn clean(program: &str) -> Command {
     let mut command = Command::new(program);
+    command.env("PATH", crate::context::programs());
     for name in FOREIGN {
         command.env_remove(name);
     }

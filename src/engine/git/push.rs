@@ -1,6 +1,6 @@
 //! Push: a commit goes to the remote, if its branch still is where it was seen.
 
-use super::program::{Answer, Hooks, Limits, start};
+use super::program::{Answer, Limits, start};
 use super::remote::Remote;
 use super::{CommitId, global, locks};
 use crate::failure::Outcome;
@@ -54,7 +54,7 @@ impl Remote<'_> {
         commit: CommitId,
         meanwhile: impl FnOnce(),
     ) -> Outcome<Pushed> {
-        let limits = Limits { hooks: self.hooks()?, ..self.limits };
+        let limits = Limits { hooks: self.worktree.hooks()?, ..self.limits };
         let ssh = self.ssh()?;
         let arguments = [
             "push",
@@ -91,22 +91,5 @@ impl Remote<'_> {
         let is_rejected = verdict.contains("[remote rejected]") || verdict.contains("[rejected]");
         let answer = if is_rejected { Answer { stderr, ..answer } } else { answer };
         Err(self.failure("push to", &answer))
-    }
-
-    /// Hooks run where Git LFS needs one: without it, its files would stay here.
-    fn hooks(&self) -> Outcome<Hooks> {
-        if self.worktree.setting("filter.lfs.process").is_none() {
-            return Ok(Hooks::Off);
-        }
-        let places = [
-            self.worktree.root().join(".gitattributes"),
-            self.worktree.git_folder().join("info/attributes"),
-        ];
-        for place in places {
-            if plain::read_text(&place)?.is_some_and(|text| text.contains("filter=lfs")) {
-                return Ok(Hooks::Own);
-            }
-        }
-        Ok(Hooks::Off)
     }
 }

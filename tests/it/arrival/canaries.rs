@@ -186,3 +186,48 @@ fn what_merely_lies_in_the_repository_means_nothing() {
     a_day(&sandbox, &ec2, "a submodule that updates by a command");
     assert_nothing_ran(&sandbox.path(""));
 }
+
+/// What a person set up for Git LFS and for hooks and commands, and what the remote then brings there.
+#[test]
+fn what_lies_where_git_works_is_neither_a_hook_nor_a_command() {
+    for (way, hooks) in
+        [("hooks", ".hooks"), ("home", "~/configs/.hooks"), ("link", ""), ("path", "")]
+    {
+        let sandbox = Sandbox::new();
+        let (_mac, ec2) = sandbox.pair("content\n");
+        lay_out(&sandbox);
+        for (key, value) in
+            [("process", "git-lfs x"), ("clean", "git-lfs x"), ("smudge", "git-lfs x")]
+        {
+            ec2.git(&["config", "--global", &format!("filter.lfs.{key}"), value]);
+        }
+        if !hooks.is_empty() {
+            ec2.git(&["config", "--global", "core.hooksPath", hooks]);
+        }
+        if way == "link" {
+            ec2.link("@.git/hooks/pre-push", ec2.path("@.hooks/pre-push"));
+        }
+        let script = std::fs::read(sandbox.path("canary")).unwrap();
+        let forge = Forge::new(&sandbox);
+        let mut files = vec![
+            (".gitattributes", FILE, &b"*.large filter=lfs\n"[..]),
+            (".hooks/pre-push", PROGRAM, &script),
+            (".hooks/reference-transaction", PROGRAM, &script),
+            ("git-lfs", PROGRAM, &script),
+        ];
+        files.extend((way == "path").then_some(("a.large", FILE, &b"a\n"[..])));
+        forge.push(&forge.add(&files));
+        for round in ["one\n", "two\n"] {
+            let mut command = ec2.command(env!("CARGO_BIN_EXE_cfgsync"));
+            let path = std::env::var("PATH").unwrap();
+            let _ = command.env("PATH", format!("{path}:")).arg("sync").output().unwrap();
+            ec2.write(".conf", round);
+        }
+        let output = ec2.run(&["sync"]);
+        assert_nothing_ran(&sandbox.path(""));
+        if way != "path" {
+            let output = output.says(&["Git LFS", "comes from the remote", "core.hooksPath"]);
+            assert_eq!(output.code, 9, "{way}: {output:?}");
+        }
+    }
+}

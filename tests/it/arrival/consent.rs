@@ -265,8 +265,15 @@ fn a_place_that_a_link_or_path_of_the_users_leads_to_is_risky_too() {
     ec2.link(".zshrc", ec2.path("@dot/zshrc"));
     std::fs::create_dir_all(ec2.path(".config/git")).unwrap();
     ec2.link(".config/git/config", ec2.path("@dot/gitconfig"));
+    ec2.link(".config/awesome", ec2.path("@dot/awesome"));
+    std::fs::create_dir_all(ec2.path(".oh-my-zsh")).unwrap();
+    ec2.link(".oh-my-zsh/custom", ec2.path("@dot/custom"));
+    ec2.git(&["config", "--global", "core.hooksPath", "~/configs/hooks"]);
     let forge = Forge::new(&sandbox);
     forge.push(&forge.add(&[
+        ("dot/awesome/rc.lua", FILE, HOSTILE),
+        ("dot/custom/x.zsh", FILE, HOSTILE),
+        ("hooks/pre-commit", PROGRAM, HOSTILE),
         ("dot/systemd/user/x.service", FILE, HOSTILE),
         ("dot/zshrc", FILE, HOSTILE),
         ("dot/gitconfig", FILE, b"[alias]\n\tx = !touch ~/PWNED\n"),
@@ -283,7 +290,15 @@ fn a_place_that_a_link_or_path_of_the_users_leads_to_is_risky_too() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("~/scripts/ls:") && !ec2.exists("scripts/ls"), "{said}");
-    for held in ["dot/systemd/user/x.service", "dot/zshrc", "dot/gitconfig", "tools/ls"] {
+    for held in [
+        "dot/systemd/user/x.service",
+        "dot/zshrc",
+        "dot/gitconfig",
+        "dot/awesome/rc.lua",
+        "dot/custom/x.zsh",
+        "hooks/pre-commit",
+        "tools/ls",
+    ] {
         assert!(said.contains(&format!("held     {held}:")), "{said}");
         assert!(!ec2.exists(format!("@{held}")), "{held}");
     }
