@@ -270,3 +270,32 @@ fn a_secret_that_upstream_has_is_not_in_the_way() {
     let found = ec2.run(&["secrets", "scan", "--history"]).code(4).stdout;
     assert!(found.contains("notes:2") && found.contains("in commit"), "{found}");
 }
+
+#[test]
+fn a_link_that_leads_to_a_secret_waits_alone() {
+    let sandbox = Sandbox::new();
+    let mac = sandbox.joined("mac");
+    mac.link("@link", token());
+    mac.write("@other", "other\n");
+    let _ = mac.run(&["sync"]).code(4).says(&["link", "line 1", "GitLab"]);
+    assert_never_sent(&sandbox, &token());
+    assert_eq!(sandbox.git(&["show", "main:other"]), "other\n", "the rest goes on");
+    mac.run(&["secrets", "allow", &mac.path("@link").display().to_string()]).done();
+    mac.sync();
+    assert!(sent(&sandbox).contains(&token()), "what was allowed is shared");
+}
+
+#[test]
+fn no_tag_goes_with_a_push() {
+    let sandbox = Sandbox::new();
+    let mac = sandbox.joined("mac");
+    mac.git(&["config", "--global", "push.followTags", "true"]);
+    mac.write("@a", "a\n");
+    mac.git(&["add", "a"]);
+    mac.git(&["commit", "-qm", "a"]);
+    mac.git(&["tag", "-a", "mine", "-m", &token()]);
+    mac.sync();
+    assert_eq!(sandbox.git(&["show", "main:a"]), "a\n");
+    assert_eq!(sandbox.git(&["tag"]), "");
+    assert_never_sent(&sandbox, &token());
+}

@@ -61,6 +61,7 @@ impl Remote<'_> {
             "--porcelain",
             "--progress",
             "--no-recurse-submodules",
+            "--no-follow-tags",
             lease,
             "--end-of-options",
             self.name,

@@ -14,7 +14,7 @@ use cfgsync_core::path::RepoPath;
 use cfgsync_core::policy::Choice;
 use cfgsync_core::reconcile::Merged;
 use cfgsync_core::secrets::{Secret, what};
-use cfgsync_core::unit::{BlobId, Kind};
+use cfgsync_core::unit::BlobId;
 
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::outgoing::{Brought, has_merges, outgoing};
@@ -34,8 +34,8 @@ pub fn find(
     let is_there = |path: &RepoPath, blob: BlobId| {
         upstream.units.get(path).is_some_and(|version| version.blob == blob)
     };
+    // What a link leads to is sent as a file is.
     let ours = observation.ours.units.iter();
-    let ours = ours.filter(|(_, version)| version.kind == Kind::File);
     let ours = ours.map(|(path, version)| (path, version.blob));
     let merged = observation.merged.iter().filter_map(|(path, merged)| match merged {
         Merged::Clean(blob) => Some((path, *blob)),
