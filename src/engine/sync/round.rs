@@ -261,7 +261,8 @@ impl Sync<'_> {
             to: &plan.tree,
             ours: &picture.observation.local.stored,
         };
-        if let Some(shared) = shared.filter(|_| session.remote.is_some()) {
+        let is_sent = session.remote.is_some() && picture.upstream != Some(tip);
+        if let Some(shared) = shared.filter(|_| is_sent) {
             session.vault.foresee([shared, tree], tip, &mut group)?;
         }
         let draft =
