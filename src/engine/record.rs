@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::context::{Context, Places, dice, now};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::FsError;
+use crate::fs::look::blob_id;
 use crate::fs::plain::{self, Durability};
 use crate::{host, lights, pause};
 
@@ -117,7 +118,11 @@ pub fn publish_watched(
     let generation = before.map_or(1, |record| record.generation + 1);
     let places = &context.places;
     if let Basis::List(watch) = basis {
-        plain::publish(&places.watched(), &watch.paths(), Durability::Relaxed)?;
+        plain::publish(
+            &places.watched(),
+            &watch.paths(|bytes| blob_id(bytes).0),
+            Durability::Relaxed,
+        )?;
     }
     let list = match basis {
         Basis::Nothing => None,

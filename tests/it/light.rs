@@ -40,6 +40,17 @@ fn done(command: &mut Command) {
 }
 
 #[test]
+fn what_happened_before_a_shell_was_there_is_seen_before_its_first_command() {
+    let home = shared();
+    // As an app saves that knows no links.
+    fs::write(home.path("draft"), "set list\n").unwrap();
+    fs::rename(home.path("draft"), home.path(".vimrc")).unwrap();
+    let settings = "export CFGSYNC_MACHINE_KIND=ec2; zstyle ':cfgsync:' background no";
+    let terminal = Terminal::with_plugin(home, settings);
+    terminal.wait_for("the edit", |screen| screen.contains("[↑ ]0"));
+}
+
+#[test]
 fn an_edit_synced_offline_waits_and_then_is_in_sync() {
     let mut terminal = synced();
     assert_eq!(terminal.run(""), "[✓ ]0");

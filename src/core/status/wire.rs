@@ -4,6 +4,8 @@
 //! 128 bytes at fixed offsets; `docs/status-record.md` is the contract. First an ASCII head that a
 //! shell reads without decoding, then little-endian numbers for programs.
 
+use std::collections::BTreeMap;
+
 use bincode::config::{Configuration, Fixint, LittleEndian};
 
 use super::StatusRecord;
@@ -95,17 +97,28 @@ pub struct Watch {
 
 impl Watch {
     /// Returns the paths of files and folders that are newer once they changed, each behind a zero
-    /// byte. A shell compares their times with the record's.
-    pub fn paths(&self) -> Vec<u8> {
+    /// byte. A shell compares their times with the record's, through links: one that leads to a file of
+    /// the list stands for it, since whatever takes the link's place is newer, too. `named` is Git's name
+    /// for bytes.
+    pub fn paths(&self, named: impl Fn(&[u8]) -> [u8; 20]) -> Vec<u8> {
+        let links = self.rows.iter().filter(|row| row.kind == Kind::Link);
+        let links: BTreeMap<[u8; 20], Option<Vec<u8>>> =
+            links.map(|row| (row.blob, self.path(row))).collect();
         let mut paths = Vec::new();
         for row in &self.rows {
-            let Some(base) = self.bases.get(usize::from(row.base)) else { continue };
+            let Some(path) = self.path(row) else { continue };
+            let link = links.get(&named(&path)).filter(|_| row.kind == Kind::File);
             if matches!(row.kind, Kind::File | Kind::Folder | Kind::Ref) {
                 paths.push(0);
-                paths.extend([base, &b"/"[..], &row.name].concat());
+                paths.extend(link.cloned().flatten().unwrap_or(path));
             }
         }
         paths
+    }
+
+    fn path(&self, row: &Row<Vec<u8>>) -> Option<Vec<u8>> {
+        let base = self.bases.get(usize::from(row.base))?;
+        Some([base, &b"/"[..], &row.name].concat())
     }
 }
 
