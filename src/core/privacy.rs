@@ -137,10 +137,10 @@ pub fn readers(code: Option<i32>, complaint: &str) -> Readers {
 }
 
 /// Returns true when it is time to ask again. What is known to be open is asked about each time: it
-/// stops everything until it is closed.
+/// stops everything until it is closed. So is what did not answer; no push waits for that again.
 pub fn is_due(last: Option<(Readers, UnixTime)>, now: UnixTime) -> bool {
     last.is_none_or(|(readers, at)| {
-        readers == Readers::Everybody || now.seconds().abs_diff(at.seconds()) > DAY_SECONDS
+        readers != Readers::Members || now.seconds().abs_diff(at.seconds()) > DAY_SECONDS
     })
 }
 

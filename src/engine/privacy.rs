@@ -63,9 +63,9 @@ fn path(context: &Context) -> std::path::PathBuf {
     context.places.state.join("privacy")
 }
 
-/// Returns the remote's address; none for this machine alone.
+/// Returns the address that is sent to; none for this machine alone.
 fn address(session: &Session<'_>) -> Option<String> {
-    session.remote.as_deref().and_then(|name| session.worktree.remote_url(name))
+    session.remote.as_deref().and_then(|name| session.worktree.push_url(name))
 }
 
 /// Returns who can read the remote, as far as is known, and when that was asked; none where there is
@@ -110,7 +110,7 @@ pub fn ask(session: &Session<'_>, deadline: Duration) -> Outcome<()> {
     let answer = stranger::ask(&address, &context.places.state, deadline)?;
     let code = answer.code.filter(|_| answer.ended.is_none());
     let found = readers(code, &answer.stderr);
-    if found != Readers::Unknown {
+    if found != Readers::Unknown || known.answer.is_none() {
         known.answer = Some((found, now()));
         known.write(context)?;
     }
@@ -145,9 +145,13 @@ pub fn look(session: &Session<'_>) -> Outcome<()> {
     check(session)
 }
 
-/// The last look before a push: stops where everybody can read the remote, and nobody allowed it.
+/// The last look before a push: stops where everybody can read the remote, and nobody allowed it. An
+/// address that nobody asked about, as after `git remote set-url`, is asked about first, once.
 pub fn check(session: &Session<'_>) -> Outcome<()> {
     let Some(url) = address(session) else { return Ok(()) };
+    if Known::read(session.context, &url)?.answer.is_none() {
+        ask(session, PATIENCE)?;
+    }
     let is_open = || -> Outcome<bool> {
         let known = Known::read(session.context, &url)?;
         let is_open = known.answer.is_some_and(|(who, _)| who == Readers::Everybody);

@@ -221,6 +221,40 @@ fn a_remote_that_was_opened_is_noticed_within_a_day() {
 }
 
 #[test]
+fn an_address_that_nobody_asked_about_is_asked_before_anything_is_sent_there() {
+    let closed = Host::start(Answer::Status(404));
+    let open = Host::start(Answer::Open);
+    for way in ["set-url", "set-url --push", "pushInsteadOf"] {
+        let sandbox = Sandbox::new();
+        let member = Member::new(&sandbox, &closed);
+        let web = member.machine.read(".config/cfgsync/config.toml");
+        let other = format!("{web}\"open.example\" = \"http://127.0.0.1:{}\"\n", open.port);
+        member.machine.write(".config/cfgsync/config.toml", other);
+        member.run(&["setup", &member.url], 0);
+        let tip = sandbox.git(&["rev-parse", "main"]);
+        let moved = member.url.replace("code.example", "open.example");
+        let mut line: Vec<&str> = match way {
+            "pushInsteadOf" => vec![
+                "config",
+                "--global",
+                "url.ssh://me@open.example/.pushInsteadOf",
+                "ssh://me@code.example/",
+            ],
+            _ => std::iter::once("remote").chain(way.split(' ')).collect(),
+        };
+        line.extend((line[0] == "remote").then_some(["origin", &moved]).into_iter().flatten());
+        member.machine.git(&line);
+        member.machine.write("@more", "x\n");
+        let said = member.run(&["sync"], 9);
+        assert!(said.contains("everybody can read"), "{way}: {said}");
+        assert_eq!(sandbox.git(&["rev-parse", "main"]), tip, "{way}: nothing was sent");
+        member.run(&["secrets", "allow", "--remote"], 0);
+        member.run(&["sync"], 0);
+        assert_ne!(sandbox.git(&["rev-parse", "main"]), tip);
+    }
+}
+
+#[test]
 fn a_folder_that_all_users_can_read_is_told_of() {
     let sandbox = Sandbox::new();
     let machine = sandbox.machine("mac");
