@@ -16,6 +16,20 @@ fn let_in_before(content: &str) -> (Sandbox, Machine, Machine) {
 }
 
 #[test]
+fn what_waits_at_a_risky_place_is_shown_before_and_after_a_sync() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("one\n");
+    mac.write(".zshrc", "x=1\n");
+    mac.run(&["mark", ".zshrc"]).done();
+    mac.sync();
+    for _ in 0..2 {
+        let shown = ["+++ ~/.zshrc (upstream)\n", "\n+x=1\n"];
+        let _ = ec2.run(&["diff", ".zshrc"]).code(0).says(&shown);
+        let _ = ec2.run(&["sync"]).code(4);
+    }
+}
+
+#[test]
 fn an_undo_of_a_sync_that_only_held_a_file_ends_no_mark() {
     let sandbox = Sandbox::new();
     let (mac, ec2) = sandbox.pair("one\n");

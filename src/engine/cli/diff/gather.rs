@@ -146,6 +146,10 @@ fn waiting(session: &Session<'_>, observation: &Observation, held: &Held) -> Out
     };
     let is_told = |between: Between| !is_unseen || between == Between::Upstream;
     pairs.retain(|(between, [before, after])| before != after && is_told(*between));
+    // Once its branch moved, both sides have it, and still nothing of it is live: all of it is new.
+    if pairs.is_empty() && matches!(held.why, Why::Doubt(_)) && theirs.is_some() {
+        pairs.push((Between::Both, [None, theirs]));
+    }
     let entry = |between, before, after| Entry {
         name: report::name(&held.path),
         side: Side::Held,
