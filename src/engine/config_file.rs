@@ -109,10 +109,14 @@ impl ConfigText {
         }
     }
 
-    /// Takes away what stands under a name.
+    /// Takes away what stands under a name, and what we wrote above it. Comments of a person stay.
     pub fn unset(&mut self, name: &str) {
         let Some((outer, entry)) = name.split_once('.') else {
+            let comments = self.comments_of_a_person(name);
+            let rest: Vec<String> = self.0.iter().map(|(name, _)| name.to_owned()).collect();
+            let next = rest.into_iter().skip_while(|it| it != name).nth(1);
             self.0.remove(name);
+            self.put_comments(&comments, next.as_deref());
             return;
         };
         let table = self.0.get_mut(outer).and_then(Item::as_table_like_mut);
@@ -122,6 +126,43 @@ impl ConfigText {
         });
         if is_empty {
             self.0.remove(outer);
+        }
+    }
+
+    /// Returns the comments above a key and behind it, but for what we write above each.
+    fn comments_of_a_person(&self, name: &str) -> String {
+        let Some((key, item)) = self.0.get_key_value(name) else { return String::new() };
+        let above = key.leaf_decor().prefix().and_then(|it| it.as_str()).unwrap_or_default();
+        let ours = KEYS.iter().find(|key| key.name == name).map(comment).unwrap_or_default();
+        let mut comments =
+            if ours.is_empty() { above.to_owned() } else { above.replace(&ours, "") };
+        let behind = item.as_value().and_then(|value| value.decor().suffix());
+        let behind = behind.and_then(|it| it.as_str()).unwrap_or_default().trim();
+        if !behind.is_empty() {
+            comments.push_str(behind);
+            comments.push('\n');
+        }
+        if comments.contains('#') { comments } else { String::new() }
+    }
+
+    /// Puts comments above a key, or at the end.
+    fn put_comments(&mut self, comments: &str, next: Option<&str>) {
+        if comments.is_empty() {
+            return;
+        }
+        let before = |decor: &toml_edit::Decor| {
+            let prefix = decor.prefix().and_then(|it| it.as_str()).unwrap_or_default();
+            format!("{comments}{prefix}")
+        };
+        if let Some(table) = next.and_then(|next| self.0.get_mut(next)?.as_table_mut()) {
+            let text = before(table.decor());
+            table.decor_mut().set_prefix(text);
+        } else if let Some(mut key) = next.and_then(|next| self.0.as_table_mut().key_mut(next)) {
+            let text = before(key.leaf_decor());
+            key.leaf_decor_mut().set_prefix(text);
+        } else {
+            let text = format!("{comments}{}", self.0.trailing().as_str().unwrap_or_default());
+            self.0.set_trailing(text);
         }
     }
 
@@ -149,7 +190,8 @@ impl ConfigText {
     /// Returns the text with an example of every key of a level that is not in it, as a comment.
     pub fn explained(&self, level: Level) -> String {
         let mut text = self.text();
-        for key in KEYS.iter().filter(|key| key.level == level) {
+        // Each goes in front of the one before it, so the last is the first.
+        for key in KEYS.iter().rev().filter(|key| key.level == level) {
             let is_known = self.0.contains_key(key.name);
             let example = format!("# {}\n", key.example);
             if !is_known && !text.contains(&example) {
@@ -197,7 +239,29 @@ mod tests {
         assert_eq!(after, before.replace("300", "600"));
         let after = changed(before, |it| it.set("deadline", &Value::Number(5)));
         assert_eq!(after, format!("{before}deadline = 5\n"));
-        assert_eq!(changed(before, |it| it.unset("backups")), "# mine\ninterval = 300 # slow\n");
+    }
+
+    #[test]
+    fn a_key_that_is_taken_away_leaves_the_comments_of_a_person() {
+        let before = "# mine\ninterval = 300 # slow\n\n# kept\nbackups = 10\n[web]\na = 'b'\n";
+        let after = changed(before, |it| it.unset("interval"));
+        assert_eq!(after, "# mine\n# slow\n\n# kept\nbackups = 10\n[web]\na = 'b'\n");
+        let after = changed(before, |it| it.unset("backups"));
+        assert_eq!(after, "# mine\ninterval = 300 # slow\n\n# kept\n[web]\na = 'b'\n");
+        let end = changed("interval = 300\n# last\nbackups = 10\n", |it| it.unset("backups"));
+        assert_eq!(end, "interval = 300\n# last\n");
+        let key = KEYS.iter().find(|key| key.name == "interval").unwrap();
+        let own = format!("{}interval = 300\nbackups = 10\n", comment(key));
+        assert_eq!(changed(&own, |it| it.unset("interval")), "backups = 10\n");
+    }
+
+    #[test]
+    fn what_is_explained_comes_in_the_order_of_the_list() {
+        let text = ConfigText::parse("branch = 'main'\n").unwrap().explained(Level::Machine);
+        let examples =
+            KEYS.iter().filter(|key| key.level == Level::Machine && key.name != "branch");
+        let places: Vec<usize> = examples.map(|key| text.find(key.example).unwrap()).collect();
+        assert!(places.is_sorted() && places.len() > 3, "{text}");
     }
 
     #[test]
