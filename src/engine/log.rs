@@ -62,8 +62,9 @@ impl Entry {
             report.changes.iter().filter(is_in).count()
         };
         let (sent, received, held) = (flows(Flow::Out), flows(Flow::In), report.held.len());
-        let named = report.changes.iter().take(NAMED);
-        let paths = named.map(|it| format!("{} {}", word(it.deed), name(&it.path))).collect();
+        let waiting = report.held.iter().map(|it| format!("held {}", name(&it.path)));
+        let named = report.changes.iter().map(|it| format!("{} {}", word(it.deed), name(&it.path)));
+        let paths = waiting.chain(named).take(NAMED).collect();
         let failed = report.failure().map_or_else(Self::default, |it| Self::failed(at, &it));
         Self { version: 1, at: at.seconds(), sent, received, held, paths, ..failed }
     }

@@ -95,6 +95,7 @@ fn a_person_is_told_once_until_it_is_over() {
         run_in_background(&ec2, &[]);
     }
     assert_eq!(told(&ec2), 1);
+    let _ = ec2.run(&["log", "-v"]).code(0).says(&["    held ~/.conf\n"]);
     let said = ec2.read("told");
     assert!(said.contains("1 file waits for you") && !said.contains(".conf"), "{said}");
     ec2.run(&["resolve", ".conf", "--theirs"]).done();
