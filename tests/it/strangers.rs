@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 #[cfg(target_os = "linux")]
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::sandbox::{Machine, Sandbox, assert_clean};
+#[cfg(target_os = "linux")]
+use crate::sandbox::assert_clean;
+use crate::sandbox::{Machine, Sandbox};
 
 /// How often what stands at a name is exchanged at least.
 #[cfg(target_os = "linux")]

@@ -1,10 +1,13 @@
 //! The plugin with the real engine beside it: what it keeps open, options that break others, and a
 //! sync in the background from its start to its end.
 
+#[cfg(target_os = "linux")]
 use std::collections::BTreeMap;
 use std::fs;
+#[cfg(target_os = "linux")]
 use std::path::PathBuf;
 
+#[cfg(target_os = "linux")]
 use super::terminal::{bells, tmux};
 use crate::light::{engine, shared};
 use crate::terminal::{Home, PLUGIN, Terminal, wait_until};
