@@ -293,7 +293,7 @@ fn the_plugin_is_looked_for_and_no_shell_is_started() {
     let (mac, _ec2) = sandbox.pair(LINES);
     one(&checkup(&mac, &[], 0), "plugin", "note", "setup --zshrc");
     mac.write(".zshrc", "touch ~/started\nplugins=(git configsync)\n");
-    one(&checkup(&mac, &[], 0), "plugin", "note", "loads it");
+    one(&checkup(&mac, &[], 0), "plugin", "note", "a moment after the first prompt");
     assert!(!mac.exists("started"));
     // The bell of a shell bears its number.
     mac.write(format!(".local/state/cfgsync/bells/{}", std::process::id()), "");

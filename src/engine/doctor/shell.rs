@@ -26,9 +26,10 @@ pub fn plugin(home: &Path) -> Finding {
         (_, 2..) => {
             Diagnosis::ok("plugin", format!("the zsh plugin is at work in {shells} shells"))
         }
+        // A bell opens when nobody types: the first command of a shell is before that.
         (true, 0) => Diagnosis::note("plugin", format!("{} loads it", zshrc.display()))
-            .because("no shell that is open has it at work; one opens it when its prompt stands")
-            .mend("Open a new shell (`exec zsh`)."),
+            .because("it is at work a moment after the first prompt of a new shell")
+            .mend("A shell that is older than these lines takes them with `exec zsh`."),
         (false, 0) => Diagnosis::note("plugin", "no zsh loads the plugin")
             .because("without it no light is shown and no sync starts by itself in zsh")
             .mend("`cfgsync setup --zshrc` adds the lines to your `.zshrc`."),
