@@ -155,7 +155,7 @@ impl Context {
 pub fn known_places(dir: Option<&Path>) -> Outcome<Places> {
     let home = home()?;
     let kind = host::facts(declared_kind()?).kind();
-    let repo = find_repository(dir, &home, kind)?;
+    let repo = find_repository(dir, &home, kind)?.ok_or_else(no_repository)?;
     let places = places(home, repo);
     if !places.repo.join(".git").exists() {
         return Err(Failure::error(format!("{} is no repository", places.repo.display()))
@@ -204,29 +204,37 @@ pub fn declared_kind() -> Outcome<Option<Kind>> {
 
 /// Finds the repository: flag, `CFGSYNC_DIR`, the user's config, the machine's habit, the one of
 /// the two usual folders that exists. Never the current folder by accident.
-fn find_repository(dir: Option<&Path>, home: &Path, kind: Kind) -> Outcome<PathBuf> {
+fn find_repository(dir: Option<&Path>, home: &Path, kind: Kind) -> Outcome<Option<PathBuf>> {
     let named = dir.map(Path::to_path_buf).or_else(|| {
         os_variable("CFGSYNC_DIR").filter(|value| !value.is_empty()).map(PathBuf::from)
     });
     if let Some(path) = named {
-        return Ok(absolute(&path));
+        return Ok(Some(absolute(&path)));
     }
     if let Some(path) = UserSettings::read(&user_config(home))?.dir {
-        return Ok(expand(&path, home));
+        return Ok(Some(expand(&path, home)));
     }
     let usual = |kind: Kind| kind.usual_folder().map(|folder| home.join(folder));
     let is_there = |path: &PathBuf| path.join(".git").exists();
     let found = usual(kind)
         .filter(is_there)
         .or_else(|| [Kind::Mac, Kind::Ec2].into_iter().filter_map(usual).find(is_there));
-    found.or_else(|| usual(kind)).ok_or_else(no_repository)
+    Ok(found.or_else(|| usual(kind)))
 }
 
-/// Returns the folder a new repository goes to.
-pub fn folder_for_setup(dir: Option<&Path>) -> Outcome<PathBuf> {
+/// Returns the folder a new repository goes to. Where the machine has no usual one, whoever is there
+/// is asked.
+pub fn folder_for_setup(dir: Option<&Path>, ui: &Ui) -> Outcome<PathBuf> {
     let home = home()?;
     let kind = host::facts(declared_kind()?).kind();
-    find_repository(dir, &home, kind)
+    match find_repository(dir, &home, kind)? {
+        Some(folder) => Ok(folder),
+        None if ui.answers == Answers::Asked => {
+            let typed = ui.line("Which folder shall the repository be in? [~/configs]");
+            Ok(absolute(&expand(&typed.unwrap_or_else(|| "~/configs".to_owned()), &home)))
+        }
+        None => Err(no_repository()),
+    }
 }
 
 fn no_repository() -> Failure {

@@ -35,14 +35,17 @@ const BLOCK_END: &str = "# <<< cfgsync <<<";
 pub fn ensure_ignored(session: &Session<'_>) -> Outcome<()> {
     let path = RepoPath::new(".gitignore").map_err(Failure::error)?;
     edit(session, &Place::Repo(path), |text| {
-        let missing: Vec<&str> = IGNORED
-            .into_iter()
-            .filter(|rule| !text.lines().any(|line| line.trim() == *rule))
-            .collect();
+        let missing = missing_rules(text);
         let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         let end = if missing.is_empty() { "" } else { "\n" };
         format!("{text}{}{}{end}", if missing.is_empty() { "" } else { gap }, missing.join("\n"))
     })
+}
+
+/// Returns the rules of cfgsync's own that an ignore file does not have.
+pub fn missing_rules(text: &str) -> Vec<&'static str> {
+    let is_missing = |rule: &&str| !text.lines().any(|line| line.trim() == *rule);
+    IGNORED.into_iter().filter(is_missing).collect()
 }
 
 /// Writes the shim where nothing stands.

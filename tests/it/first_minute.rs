@@ -28,6 +28,17 @@ fn lived_in(sandbox: &Sandbox) -> Machine {
     mac
 }
 
+/// Starts a terminal in a machine's home.
+fn sit_down_at(machine: &Machine, kind: &str) -> Terminal {
+    let bin = Path::new(env!("CARGO_BIN_EXE_cfgsync")).parent().unwrap();
+    let zshrc = format!(
+        "export HOME='{}' CFGSYNC_MACHINE_KIND={kind}\npath=('{}' $path)\ncd",
+        machine.home().display(),
+        bin.display()
+    );
+    Terminal::start(Home::new(), &zshrc)
+}
+
 fn assert_shared(mac: &Machine) {
     for name in [".zshrc", ".gitconfig", ".config/nvim/init.lua", ".vimrc", ".tmux.conf"] {
         mac.assert_linked(name);
@@ -41,13 +52,7 @@ fn assert_shared(mac: &Machine) {
 fn enter_is_an_answer_to_every_question() {
     let sandbox = Sandbox::new();
     let mac = lived_in(&sandbox);
-    let bin = Path::new(env!("CARGO_BIN_EXE_cfgsync")).parent().unwrap();
-    let zshrc = format!(
-        "export HOME='{}' CFGSYNC_MACHINE_KIND=mac\npath=('{}' $path)\ncd",
-        mac.home().display(),
-        bin.display()
-    );
-    let terminal = Terminal::start(Home::new(), &zshrc);
+    let terminal = sit_down_at(&mac, "mac");
     terminal.type_keys(&format!("cfgsync setup {}", mac.url()));
     terminal.press("Enter");
     terminal.wait_for("the light", |screen| screen.contains("Show the light in your prompt"));
@@ -73,6 +78,53 @@ fn enter_is_an_answer_to_every_question() {
 }
 
 #[test]
+fn where_no_folder_is_usual_setup_asks_for_one() {
+    let sandbox = Sandbox::new();
+    let linux = sandbox.machine("linux");
+    let token = ["ghp_", "0123456789abcdefABCDEF0123456789abcd"].concat();
+    linux.write(".gitconfig", format!("[user]\nname = me\nemail = me@x\n[x]\ny = {token}\n"));
+    // Nobody is there: the error says how to name one.
+    let _ = linux.run(&["setup", linux.url()]).code(1).says(&["setup --dir ~/configs"]);
+    let terminal = sit_down_at(&linux, "linux");
+    terminal.type_keys(&format!("cfgsync setup {}", linux.url()));
+    terminal.press("Enter");
+    terminal.wait_for("the folder", |screen| screen.contains("[~/configs]"));
+    terminal.press("Enter");
+    terminal.wait_for("the light", |screen| screen.contains("Show the light in your prompt"));
+    terminal.press("Enter");
+    // What holds a secret is left out, and no question is about nothing.
+    let screen = terminal.wait_for("the end", |screen| screen.contains("Try `cfgsync mark"));
+    assert!(screen.contains("holds a secret; left out") && !screen.contains("Share 0"), "{screen}");
+    assert!(linux.exists("configs/.git") && linux.state_word() == "synced");
+}
+
+#[test]
+fn what_differs_is_named_below_its_count() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = (sandbox.machine("mac"), sandbox.machine("ec2"));
+    mac.write(".zshenv", "x=1\n");
+    mac.write(".conf", "mac\n");
+    mac.run(&["setup", mac.url()]).done();
+    mac.run(&["mark", ".zshenv", ".conf"]).done();
+    mac.sync();
+    ec2.write(".conf", "ec2\n");
+    let told = ["differs  1 file\n    ~/.conf\n  careful  1 file\n    ~/.zshenv: "];
+    let _ = ec2.run(&["setup", ec2.url()]).code(4).says(&told);
+}
+
+#[test]
+fn help_breaks_no_word_on_a_narrow_terminal() {
+    let sandbox = Sandbox::new();
+    let mac = sandbox.machine("mac");
+    let mut terminal = sit_down_at(&mac, "mac");
+    let _ = terminal.run("stty cols 60; cfgsync --help");
+    let screen = terminal.screen();
+    let broken =
+        "  setup        Prepare this machine: the repository, the\n               first sync";
+    assert!(screen.contains(broken), "{screen}");
+}
+
+#[test]
 fn the_twin_of_the_question_is_an_option() {
     let sandbox = Sandbox::new();
     let mac = lived_in(&sandbox);
@@ -85,6 +137,10 @@ fn the_twin_of_the_question_is_an_option() {
     mac.run(&["setup", "--undo"]).done();
     mac.assert_plain(".zshrc", "export EDITOR=vi\n");
     mac.assert_plain(".vimrc", "of .vimrc\n");
+    // No sync comes any more, and nothing says that one does.
+    let status = mac.run(&["status"]).code(0).says(&["‖ paused", "taken off this machine"]);
+    let list = mac.run(&["list"]).code(0).says(&["`cfgsync setup` mends it"]);
+    assert!(!(status.stdout + &list.stdout).contains("the next sync"));
 }
 
 #[test]
@@ -102,7 +158,12 @@ fn a_dry_run_shows_what_would_be_suggested() {
     let mac = lived_in(&sandbox);
     let before = sandbox.bytes();
     let words = ["setup", "--no-input", "--dry-run", mac.url()];
-    let told = ["make the repository", "3 links into ~/dotfiles", "~/.config/nvim  2 files"];
+    let told = [
+        "add to .gitignore: /.sync/*",
+        "write sync.sh",
+        "3 links into ~/dotfiles",
+        "~/.config/nvim  2 files",
+    ];
     let output = mac.run(&words).code(0).says(&told).says(&["`--mark-usual` shares 6 paths"]);
     assert!(!output.stdout.contains("Nothing would change"), "{output:?}");
     let agreed = [&words[..], &["--mark-usual"]].concat();

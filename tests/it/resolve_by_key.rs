@@ -80,6 +80,7 @@ fn mine_and_theirs_are_one_key_each() {
     let before = ec2.everything();
     let screen = asked.press("m");
     assert!(screen.contains("~/.conf (1 of 2)") && screen.contains("zzz (2 of 2)"), "{screen}");
+    assert!(screen.contains("[q]uit?"), "broken between words: {screen}");
     assert!(screen.contains("same lines") && screen.contains("changed on "), "{screen}");
     assert!(ec2.everything() == before, "nothing changes before the last answer");
     let screen = asked.end("t");

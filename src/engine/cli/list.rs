@@ -122,7 +122,15 @@ pub fn lines(session: &Session<'_>, picture: &Picture, held: &[Held]) -> Outcome
         copies: &policy.copies,
     };
     let held = held.iter().map(|held| held.path.clone()).collect();
-    Ok(manifest.marks.keys().map(|home| line(home, manifest, picture, &ties, &held)).collect())
+    let mut lines: Vec<MarkLine> =
+        manifest.marks.keys().map(|home| line(home, manifest, picture, &ties, &held)).collect();
+    if !session.context.settings.enabled {
+        // No sync comes: setup was undone.
+        lines
+            .iter_mut()
+            .for_each(|it| it.state = it.state.replace("the next sync", "`cfgsync setup`"));
+    }
+    Ok(lines)
 }
 
 fn line(

@@ -104,7 +104,7 @@ enum Command {
 impl Cli {
     /// Reads what was typed. Where it cannot be understood, or asks for help, the process ends here.
     pub fn typed(arguments: Vec<OsString>) -> Self {
-        let matches = help::command().get_matches_from(arguments);
+        let matches = help::command_on_screen().get_matches_from(arguments);
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 

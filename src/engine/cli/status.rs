@@ -142,7 +142,8 @@ fn gather(session: &Session<'_>) -> Outcome<Status> {
         ahead,
         behind,
         pending: Pending::default(),
-        paused: foreign.map(|foreign| format!("{}. {}", foreign.what, foreign.hint)),
+        paused: taken_off(context)
+            .or_else(|| foreign.map(|foreign| format!("{}. {}", foreign.what, foreign.hint))),
         background: background(context)?,
         marks: Vec::new(),
         held: Vec::new(),
@@ -159,6 +160,12 @@ fn gather(session: &Session<'_>) -> Outcome<Status> {
         Err(failure) => return Err(failure),
     }
     Ok(status)
+}
+
+/// Says that setup was undone here; none where it was not.
+fn taken_off(context: &Context) -> Option<String> {
+    let is_off = !context.settings.enabled;
+    is_off.then(|| "cfgsync was taken off this machine. `cfgsync setup` puts it back.".to_owned())
 }
 
 fn background(context: &Context) -> Outcome<Background> {
@@ -188,7 +195,11 @@ fn look_at(
         None => SyncState::Synced,
     };
     status.state = state.word();
-    status.next = next(status, &plan, picture);
+    if session.context.settings.enabled {
+        status.next = next(status, &plan, picture);
+    } else {
+        status.next.push("cfgsync setup                          let it sync again".to_owned());
+    }
     Ok(())
 }
 

@@ -221,8 +221,8 @@ impl Ui {
                         if letter.chars().next() == first { letter.to_uppercase() } else { letter }
                     })
                     .collect();
-                let question = self.harmless(question);
-                let _ = write!(io::stderr().lock(), "{question} [{}] ", shown.join("/"));
+                let question = format!("{} [{}]", self.harmless(question), shown.join("/"));
+                let _ = write!(io::stderr().lock(), "{} ", fitted(&io::stderr(), &question));
                 let mut line = String::new();
                 let read = interrupt::asking(|| io::stdin().lock().read_line(&mut line));
                 if read.unwrap_or(0) == 0 {

@@ -8,7 +8,7 @@ use clap::{Command, CommandFactory};
 use super::Cli;
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::plain::{self, Durability};
-use crate::ui::{Tone, Ui, wrapped};
+use crate::ui::{Answers, Color, Loudness, Tone, Ui, wrapped};
 
 /// Show the help of a command, or a page about a topic
 #[derive(Debug, clap::Args)]
@@ -92,8 +92,17 @@ fn unknown(words: &[&str]) -> Failure {
 /// Returns the command line as people see it. What a shell completes, and what man pages say, is the
 /// same without the changes that make a help text short.
 pub fn command() -> Command {
-    let command = Cli::command();
-    let listing = listing(&command);
+    shaped(Cli::command(), str::to_owned)
+}
+
+/// Returns the same, its list of commands broken where the terminal would break it in mid-word.
+pub fn command_on_screen() -> Command {
+    let ui = Ui::new(Color::Never, Loudness::Normal, Some(Answers::None));
+    shaped(Cli::command(), |listing| ui.fitted(listing))
+}
+
+fn shaped(command: Command, fitted: impl Fn(&str) -> String) -> Command {
+    let listing = fitted(&listing(&command));
     let template = format!("{{about}}\n\n{{usage-heading}} {{usage}}\n\n{listing}");
     short(command).help_template(template)
 }

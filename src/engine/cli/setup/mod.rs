@@ -87,7 +87,7 @@ pub fn run(dir: Option<&Path>, ui: Ui, args: &SetupArgs) -> Outcome<()> {
         check_branch(branch)?;
     }
     let home = home()?;
-    let folder = folder_for_setup(dir)?;
+    let folder = folder_for_setup(dir, &ui)?;
     let places = places(home.clone(), folder);
     refuse_strangers(&places)?;
     refuse_odd_folder(&places)?;
@@ -298,6 +298,7 @@ fn decide(session: &Session<'_>, args: &SetupArgs) -> Outcome<Wishes> {
     ui.say(&format!("  same     {} of your files equal the shared ones", piles.same));
     ui.say(&format!("  new here {}", report::files(piles.fresh)));
     ui.say(&format!("  differs  {}", report::files(piles.differing.len())));
+    piles.differing.iter().for_each(|held| ui.say(&format!("    {}", report::name(&held.path))));
     if piles.fresh > 0 && ui.confirm("Bring the new ones here?", Confirmed::Yes) == Confirmed::No {
         return Err(Failure::new(Code::Refused, "setup stopped before any file changed")
             .hint("Run `cfgsync setup` again to go on."));
@@ -306,7 +307,6 @@ fn decide(session: &Session<'_>, args: &SetupArgs) -> Outcome<Wishes> {
     if piles.differing.is_empty() {
         return Ok(wishes);
     }
-    piles.differing.iter().for_each(|held| ui.say(&format!("    {}", report::name(&held.path))));
     let choice = match args.differs.unwrap_or_else(|| ask_differs(ui)) {
         Differs::Hold => return Ok(wishes),
         Differs::Ours => Choice::Ours,

@@ -1,6 +1,8 @@
 //! What setup would do, without doing it: a repository that does not exist yet is made on a desk, and
 //! planned from there.
 
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::plan::Plan;
 use cfgsync_core::policy::Choice;
 
 use super::{Differs, SetupArgs, named_branch, suggest};
@@ -57,6 +59,24 @@ pub fn run(places: Places, ui: Ui, args: &SetupArgs) -> Outcome<()> {
     preview(&Context::at(places, ui)?, args, would.is_empty())
 }
 
+/// Returns what setup would add to the repository by itself.
+fn own_files(session: &Session<'_>, plan: &Plan) -> Outcome<Vec<String>> {
+    let units = &plan.tree.units;
+    let rules = RepoPath::new(".gitignore").ok().and_then(|path| units.get(&path));
+    let rules = rules.map(|version| session.vault.bytes(version.blob)).transpose()?;
+    let rules = String::from_utf8_lossy(&rules.unwrap_or_default()).into_owned();
+    let missing = setup::missing_rules(&rules);
+    let mut own = Vec::new();
+    if !missing.is_empty() {
+        own.push(format!("add to .gitignore: {}", missing.join(", ")));
+    }
+    let is_there = RepoPath::new("sync.sh").is_ok_and(|path| units.contains_key(&path));
+    if !is_there && session.context.places.repo.join("sync.sh").symlink_metadata().is_err() {
+        own.push("write sync.sh, which calls cfgsync".to_owned());
+    }
+    Ok(own)
+}
+
 /// Returns the name of the branch that is checked out and the one it would have.
 fn renamed(places: &Places, args: &SetupArgs) -> Outcome<Option<(String, String)>> {
     let current = Worktree::open(&places.repo)?.branch()?;
@@ -73,6 +93,8 @@ fn preview(context: &Context, args: &SetupArgs, is_still: bool) -> Outcome<()> {
         context.ui.answer(&format!("  would share {home} file by file, not by one link\n"));
     }
     report::changes(&context.ui, &rehearsal.plan);
+    let own = own_files(&session, &rehearsal.plan)?;
+    own.iter().for_each(|line| context.ui.answer(&context.ui.fitted(&format!("  would {line}\n"))));
     if let Some(offline) = &rehearsal.offline {
         context.ui.say(&format!("{}; this is against what was fetched last.", offline.cause));
     }
@@ -81,7 +103,7 @@ fn preview(context: &Context, args: &SetupArgs, is_still: bool) -> Outcome<()> {
         .into_iter()
         .any(|stored| !stored.manifest.marks.is_empty());
     let is_offered = !is_marked && suggest::preview(context, args.mark_usual);
-    if is_still && !is_offered && report::is_empty(&rehearsal.plan) {
+    if is_still && own.is_empty() && !is_offered && report::is_empty(&rehearsal.plan) {
         context.ui.answer("Nothing would change.\n");
     }
     Ok(())

@@ -78,9 +78,11 @@ pub fn offer(context: &Context, is_agreed: bool) -> Outcome<()> {
         return Ok(());
     }
     let wanted: Vec<&Suggestion> = found.iter().filter(|it| !it.is_secret).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
     let question = format!("Share {}?", report::paths(wanted.len()));
-    let is_wanted = is_agreed || ui.confirm(&question, Confirmed::Yes) == Confirmed::Yes;
-    if wanted.is_empty() || !is_wanted {
+    if !is_agreed && ui.confirm(&question, Confirmed::Yes) == Confirmed::No {
         return Ok(());
     }
     // Of each the safe answer: what holds a secret after all is not shared by a yes to all. What is
