@@ -25,6 +25,9 @@ const COMMANDS: &str = "bin";
 /// The name under which the folder of the user's hooks is known to be one.
 const HOOKS: &str = ".githooks";
 
+/// Where Git LFS looks for its server: at the top of the repository.
+const LFS: &str = ".lfsconfig";
+
 /// Adds what is to be known of arrivals to an observation; nothing where nothing arrives.
 pub fn find(session: &Session<'_>, observation: &mut Observation) -> Outcome<()> {
     let fresh = fresh(observation);
@@ -60,8 +63,8 @@ fn fresh(observation: &Observation) -> Vec<(RepoPath, Version)> {
     units.map(|(path, version)| (path.clone(), *version)).collect()
 }
 
-/// Returns the places of the repository that something of the user's leads to: a link in `$HOME`, or
-/// `PATH`.
+/// Returns the places of the repository that something of the user's leads to: a link in `$HOME`,
+/// `PATH`, the folder of hooks, Git LFS.
 fn reached(session: &Session<'_>) -> Vec<(RepoPath, HomePath)> {
     let places = &session.context.places;
     let inside = |path: &Path| {
@@ -95,7 +98,9 @@ fn reached(session: &Session<'_>) -> Vec<(RepoPath, HomePath)> {
     let hooks = std::fs::canonicalize(&hooks).unwrap_or(hooks);
     let hooks = inside(&hooks).or_else(|| marked(&hooks));
     let hooks = hooks.and_then(|path| Some((path, HomePath::new(HOOKS).ok()?)));
-    linked.chain(commands).chain(hooks).collect()
+    let heeds_lfs = session.worktree.setting("filter.lfs.process").is_some();
+    let lfs = RepoPath::new(LFS).ok().zip(HomePath::new(LFS).ok()).filter(|_| heeds_lfs);
+    linked.chain(commands).chain(hooks).chain(lfs).collect()
 }
 
 /// Returns the links right in a folder of the home; none where it is none, or cannot be read.

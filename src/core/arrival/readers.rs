@@ -25,7 +25,7 @@ pub fn reader(place: &HomePath) -> Option<Reader> {
     match &names[..] {
         // zsh reads them wherever ZDOTDIR says.
         [.., b".zshenv" | b".zshrc" | b".zprofile" | b".zlogin" | b".zlogout"] => Some(Reader::Zsh),
-        [name] if name.starts_with(b".gitconfig") => Some(Reader::Git),
+        [name] if name.starts_with(b".gitconfig") || *name == b".lfsconfig" => Some(Reader::Git),
         [b".config", b"git", name] if has(name, b"config") => Some(Reader::Git),
         [b".ssh", b"config"] => Some(Reader::Ssh),
         [b".ssh", folder, _] if has(folder, b"conf") => Some(Reader::Ssh),
@@ -244,7 +244,7 @@ mod tests {
         for place in [".zshrc", ".config/zsh/.zshenv", ".ZPROFILE"] {
             assert_eq!(reader(place), Some(Reader::Zsh), "{place}");
         }
-        for place in [".gitconfig", ".gitconfig-work", ".config/git/config"] {
+        for place in [".gitconfig", ".gitconfig-work", ".config/git/config", ".lfsconfig"] {
             assert_eq!(reader(place), Some(Reader::Git), "{place}");
         }
         for place in [".ssh/config", ".ssh/config.d/all", ".ssh/conf.d/x"] {

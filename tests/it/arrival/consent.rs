@@ -325,3 +325,24 @@ fn modes_from_upstream_open_nothing_that_ssh_reads() {
     let shared = sandbox.git(&["show", "main:.sync/modes.txt"]);
     assert!(!shared.contains("external"), "{shared}");
 }
+
+#[test]
+fn where_git_lfs_sends_files_waits_for_who_uses_it() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("content\n");
+    ec2.git(&["config", "--global", "filter.lfs.process", "git-lfs filter-process"]);
+    mac.write("@.lfsconfig", "[lfs]\n\turl = https://one.example/x\n");
+    mac.sync();
+    let _ = ec2.run(&["sync"]).code(4).says(&[".lfsconfig", "Git LFS takes its server"]);
+    assert!(!ec2.exists("@.lfsconfig"));
+    ec2.run(&["resolve", "configs/.lfsconfig", "--theirs"]).done();
+    assert!(ec2.read("@.lfsconfig").contains("one.example"));
+    mac.append("@.lfsconfig", "\tconcurrenttransfers = 3\n");
+    mac.sync();
+    ec2.sync();
+    mac.edit("@.lfsconfig", "one.example", "two.example");
+    mac.sync();
+    let _ = ec2.run(&["sync"]).code(4).says(&[".lfsconfig"]);
+    assert!(ec2.read("@.lfsconfig").contains("one.example"));
+    assert!(ec2.read("@.lfsconfig").contains("concurrenttransfers"), "other keys flow");
+}
