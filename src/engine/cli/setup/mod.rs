@@ -378,6 +378,10 @@ fn undo(context: &Context) -> Outcome<()> {
     }
     record::withdraw(&context.places)?;
     Settings { enabled: false, ..context.settings.clone() }.write(&context.places)?;
-    context.ui.say(&format!("  {count} links became plain files. The repository stays as it is."));
+    let became = match count {
+        1 => "1 link became a plain file".to_owned(),
+        count => format!("{count} links became plain files"),
+    };
+    context.ui.say(&format!("  {became}. The repository stays as it is."));
     shell
 }
