@@ -74,7 +74,7 @@ pub struct Piles {
 }
 
 /// Finds the plugin: beside the program, or where oh-my-zsh keeps it.
-fn plugin(home: &Path) -> Option<PathBuf> {
+pub fn plugin(home: &Path) -> Option<PathBuf> {
     let own = std::env::current_exe().ok().and_then(|exe| std::fs::canonicalize(exe).ok());
     let beside = own
         .and_then(|exe| Some(exe.parent()?.parent()?.join("share/cfgsync/configsync.plugin.zsh")));

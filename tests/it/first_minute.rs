@@ -28,8 +28,9 @@ fn lived_in(sandbox: &Sandbox) -> Machine {
     mac
 }
 
-/// Starts a terminal in a machine's home.
+/// Starts a terminal in a machine's home, where the plugin is installed.
 fn sit_down_at(machine: &Machine, kind: &str) -> Terminal {
+    machine.write(".oh-my-zsh/custom/plugins/configsync/configsync.plugin.zsh", "");
     let bin = Path::new(env!("CARGO_BIN_EXE_cfgsync")).parent().unwrap();
     let zshrc = format!(
         "export HOME='{}' CFGSYNC_MACHINE_KIND={kind}\npath=('{}' $path)\ncd",
@@ -57,20 +58,20 @@ fn enter_is_an_answer_to_every_question() {
     terminal.press("Enter");
     terminal.wait_for("the light", |screen| screen.contains("Show the light in your prompt"));
     terminal.press("Enter");
-    let screen = terminal.wait_for("suggestions", |screen| screen.contains("[Y/n]"));
+    let screen = terminal.wait_for("suggestions", |screen| screen.contains("Share 6 paths? [Y/n]"));
     for words in [
         "3 links into ~/dotfiles",
         "~/.bashrc       holds a secret; left out",
         "a link to ~/dotfiles/.vimrc",
         "~/.config/nvim",
         "2 files",
-        "Share 6 paths?",
     ] {
         assert!(screen.contains(words), "{words:?} is not on\n{screen}");
     }
     terminal.press("Enter");
     terminal.wait_for("the end", |screen| screen.contains("cfgsync help start"));
     assert_shared(&mac);
+    assert!(mac.read(".zshrc").contains("configsync.plugin.zsh"), "the light is on");
     let ec2 = sandbox.machine("ec2");
     // Some of it are files that programs run, which wait for a word.
     let _ = ec2.run(&["setup", ec2.url()]).code(4);

@@ -238,7 +238,7 @@ fn terminal(machine: &Machine) -> Terminal {
 fn ask(terminal: &Terminal, flag: &str) -> String {
     terminal.type_keys(&format!("clear; {} sync {flag}", env!("CARGO_BIN_EXE_cfgsync")));
     terminal.press("Enter");
-    terminal.wait_for("question", |screen| screen.contains("[Y/n]") || screen.contains("[N/y]"))
+    terminal.wait_for("question", |screen| screen.contains("[Y/n]") || screen.contains("[y/N]"))
 }
 
 #[test]

@@ -209,16 +209,20 @@ impl Ui {
 
     /// Asks for one of some letters; the first is the answer of those who only press Enter.
     pub fn choose(&self, question: &str, letters: &str) -> Option<char> {
-        let first = letters.chars().next();
+        self.ask(question, letters, letters.chars().next())
+    }
+
+    /// Asks for one of some letters, of which one is `usual`.
+    fn ask(&self, question: &str, letters: &str, usual: Option<char>) -> Option<char> {
         match self.answers {
-            Answers::Yes => first,
+            Answers::Yes => usual,
             Answers::None => None,
             Answers::Asked => loop {
                 let shown: Vec<String> = letters
                     .chars()
                     .map(|letter| {
                         let letter = letter.to_string();
-                        if letter.chars().next() == first { letter.to_uppercase() } else { letter }
+                        if letter.chars().next() == usual { letter.to_uppercase() } else { letter }
                     })
                     .collect();
                 let question = format!("{} [{}]", self.harmless(question), shown.join("/"));
@@ -229,7 +233,7 @@ impl Ui {
                     return None;
                 }
                 match line.trim().chars().next() {
-                    None => return first,
+                    None => return usual,
                     Some(letter) if letters.contains(letter) => return Some(letter),
                     Some(_) => {}
                 }
@@ -253,8 +257,8 @@ impl Ui {
         if self.answers == Answers::Yes {
             return Confirmed::Yes;
         }
-        let letters = if otherwise == Confirmed::Yes { "yn" } else { "ny" };
-        match self.choose(question, letters) {
+        let usual = if otherwise == Confirmed::Yes { 'y' } else { 'n' };
+        match self.ask(question, "yn", Some(usual)) {
             Some('y') => Confirmed::Yes,
             Some(_) => Confirmed::No,
             None if self.answers == Answers::None => otherwise,

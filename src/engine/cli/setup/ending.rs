@@ -3,20 +3,25 @@
 use cfgsync_core::manifest::MANIFEST;
 use cfgsync_core::status::SyncState;
 
-use crate::context::Context;
+use crate::context::{Context, variable};
 use crate::failure::Outcome;
 use crate::record;
+use crate::setup::plugin;
 use crate::sync::Report;
 use crate::ui::{Answers, Confirmed, Tone, report};
 
-/// Asks whether the light is wanted, where a person is there and no shell loads the plugin yet.
+/// Asks whether the light is wanted, where a person is there, and the plugin, and no shell loads it yet.
+/// Those whose shell is zsh have it by pressing Enter.
 pub fn offer_zshrc(context: &Context) -> bool {
-    !loads_plugin(context)
-        && context.ui.answers == Answers::Asked
-        && context
-            .ui
-            .confirm("Show the light in your prompt (adds 4 lines to ~/.zshrc)?", Confirmed::No)
-            == Confirmed::Yes
+    let is_there = plugin(&context.places.home).is_some();
+    if !is_there || loads_plugin(context) || context.ui.answers != Answers::Asked {
+        return false;
+    }
+    let is_login_shell = variable("SHELL").is_some_and(|shell| shell.ends_with("/zsh"));
+    let has_zshrc = context.places.home.join(".zshrc").exists();
+    let usual = if is_login_shell || has_zshrc { Confirmed::Yes } else { Confirmed::No };
+    let question = "Show the light in your prompt (adds 4 lines to ~/.zshrc)?";
+    context.ui.confirm(question, usual) == Confirmed::Yes
 }
 
 fn loads_plugin(context: &Context) -> bool {
