@@ -226,6 +226,22 @@ fn held_files_are_settled_by_force() {
     }
 }
 
+#[test]
+fn what_no_force_decides_is_said() {
+    let sandbox = Sandbox::new();
+    let (mac, _ec2) = sandbox.pair(LINES);
+    mac.write("@.gitattributes", "*.key filter=nobody\n");
+    mac.write("@new.key", "new\n");
+    let _ = mac.run(&["sync"]).code(4);
+    let before = sandbox.bytes();
+    for arguments in [PUSH, PULL] {
+        let said = ["new.key", "1 file waits", "nothing to force", "Set the filter up"];
+        let _ = mac.run(&arguments).code(4).says(&said);
+        assert_same(&format!("{arguments:?}"), &before, &sandbox.bytes());
+    }
+    assert_eq!(mac.state_word(), "held");
+}
+
 /// A terminal whose commands are those of a machine.
 fn terminal(machine: &Machine) -> Terminal {
     let kind = if machine.repo().ends_with("dev/configs") { "mac" } else { "ec2" };

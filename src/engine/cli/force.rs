@@ -1,5 +1,6 @@
 //! `cfgsync sync --force-push` and `--force-pull`: one side wins as a whole, after a preview.
 
+use cfgsync_core::plan::Plan;
 use cfgsync_core::policy::{Removals, Winner};
 
 use super::sync::dry_run;
@@ -8,6 +9,7 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::lock::Patience;
 use crate::session::{Mode, Session};
 use crate::sync::rehearsal::{Rehearsal, rehearse};
+use crate::sync::words::next_steps;
 use crate::sync::{Command, Tip, Wishes, sync};
 use crate::ui::{Answers, Confirmed, report};
 
@@ -65,11 +67,19 @@ fn preview(context: &Context, wishes: &Wishes, winner: Winner) -> Outcome<Option
     }
     let is_same = plan.changes.is_empty() && plan.steps.is_empty() && plan.operation.is_empty();
     if is_same && picture.head == upstream {
-        return Ok(None);
+        return if plan.held.is_empty() { Ok(None) } else { Err(only_held(context, &plan)) };
     }
     context.ui.say(promise(winner));
     report::preview(&context.ui, &plan);
     Ok(Some(Tip::Exactly(upstream)))
+}
+
+/// Shows what waits where nothing but that differs: for what a force does not decide.
+fn only_held(context: &Context, plan: &Plan) -> Failure {
+    report::preview(&context.ui, plan);
+    let waits = if plan.held.len() == 1 { "file waits" } else { "files wait" };
+    let cause = format!("{} {waits} for you; there is nothing to force", plan.held.len());
+    Failure { hints: next_steps(&plan.held), ..Failure::new(Code::Held, cause) }
 }
 
 fn promise(winner: Winner) -> &'static str {

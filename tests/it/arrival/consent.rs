@@ -104,7 +104,7 @@ fn sixty_six_risky_places_wait_and_everything_else_arrives() {
     assert_eq!(ec2.read(".gitconfig"), own);
     assert_eq!(ec2.read(".harmless"), "harmless\n");
     let _ = ec2.run(&["sync"]).code(4);
-    let _ = ec2.run(&["--yes", "sync", "--force-pull"]).code(0);
+    let _ = ec2.run(&["--yes", "sync", "--force-pull"]).code(4);
     for place in PLACES.iter().filter(|place| **place != ".gitconfig") {
         assert!(!ec2.exists(place), "{place}: no force is consent");
     }
