@@ -143,6 +143,27 @@ fn what_others_can_read_is_closed_again() {
 }
 
 #[test]
+fn the_store_of_a_linked_working_tree_is_looked_at_where_it_lies() {
+    let sandbox = Sandbox::new();
+    let (mac, _ec2) = sandbox.pair(LINES);
+    let (repo, whole) = (mac.repo(), mac.path("whole"));
+    mac.git(&["checkout", "--quiet", "--detach"]);
+    fs::rename(&repo, &whole).unwrap();
+    let mut add = mac.command("git");
+    add.arg("-C").arg(&whole).args(["worktree", "add", "--quiet"]).arg(&repo).arg("main");
+    assert!(add.status().unwrap().success());
+    assert!(repo.join(".git").is_file());
+    mac.sync();
+    one(&checkup(&mac, &[], 0), "modes", "ok", "are private");
+    mac.chmod("whole/.git", 0o755);
+    let finding = one(&checkup(&mac, &[], 0), "modes", "warning", "whole/.git has the mode 0755");
+    assert_eq!(finding["fixable"], true);
+    let _ = checkup(&mac, &["--fix"], 0);
+    assert_eq!(mac.mode("whole/.git"), 0o700);
+    assert_ne!(mac.mode("@.git"), 0o600, "what only leads there is left as it is");
+}
+
+#[test]
 fn a_link_in_place_of_our_file_is_not_followed_to_give_a_mode() {
     let sandbox = Sandbox::new();
     let (mac, _ec2) = sandbox.pair(LINES);

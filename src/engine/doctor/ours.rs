@@ -114,12 +114,12 @@ pub fn parents(session: &Session<'_>) -> Outcome<Vec<Finding>> {
 fn everything(session: &Session<'_>) -> Outcome<Vec<Own>> {
     let places = &session.context.places;
     let mut found = Vec::new();
-    let mut roots = vec![places.state.clone(), places.shared_state.clone(), places.meta.clone()];
-    roots.extend([places.repo.join(".git"), places.user_config.clone()]);
-    for root in roots {
-        let is_git = root.ends_with(".git");
-        collect(&root, is_git, &mut found)?;
+    for root in [&places.state, &places.shared_state, &places.meta, &places.user_config] {
+        collect(root, false, &mut found)?;
     }
+    // In a linked working tree, `.git` is a file that only says where the store is.
+    let store: PathBuf = session.worktree.refs_folder().components().collect();
+    collect(&store, true, &mut found)?;
     found.sort_by(|one, other| one.path.cmp(&other.path));
     found.dedup_by(|one, other| one.path == other.path);
     // These two travel, and are as readable as the repository.
