@@ -26,6 +26,8 @@ pub enum Doubt {
     Unignores,
     /// It takes the filter from files that have one here.
     Unfilters,
+    /// It gives a filter to files that would leave in the clear if this machine's won.
+    Filters,
     /// Attributes wait that say what filter covers it.
     AwaitsAttributes,
 }
@@ -45,6 +47,7 @@ impl Doubt {
             Self::Broken => "broken",
             Self::Unignores => "unignores",
             Self::Unfilters => "unfilters",
+            Self::Filters => "filters",
             Self::AwaitsAttributes => "awaits-attributes",
         }
     }
@@ -61,7 +64,7 @@ impl Doubt {
             | Self::Broken
             | Self::Unignores
             | Self::Unfilters => true,
-            Self::LongName | Self::TooLarge(_) | Self::AwaitsAttributes => false,
+            Self::LongName | Self::TooLarge(_) | Self::Filters | Self::AwaitsAttributes => false,
         }
     }
 
@@ -79,6 +82,7 @@ impl Doubt {
             | Self::LongName
             | Self::Unignores
             | Self::Unfilters
+            | Self::Filters
             | Self::AwaitsAttributes => false,
         }
     }

@@ -117,6 +117,9 @@ pub struct Observation {
     pub complaints: BTreeMap<(RepoPath, BlobId), String>,
     /// Rules from upstream that would let files leave, and units that wait with them.
     pub loosened: BTreeMap<RepoPath, Loosened>,
+    /// Attributes that upstream has anew and that give a filter to units which this machine would send in
+    /// the clear, and those units: they wait where a person lets this machine's attributes win.
+    pub bared: BTreeMap<RepoPath, Loosened>,
 }
 
 /// Why a unit waits because of rules, and what is told of it.

@@ -274,6 +274,7 @@ fn settle(
         None => Hold::None,
         Some(Why::Finding(Finding::EditedTwice)) => Hold::Both,
         // Rules count where they lie in the repository, so nothing of them is written.
+        Some(Why::Doubt(Doubt::Filters | Doubt::AwaitsAttributes)) => Hold::Both,
         Some(Why::Doubt(_)) if observation.loosened.contains_key(&path) => Hold::Both,
         Some(Why::Doubt(_)) if is_left_behind(observation, &path) => Hold::Follow,
         Some(Why::Doubt(_)) => Hold::Home,
@@ -299,7 +300,11 @@ fn settle(
     if let (Some(why), Some(sides)) = (held, verdict.shown) {
         let bytes = verdict.result.map(|version| (path.clone(), version.blob));
         let said = bytes.and_then(|bytes| observation.complaints.get(&bytes).cloned());
-        let said = said.or_else(|| observation.loosened.get(&path)?.said.clone());
+        let of_rules = match why {
+            Why::Doubt(Doubt::Filters) => &observation.bared,
+            _ => &observation.loosened,
+        };
+        let said = said.or_else(|| of_rules.get(&path)?.said.clone());
         plan.held.push(Held { path, why, sides, said });
     }
 }

@@ -1,5 +1,5 @@
 //! Whether rules that arrive would let files leave this machine: ignore files that keep less, and
-//! attributes that take a filter away. The files of this machine are asked, and the rules as they
+//! attributes that take a filter away; and whether those here would, were upstream's overruled. The files of this machine are asked, and the rules as they
 //! would be; what waits because of it, the plan decides.
 
 use std::collections::BTreeSet;
@@ -45,7 +45,7 @@ pub fn find(session: &Session<'_>, observation: &mut Observation) -> Outcome<()>
         arriving.map(|file| file.path.clone()).collect::<Vec<_>>()
     };
     let (ignore, attributes) = (arrives(Rules::Ignore), arrives(Rules::Attributes));
-    wait_for_a_choice(session, observation, &files)?;
+    find_bared(session, observation, &files)?;
     if ignore.is_empty() && attributes.is_empty() {
         return Ok(());
     }
@@ -67,30 +67,56 @@ pub fn find(session: &Session<'_>, observation: &mut Observation) -> Outcome<()>
     Ok(())
 }
 
-/// Lets files wait that upstream's attributes give a filter, where those wait for a person themselves.
-fn wait_for_a_choice(
+/// Finds the files of this machine that upstream's new attributes give a filter, and those here do not.
+/// They wait where the attributes wait for a person, and with them where that person lets those here win.
+fn find_bared(
     session: &Session<'_>,
     observation: &mut Observation,
     files: &[RuleFile],
 ) -> Outcome<()> {
     let upstream = |file: &RuleFile| observation.upstream().units.get(&file.path).copied();
-    let is_contested = |file: &RuleFile| {
+    let is_news = |file: &&RuleFile| {
         let theirs = upstream(file);
-        let is_news = theirs != observation.agreed.units.get(&file.path).copied();
-        file.rules == Rules::Attributes && is_news && theirs != file.here && file.here == file.then
+        let is_new = theirs != observation.agreed.units.get(&file.path).copied();
+        file.rules == Rules::Attributes && is_new && theirs != file.here
     };
-    if !files.iter().any(is_contested) {
+    let news: Vec<&RuleFile> = files.iter().filter(is_news).collect();
+    if news.is_empty() {
         return Ok(());
     }
     let here = rulebook(session, observation, files, |file| file.here)?;
     let there = rulebook(session, observation, files, upstream)?;
-    let own = observation.ours.units.keys();
-    let covered = own.filter(|path| there.filter_name(path).is_some());
-    let bare = covered.filter(|path| here.filter_name(path).is_none());
+    let covered = own(observation).into_iter().filter(|path| there.filter_name(path).is_some());
+    let bare: Vec<RepoPath> =
+        covered.filter(|path| here.filter_name(path).is_none()).cloned().collect();
+    let is_sent = |path: &&RepoPath| {
+        let sides = observation.sides(path);
+        sides.ours.is_none_or(|ours| sides.theirs.map(|theirs| theirs.blob) != Some(ours.blob))
+    };
+    let sent: Vec<RepoPath> = bare.iter().filter(is_sent).cloned().collect();
+    let is_contested = news.iter().any(|file| file.here == file.then);
     let waits = Loosened { doubt: Doubt::AwaitsAttributes, said: None };
-    let waits: Vec<_> = bare.map(|path| (path.clone(), waits.clone())).collect();
-    observation.loosened.extend(waits);
+    if !sent.is_empty() {
+        let filters = Loosened { doubt: Doubt::Filters, said: Some(some_of(&sent)) };
+        observation.bared.extend(sent.into_iter().map(|path| (path, waits.clone())));
+        observation.bared.extend(news.iter().map(|file| (file.path.clone(), filters.clone())));
+    }
+    if is_contested {
+        observation.loosened.extend(bare.into_iter().map(|path| (path, waits.clone())));
+    }
     Ok(())
+}
+
+/// Returns the files of this machine, those included that cannot be shared as they stand.
+fn own(observation: &Observation) -> BTreeSet<&RepoPath> {
+    observation.ours.units.keys().chain(observation.local.findings.keys()).collect()
+}
+
+/// Names some files.
+fn some_of(files: &[RepoPath]) -> String {
+    let mut said: Vec<String> = files.iter().take(NAMED).map(name).collect();
+    said.extend((files.len() > NAMED).then(|| "and more".to_owned()));
+    said.join(", ")
 }
 
 /// Lets rules wait where they let go of files.
@@ -98,9 +124,7 @@ fn wait(observation: &mut Observation, rules: Rules, arriving: Vec<RepoPath>, go
     if gone.is_empty() {
         return;
     }
-    let mut said: Vec<String> = gone.iter().take(NAMED).map(name).collect();
-    said.extend((gone.len() > NAMED).then(|| "and more".to_owned()));
-    let loosened = Loosened { doubt: rules.doubt(), said: Some(said.join(", ")) };
+    let loosened = Loosened { doubt: rules.doubt(), said: Some(some_of(gone)) };
     observation.loosened.extend(arriving.into_iter().map(|path| (path, loosened.clone())));
 }
 
@@ -257,8 +281,7 @@ fn refiltered(
     here: &Rulebook,
     then: &Rulebook,
 ) -> (Vec<RepoPath>, Vec<RepoPath>) {
-    let own: BTreeSet<&RepoPath> =
-        observation.ours.units.keys().chain(observation.local.findings.keys()).collect();
+    let own = own(observation);
     let all: BTreeSet<&RepoPath> =
         own.iter().copied().chain(observation.upstream().units.keys()).collect();
     let (mut bared, mut other) = (Vec::new(), Vec::new());

@@ -1,6 +1,8 @@
 //! Files that a Git filter covers: what lies on disk is one thing, what is shared is another, and
 //! nothing travels as it must not.
 
+mod overruled;
+
 use crate::sandbox::{Machine, Sandbox, assert_clean, assert_converged};
 
 /// Swaps the halves of the alphabet, both ways.

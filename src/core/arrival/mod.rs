@@ -39,7 +39,8 @@ pub fn hold_arrivals(
     let mut judge = Arrivals { observation, policy, twins: BTreeSet::new() };
     judge.twins = judge.find_twins(verdicts);
     for (path, verdict) in verdicts {
-        if judge.is_declined(path, verdict) {
+        let bared = rules::bared(path, verdict, observation, policy);
+        if bared.is_none() && judge.is_declined(path, verdict) {
             verdict.result = None;
             verdict.change = Some((Flow::Out, Deed::Removed));
             verdict.held = None;
@@ -52,7 +53,8 @@ pub fn hold_arrivals(
             verdict.held = None;
         }
         let of_rules = || rules::loosened(path, verdict, observation, policy);
-        let Some(doubt) = of_rules().or_else(|| judge.doubt(path, verdict)) else { continue };
+        let doubt = bared.or_else(of_rules).or_else(|| judge.doubt(path, verdict));
+        let Some(doubt) = doubt else { continue };
         verdict.result = verdict.sides.theirs;
         verdict.change = None;
         verdict.held = Some(Why::Doubt(doubt));

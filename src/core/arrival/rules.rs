@@ -3,6 +3,7 @@
 
 use crate::doubt::Doubt;
 use crate::fold::fold;
+use crate::linking::Tie;
 use crate::observed::Observation;
 use crate::path::RepoPath;
 use crate::policy::{Choice, Policy};
@@ -68,6 +69,30 @@ pub fn loosened(
     (verdict.held.is_none() && waits).then_some(doubt)
 }
 
+/// Returns why a unit waits where a person lets this machine's attributes win over those that upstream
+/// has anew: what upstream's would cover must not leave in the clear, and they themselves stay.
+pub fn bared(
+    path: &RepoPath,
+    verdict: &Verdict,
+    observation: &Observation,
+    policy: &Policy,
+) -> Option<Doubt> {
+    let doubt = observation.bared.get(path)?.doubt;
+    let overrules = |path: &RepoPath| policy.choice(path) == Some(Choice::Ours);
+    let mut attributes =
+        observation.bared.iter().filter(|(_, bared)| bared.doubt == Doubt::Filters);
+    let (result, theirs) = (verdict.result, verdict.sides.theirs);
+    let waits = if doubt == Doubt::Filters {
+        overrules(path) && result != theirs
+    } else {
+        let is_sent = result.is_some_and(|it| theirs.map(|it| it.blob) != Some(it.blob));
+        is_sent && attributes.any(|(path, _)| overrules(path))
+    };
+    // What is unmarked stays on each machine, and so do the attributes that cover it there.
+    let is_free = verdict.held.is_none() && verdict.tie != Tie::Unmarked;
+    (is_free && waits).then_some(doubt)
+}
+
 /// Returns true where a person let rules in that keep less.
 pub fn is_let_in(path: &RepoPath, policy: &Policy) -> bool {
     matches!(policy.choices.get(path), Some(Choice::Theirs | Choice::Merged(_)))
@@ -78,6 +103,7 @@ mod tests {
     use super::*;
     use crate::observed::Loosened;
     use crate::plan::{Why, plan};
+    use crate::policy::Winner;
     use crate::tree::Tree;
     use crate::unit::{BlobId, Mode};
 
@@ -126,6 +152,58 @@ mod tests {
         assert!(waits(['-', 'o', '-'], None));
         assert!(waits(['a', 'a', 't'], Some(Choice::Theirs)), "it is no choice of its own");
         assert!(!waits(['a', 'a', 'a'], None));
+    }
+
+    #[test]
+    fn what_upstream_covers_waits_where_the_attributes_here_win() {
+        let path = |name: &str| RepoPath::new(name).unwrap();
+        let (rules, key) = (path(".gitattributes"), path("new.key"));
+        let plan = |doubt: Doubt, sides: [char; 3], policy: &Policy| {
+            let [agreed, ours, theirs] = sides.map(|letter| {
+                if doubt == Doubt::Filters {
+                    return tree(&rules, letter);
+                }
+                let mut both = tree(&key, letter);
+                both.units.extend(tree(&rules, 'r').units);
+                both
+            });
+            let mut observation = Observation {
+                agreed,
+                ours: ours.clone(),
+                theirs: Some(theirs),
+                ..Default::default()
+            };
+            observation.local.stored = ours;
+            for (path, doubt) in [(&rules, Doubt::Filters), (&key, Doubt::AwaitsAttributes)] {
+                observation.bared.insert(path.clone(), Loosened { doubt, said: None });
+            }
+            let plan = plan(&observation, policy);
+            let waits = plan.held.iter().any(|held| held.why == Why::Doubt(doubt));
+            assert!(!waits || plan.steps.is_empty(), "nothing of it is written");
+            assert!(!waits || plan.tree.units == observation.upstream().units, "nothing is sent");
+            waits
+        };
+        let ours = Policy { winner: Some(Winner::Ours), ..Policy::default() };
+        let theirs = Policy { winner: Some(Winner::Theirs), ..Policy::default() };
+        let choose = |choice| {
+            let choices = [(rules.clone(), choice)].into();
+            Policy { choices, ..Policy::default() }
+        };
+        let merged = choose(Choice::Merged(BlobId([b'm'; 20])));
+        for sides in [['-', '-', 't'], ['a', 'o', 't'], ['a', 'a', '-']] {
+            let waits = |policy: &Policy| plan(Doubt::Filters, sides, policy);
+            assert!(waits(&ours) && waits(&choose(Choice::Ours)), "{sides:?}");
+            assert!(!waits(&theirs) && !waits(&choose(Choice::Theirs)), "{sides:?}");
+            assert!(!waits(&merged), "a person wrote them");
+            assert!(!waits(&Policy::default()), "they arrive, or wait as they are");
+        }
+        for (sides, sent) in
+            [(['-', 'o', '-'], true), (['a', 'o', 'a'], true), (['a', '-', 'a'], false)]
+        {
+            let waits = |policy: &Policy| plan(Doubt::AwaitsAttributes, sides, policy);
+            assert_eq!([waits(&ours), waits(&choose(Choice::Ours))], [sent; 2], "{sides:?}");
+            assert!(!waits(&theirs) && !waits(&Policy::default()), "{sides:?}");
+        }
     }
 
     #[test]

@@ -108,6 +108,9 @@ impl Filters {
         let id = CommitId::parse(&answer.text()).filter(|_| answer.code == Some(0));
         let Some(id) = id else { return Ok(None) };
         let clean = trees::blob_id(id.0);
+        if clean == raw && !covers(stores, &desk, &name, path)? {
+            return Ok(Some(raw));
+        }
         // Git writes no bytes again that it knows already.
         if stores.vault.size(clean).is_none() {
             let failed = || GitError::on(format!("read what the filter made of {path}"));
@@ -170,6 +173,15 @@ fn call(stores: Stores<'_>, desk: &Desk, filter: &str, arguments: &[&str]) -> Ou
     let of_vault = stores.vault.store().path().join("objects");
     let aside = Aside { objects: desk.folder(), known: &[&of_repository, &of_vault] };
     run_aside(stores.worktree.root(), None, limits, desk.folder(), aside, &arguments)
+}
+
+/// Returns whether git itself gives a path this filter. The library reads the attributes of the index
+/// beside those on disk, git only where there are none on disk; what no filter saw is no pair.
+fn covers(stores: Stores<'_>, desk: &Desk, filter: &str, path: &RepoPath) -> Outcome<bool> {
+    let path = String::from_utf8_lossy(path.as_bytes());
+    let answer = call(stores, desk, filter, &["check-attr", "-z", "filter", "--", &path])?;
+    let value = answer.stdout.split(|byte| *byte == 0).nth(2);
+    Ok(value == Some(filter.as_bytes()))
 }
 
 fn note(state: &Path) -> PathBuf {

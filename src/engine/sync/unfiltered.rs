@@ -30,6 +30,8 @@ pub fn wait(
         }
         let text = trees::read_blob(session.worktree.store(), version.blob)?;
         names_a_filter |= text.windows(6).any(|window| window == b"filter");
+        // A macro names it elsewhere.
+        names_a_filter |= picture.observation.bared.contains_key(path);
     }
     if names_a_filter {
         hold_what_is_only_here(&mut picture.observation, own.as_ref());

@@ -148,6 +148,9 @@ pub fn next_steps(held: &[Held]) -> Vec<String> {
         Why::Doubt(Doubt::TooLarge(_)) => {
             "Make it smaller upstream, or mark it with `cfgsync mark --large` there."
         }
+        Why::Doubt(Doubt::Filters) => {
+            "Take upstream's attributes first: `cfgsync sync`, or `cfgsync resolve PATH --theirs` where they wait. Or give those files the filter in yours, unmark them, or let git ignore them."
+        }
         Why::Doubt(Doubt::AwaitsAttributes) => {
             "Let the .gitattributes in, or take its change away upstream; what waits with it goes on then."
         }

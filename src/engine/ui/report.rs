@@ -109,6 +109,10 @@ fn doubtful(doubt: Doubt) -> String {
             "upstream ignores less, and files would leave that are ignored here".to_owned()
         }
         Doubt::Unfilters => "upstream takes a git filter from files that have one here".to_owned(),
+        Doubt::Filters => {
+            "upstream's version gives a git filter to files that would go out in the clear"
+                .to_owned()
+        }
         Doubt::AwaitsAttributes => {
             "a .gitattributes waits that says which git filter covers it".to_owned()
         }

@@ -244,8 +244,15 @@ fn a_filter_that_upstream_takes_away_lets_nothing_leave_in_the_clear() {
         }
         assert!(ec2.read("@one.key").ends_with(WORDS));
         let _ = ec2.run(&["--yes", "sync", "--force-pull"]);
-        ec2.run(&["resolve", "configs/.gitattributes", "--ours"]).done();
+        let ours = ["resolve", "configs/.gitattributes", "--ours"];
+        if way == 4 {
+            let _ = ec2.run(&ours).code(4).says(&["the clear: two.new"]);
+            assert!(!holds(&sandbox, WORDS), "a choice sends in the clear what they cover");
+            ec2.append("@.gitattributes", "*.new filter=rot\n");
+        }
+        ec2.run(&ours).done();
         ec2.sync();
+        assert!(way < 4 || !holds(&sandbox, WORDS), "yours cover it too by now");
         assert!(sandbox.git(&["show", "main:.gitattributes"]).contains("*.key filter=rot"));
         assert!(!sandbox.git(&["show", "main:one.key"]).contains(WORDS), "{way}");
         assert_clean(&sandbox, &[&ec2]);
