@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::arrival::modes::{close_arrivals, close_folder};
+use crate::arrival::rules::keep_marks;
 use crate::arrival::{hold_arrivals, is_left_behind};
 use crate::clash::{hold_files_against_folders, hold_same_names};
 use crate::doubt::Doubt;
@@ -153,6 +154,7 @@ pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
     let (agreed, ours) = (&observation.agreed, &observation.ours);
     let base = policy.base(observation);
     let marks = Manifest::merge(&base.manifest, &ours.manifest, &upstream.manifest);
+    let marks = keep_marks(marks, observation, policy);
     let ties = Ties {
         after: &marks,
         before: [agreed, &observation.local.stored, upstream]

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use cfgsync_core::arrival::rules::{Rules, becomes};
+use cfgsync_core::arrival::waits_at_home;
 use cfgsync_core::doubt::Doubt;
 use cfgsync_core::names::is_dropping;
 use cfgsync_core::observed::{Loosened, Observation};
@@ -32,6 +33,8 @@ struct RuleFile {
     then: Option<Version>,
     /// Whether it is the user's own, outside the repository.
     is_of_user: bool,
+    /// Whether it waits for the user, and counts for nothing here until then.
+    waits: bool,
 }
 
 /// Adds what rules would let leave to an observation; nothing where no rules arrive.
@@ -77,7 +80,7 @@ fn find_bared(
     let upstream = |file: &RuleFile| observation.upstream().units.get(&file.path).copied();
     let is_news = |file: &&RuleFile| {
         let theirs = upstream(file);
-        let is_new = theirs != observation.agreed.units.get(&file.path).copied();
+        let is_new = file.waits || theirs != observation.agreed.units.get(&file.path).copied();
         file.rules == Rules::Attributes && is_new && theirs != file.here
     };
     let news: Vec<&RuleFile> = files.iter().filter(is_news).collect();
@@ -94,7 +97,7 @@ fn find_bared(
         sides.ours.is_none_or(|ours| sides.theirs.map(|theirs| theirs.blob) != Some(ours.blob))
     };
     let sent: Vec<RepoPath> = bare.iter().filter(is_sent).cloned().collect();
-    let is_contested = news.iter().any(|file| file.here == file.then);
+    let is_contested = news.iter().any(|file| file.waits || file.here == file.then);
     let waits = Loosened { doubt: Doubt::AwaitsAttributes, said: None };
     if !sent.is_empty() {
         let filters = Loosened { doubt: Doubt::Filters, said: Some(some_of(&sent)) };
@@ -138,12 +141,16 @@ fn rule_files(session: &Session<'_>, observation: &Observation) -> Vec<RuleFile>
     let paths: BTreeSet<&RepoPath> = units
         .filter(|path| Rules::of(path).is_some() || of_user.iter().any(|(own, _)| own == *path))
         .collect();
-    let file = |path: &RepoPath, rules, is_of_user| RuleFile {
-        path: path.clone(),
-        rules,
-        here: observation.ours.units.get(path).copied(),
-        then: becomes(observation, path),
-        is_of_user,
+    let file = |path: &RepoPath, rules, is_of_user| {
+        let waits = is_of_user && waits_at_home(observation, path);
+        RuleFile {
+            path: path.clone(),
+            rules,
+            here: observation.ours.units.get(path).copied().filter(|_| !waits),
+            then: becomes(observation, path),
+            is_of_user,
+            waits,
+        }
     };
     let of_repository =
         paths.iter().filter_map(|path| Rules::of(path).map(|rules| file(path, rules, false)));

@@ -4,9 +4,10 @@
 use crate::doubt::Doubt;
 use crate::fold::fold;
 use crate::linking::Tie;
+use crate::manifest::Manifest;
 use crate::observed::Observation;
 use crate::path::RepoPath;
-use crate::policy::{Choice, Policy};
+use crate::policy::{Choice, Policy, Winner};
 use crate::reconcile::{Decision, decide};
 use crate::unit::Version;
 use crate::verdict::{Verdict, result_of};
@@ -88,9 +89,23 @@ pub fn bared(
         let is_sent = result.is_some_and(|it| theirs.map(|it| it.blob) != Some(it.blob));
         is_sent && attributes.any(|(path, _)| overrules(path))
     };
-    // What is unmarked stays on each machine, and so do the attributes that cover it there.
+    // What is unmarked is not sent.
     let is_free = verdict.held.is_none() && verdict.tie != Tie::Unmarked;
     (is_free && waits).then_some(doubt)
+}
+
+/// Gives upstream's attributes that must stay the marks back that a force takes away from them.
+pub fn keep_marks(mut marks: Manifest, observation: &Observation, policy: &Policy) -> Manifest {
+    let attributes = observation.bared.iter().filter(|(_, bared)| bared.doubt == Doubt::Filters);
+    for home in attributes.filter_map(|(path, _)| path.home()) {
+        let known = observation.upstream().manifest.covering(&home);
+        if let Some((place, mark)) = known.filter(|_| policy.winner == Some(Winner::Ours))
+            && marks.covering(&home).is_none()
+        {
+            marks.marks.insert(place.clone(), mark.clone());
+        }
+    }
+    marks
 }
 
 /// Returns true where a person let rules in that keep less.
@@ -103,7 +118,6 @@ mod tests {
     use super::*;
     use crate::observed::Loosened;
     use crate::plan::{Why, plan};
-    use crate::policy::Winner;
     use crate::tree::Tree;
     use crate::unit::{BlobId, Mode};
 

@@ -66,3 +66,25 @@ fn a_macro_that_another_file_defines_covers_what_was_not_sent_yet() {
     let _ = ec2.run(&["sync"]).code(4).says(&["deep/new.key", "filter"]);
     assert_eq!(holding(&sandbox, words), Vec::<String>::new());
 }
+
+#[test]
+fn no_force_takes_away_attributes_of_a_user_that_cover_a_file_here() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("one\n");
+    let own = ".config/git/attributes";
+    mac.write(own, "*.key filter=crypt\n");
+    mac.run(&["mark", own]).done();
+    mac.sync();
+    let words = "plain words that nobody may read";
+    ec2.write("@new.key", words);
+    for arguments in [&["sync"][..], &["sync", "--force-push", "--yes"], &["sync"], &["sync"]] {
+        let _ = ec2.run(arguments).code(4).says(&["~/.config/git/attributes", "new.key"]);
+        assert_eq!(holding(&sandbox, words), Vec::<String>::new(), "{arguments:?}");
+    }
+    assert!(!ec2.exists(own), "no force is consent");
+    let _ = ec2.run(&["resolve", own, "--theirs"]).code(4).says(&["new.key"]);
+    let _ = ec2.run(&["sync"]).code(4).says(&["new.key", "not set up"]);
+    assert_eq!(holding(&sandbox, words), Vec::<String>::new());
+    mac.sync();
+    assert_eq!(mac.read(own), ec2.read(own));
+}
