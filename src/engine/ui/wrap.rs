@@ -66,13 +66,17 @@ fn words(line: &str, room: usize) -> Vec<&str> {
 
 /// Returns how wide a text is, without its colours.
 fn columns(text: &str) -> usize {
+    shown(text).count()
+}
+
+/// Returns the letters of a text, without its colours.
+fn shown(text: &str) -> impl Iterator<Item = char> {
     let mut is_colour = false;
-    let mut is_shown = |c: char| {
+    text.chars().filter(move |c| {
         let was_colour = is_colour;
-        is_colour = (is_colour && c != 'm') || c == '\x1b';
-        !was_colour && c != '\x1b'
-    };
-    text.chars().filter(|c| is_shown(*c)).count()
+        is_colour = (is_colour && *c != 'm') || *c == '\x1b';
+        !was_colour && *c != '\x1b'
+    })
 }
 
 /// Returns the column below which the rest of a line stands: where its last column begins, else its
@@ -80,11 +84,13 @@ fn columns(text: &str) -> usize {
 fn hanging(line: &str) -> usize {
     let lead = line.len() - line.trim_start_matches(' ').len();
     let mut indent = if lead > 0 { lead } else { 2 };
+    // A sign with one blank behind it is a column; a word of one letter is none.
+    let begins_with_a_sign = !shown(line).find(|c| *c != ' ').is_some_and(char::is_alphanumeric);
     let (mut column, mut blanks) = (0, 0);
     for word in line.split(' ') {
         let wide = columns(word);
         if wide > 0 {
-            let is_a_mark = column == lead + 2 && blanks == 1;
+            let is_a_mark = begins_with_a_sign && column == lead + 2 && blanks == 1;
             if column > lead && (blanks > 1 || is_a_mark) && column <= HANGING {
                 indent = column;
             }
@@ -162,6 +168,11 @@ mod tests {
             "✗ ~/.config/nvim/init.lua: both sides changed",
             32,
             "✗ ~/.config/nvim/init.lua: both\n  sides changed",
+        );
+        check(
+            "    \x1b[2mA shell that is older takes them\x1b[0m",
+            32,
+            "    \x1b[2mA shell that is older takes\n    them\x1b[0m",
         );
     }
 
