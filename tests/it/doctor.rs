@@ -91,7 +91,7 @@ fn a_machine_in_order() {
         ("fsck", "the repository is whole"),
         ("vault", "snapshots since"),
         ("remote", "answers"),
-        ("links", "1 marks, 1 files"),
+        ("links", "1 mark, 1 file"),
         ("held", "no file waits"),
         ("modes", "are private"),
         ("owners", "belongs to you"),
@@ -186,6 +186,18 @@ fn a_link_that_is_gone_is_put_back() {
     let _ = mac.run(&["doctor", "--fix"]).code(0).says(&["~/.conf is gone; mended"]);
     mac.assert_linked(".conf");
     assert_eq!(mac.read(".conf"), LINES);
+}
+
+#[test]
+fn a_link_that_became_a_file_is_named_until_a_sync() {
+    let sandbox = Sandbox::new();
+    let (mac, _ec2) = sandbox.pair(LINES);
+    mac.remove(".conf");
+    mac.write(".conf", "mine\n");
+    one(&checkup(&mac, &[], 0), "links", "note", "~/.conf is a file where a link was");
+    mac.sync();
+    one(&checkup(&mac, &[], 0), "links", "ok", "1 mark, 1 file");
+    assert_eq!(mac.read(".conf"), "mine\n");
 }
 
 #[test]

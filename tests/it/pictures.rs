@@ -129,8 +129,8 @@ const SCENES: [Scene; 7] = [
         name: "doctor",
         columns: 80,
         prepare: &[BOTH, WRONG],
-        typed: &[("✓", "cfgsync doctor")],
-        light: "✓",
+        typed: &[("↑", "cfgsync doctor")],
+        light: "↑",
     },
     Scene {
         name: "help",

@@ -32,7 +32,7 @@ pub fn links(session: &Session<'_>) -> Outcome<Vec<Finding>> {
             ));
         Finding::from(diagnosis)
     }));
-    found.extend(missing(session, &picture)?);
+    found.extend(untied(session, &picture)?);
     let live = &picture.observation.local.live;
     let in_the_way = live
         .iter()
@@ -46,7 +46,9 @@ pub fn links(session: &Session<'_>) -> Outcome<Vec<Finding>> {
     }));
     if found.is_empty() {
         let marks = picture.observation.local.stored.manifest.marks.len();
-        found.push(Diagnosis::ok("links", format!("{marks} marks, {} files", live.len())).into());
+        let marks = if marks == 1 { "1 mark".to_owned() } else { format!("{marks} marks") };
+        let what = format!("{marks}, {}", report::files(live.len()));
+        found.push(Diagnosis::ok("links", what).into());
     }
     Ok(found)
 }
@@ -76,9 +78,9 @@ fn moved(session: &Session<'_>, picture: &Picture) -> Vec<Finding> {
     found
 }
 
-/// Finds marked files whose link is gone. In a marked folder that is a deletion, which a sync shares;
-/// of what waits for a person there was none.
-fn missing(session: &Session<'_>, picture: &Picture) -> Outcome<Vec<Finding>> {
+/// Finds shared files whose link is gone, or has become a file. A link that is gone from a marked folder is
+/// a deletion, which a sync shares; of what waits for a person there was none.
+fn untied(session: &Session<'_>, picture: &Picture) -> Outcome<Vec<Finding>> {
     let policy = session.policy()?;
     let local = &picture.observation.local;
     let manifest = &local.stored.manifest;
@@ -87,9 +89,17 @@ fn missing(session: &Session<'_>, picture: &Picture) -> Outcome<Vec<Finding>> {
     let waiting = plan(&picture.observation, &policy).waiting;
     let mut found = Vec::new();
     for (path, live) in local.live.iter().filter(|(path, _)| !waiting.contains(*path)) {
-        let (Live::Absent, Some(home)) = (live, path.home()) else { continue };
-        let is_file = manifest.covering(&home).is_some_and(|(_, mark)| mark.scope == Scope::File);
-        if is_file && ties.of(path) == Tie::Link && local.stored.units.contains_key(path) {
+        let Some(home) = path.home() else { continue };
+        if ties.of(path) != Tie::Link || !local.stored.units.contains_key(path) {
+            continue;
+        }
+        let is_marked =
+            || manifest.covering(&home).is_some_and(|(_, mark)| mark.scope == Scope::File);
+        if matches!(live, Live::File(_)) {
+            let replaced = Diagnosis::note("links", format!("{home} is a file where a link was"))
+                .because("a program replaced it; the next sync takes that as an edit");
+            found.push(replaced.into());
+        } else if matches!(live, Live::Absent) && is_marked() {
             let gone = Diagnosis::note("links", format!("{home} is gone"))
                 .because("its stored copy is there; the next sync puts the link back");
             found.push(Finding::curable(gone, Remedy::Relink { home }));
