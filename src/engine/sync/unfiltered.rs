@@ -22,7 +22,7 @@ pub fn wait(
     picture: &mut Picture,
     choices: &BTreeMap<RepoPath, Choice>,
 ) -> Outcome<bool> {
-    let mut names_a_filter = false;
+    let (mut names_a_filter, mut is_read_later) = (false, false);
     let own = unit_of_user(session, Rules::Attributes);
     for (path, version) in arriving_attributes(&picture.observation, own.as_ref()) {
         if picture.observation.loosened.contains_key(path) {
@@ -30,6 +30,9 @@ pub fn wait(
         }
         let text = trees::read_blob(session.worktree.store(), version.blob)?;
         names_a_filter |= text.windows(6).any(|window| window == b"filter");
+        // Where a process found none of the user's own, it looks for them no more.
+        is_read_later |=
+            Some(path) == own.as_ref() && !picture.observation.ours.units.contains_key(path);
         // A macro names it elsewhere.
         names_a_filter |= picture.observation.bared.contains_key(path);
     }
@@ -41,5 +44,5 @@ pub fn wait(
     let is_let_in = choices
         .keys()
         .any(|path| loosened.get(path).is_some_and(|it| it.doubt == Doubt::Unfilters));
-    Ok(names_a_filter || is_let_in)
+    Ok((names_a_filter && !is_read_later) || is_let_in)
 }

@@ -88,3 +88,29 @@ fn no_force_takes_away_attributes_of_a_user_that_cover_a_file_here() {
     mac.sync();
     assert_eq!(mac.read(own), ec2.read(own));
 }
+
+#[test]
+fn attributes_of_a_user_that_are_new_count_from_the_next_sync_on() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("one\n");
+    let own = ".config/git/attributes";
+    mac.write(own, "*.txt text\n");
+    mac.run(&["mark", own]).done();
+    mac.sync();
+    let _ = ec2.run(&["sync"]).code(4);
+    ec2.run(&["resolve", own, "--theirs"]).done();
+    mac.run(&["unmark", own]).done();
+    mac.sync();
+    ec2.sync();
+    ec2.remove(own);
+    ec2.sync();
+    mac.write(own, "*.key filter=crypt\n");
+    mac.run(&["mark", own]).done();
+    mac.sync();
+    let words = "plain words that nobody may read";
+    ec2.write("@new.key", words);
+    let _ = ec2.run(&["sync"]).code(4).says(&["attributes", "new.key"]);
+    assert_eq!(ec2.read(own), mac.read(own));
+    let _ = ec2.run(&["sync"]).code(4).says(&["new.key", "not set up"]);
+    assert_eq!(holding(&sandbox, words), Vec::<String>::new());
+}
