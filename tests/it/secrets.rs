@@ -136,6 +136,8 @@ fn everything_that_reports_names_rule_and_line_only() {
         &["resolve", ".config/app/settings", "--ours"],
         &["sync", "--dry-run"],
         &["sync", "--force-push", "--yes"],
+        &["diff"],
+        &["diff", "--json"],
         &["history"],
         &["doctor"],
     ] {

@@ -158,7 +158,9 @@ fn waiting(session: &Session<'_>, observation: &Observation, held: &Held) -> Out
         before,
         after,
     };
-    if pairs.is_empty() {
+    // The reason names the line; what stands there is shown by no command.
+    let is_secret = matches!(held.why, Why::Finding(Finding::Secret(_)));
+    if pairs.is_empty() || is_secret {
         return Ok(vec![entry(None, None, None)]);
     }
     let mut entries = Vec::new();
