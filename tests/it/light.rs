@@ -42,8 +42,12 @@ fn done(command: &mut Command) {
 #[test]
 fn what_happened_before_a_shell_was_there_is_seen_before_its_first_command() {
     let home = shared();
-    // As an app saves that knows no links.
-    fs::write(home.path("draft"), "set list\n").unwrap();
+    // As an app saves that knows no links, at a moment that the clock of files tells from the sync's.
+    let changed = |path: &str| fs::metadata(home.path(path)).unwrap().modified().unwrap();
+    wait_until("a later moment", || {
+        fs::write(home.path("draft"), "set list\n").unwrap();
+        changed("draft") > changed(".local/state/cfgsync/record")
+    });
     fs::rename(home.path("draft"), home.path(".vimrc")).unwrap();
     let settings = "export CFGSYNC_MACHINE_KIND=ec2; zstyle ':cfgsync:' background no";
     let terminal = Terminal::with_plugin(home, settings);
