@@ -1,6 +1,6 @@
 //! Whether rules that arrive would let files leave this machine: ignore files that keep less, and
-//! attributes that take a filter away; and whether those here would, were upstream's overruled. The files of this machine are asked, and the rules as they
-//! would be; what waits because of it, the plan decides.
+//! attributes that take a filter away; and whether those here would, were upstream's overruled. The files
+//! of this machine are asked, and the rules as they would be; what waits because of it, the plan decides.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -30,6 +30,21 @@ fn sharing(filter: [&str; 2]) -> (Sandbox, Machine, Machine) {
     (sandbox, mac, ec2)
 }
 
+/// Where a user's own attributes lie.
+const ATTRIBUTES_OF_USER: &str = ".config/git/attributes";
+
+/// Two machines that share the attributes of their user, let in at that place.
+fn letting_in_attributes() -> (Sandbox, Machine, Machine) {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("one\n");
+    mac.write(ATTRIBUTES_OF_USER, "*.txt text\n");
+    mac.run(&["mark", ATTRIBUTES_OF_USER]).done();
+    mac.sync();
+    let _ = ec2.run(&["sync"]).code(4);
+    ec2.run(&["resolve", ATTRIBUTES_OF_USER, "--theirs"]).done();
+    (sandbox, mac, ec2)
+}
+
 fn shared(sandbox: &Sandbox) -> String {
     sandbox.git(&["show", "main:external/.secret"])
 }
@@ -267,14 +282,8 @@ fn attributes_of_the_user_cover_files_wherever_they_lie() {
 
 #[test]
 fn attributes_of_the_user_that_arrive_cover_what_was_not_sent_yet() {
-    let sandbox = Sandbox::new();
-    let (mac, ec2) = sandbox.pair("one\n");
-    let own = ".config/git/attributes";
-    mac.write(own, "*.txt text\n");
-    mac.run(&["mark", own]).done();
-    mac.sync();
-    let _ = ec2.run(&["sync"]).code(4);
-    ec2.run(&["resolve", own, "--theirs"]).done();
+    let (sandbox, mac, ec2) = letting_in_attributes();
+    let own = ATTRIBUTES_OF_USER;
     let words = "plain words that nobody may read";
     ec2.write("@new.key", words);
     mac.append(own, "*.key filter=crypt\n");

@@ -90,11 +90,13 @@ impl Group {
         let files: Vec<(&File, &Path)> = drafts.chain(others).collect();
         sync_all(&files)?;
         let mut folders = std::mem::take(&mut self.folders);
-        for Draft { path, place, .. } in &self.drafts {
+        // What has its name is no draft any more: under a lock's name another Git may have its own by then.
+        self.drafts.reverse();
+        while let Some(Draft { path, place, .. }) = self.drafts.last() {
             fs::rename(path, place).map_err(FsError::on("replace", place))?;
             folders.extend(place.parent().map(Path::to_path_buf));
+            self.drafts.pop();
         }
-        self.drafts.clear();
         sync_folders(&folders)
     }
 }
@@ -170,6 +172,7 @@ mod tests {
         group.add(place("missing/there"), place("other"), b"x", 0o600).unwrap();
         assert!(group.publish().is_err());
         assert!(!place("draft").exists() && !place("other").exists());
+        assert!(place("there").exists(), "what came before it has its name");
         plain::remove_draft(&folder).unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! Attributes of upstream that a person overrules here: what they cover does not leave in the clear.
 
-use super::{ROT, holding, set_up};
+use super::{ATTRIBUTES_OF_USER, ROT, holding, letting_in_attributes, set_up};
 use crate::sandbox::Sandbox;
 
 #[test]
@@ -71,7 +71,7 @@ fn a_macro_that_another_file_defines_covers_what_was_not_sent_yet() {
 fn no_force_takes_away_attributes_of_a_user_that_cover_a_file_here() {
     let sandbox = Sandbox::new();
     let (mac, ec2) = sandbox.pair("one\n");
-    let own = ".config/git/attributes";
+    let own = ATTRIBUTES_OF_USER;
     mac.write(own, "*.key filter=crypt\n");
     mac.run(&["mark", own]).done();
     mac.sync();
@@ -91,14 +91,8 @@ fn no_force_takes_away_attributes_of_a_user_that_cover_a_file_here() {
 
 #[test]
 fn attributes_of_a_user_that_are_new_count_from_the_next_sync_on() {
-    let sandbox = Sandbox::new();
-    let (mac, ec2) = sandbox.pair("one\n");
-    let own = ".config/git/attributes";
-    mac.write(own, "*.txt text\n");
-    mac.run(&["mark", own]).done();
-    mac.sync();
-    let _ = ec2.run(&["sync"]).code(4);
-    ec2.run(&["resolve", own, "--theirs"]).done();
+    let (sandbox, mac, ec2) = letting_in_attributes();
+    let own = ATTRIBUTES_OF_USER;
     mac.run(&["unmark", own]).done();
     mac.sync();
     ec2.sync();
