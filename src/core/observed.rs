@@ -157,6 +157,19 @@ impl Observation {
         self.local.stored.units.get(path).copied()
     }
 
+    /// Returns every unit that a side has or had. A file that is gone here counts too: where a step of
+    /// the last run failed, only its stored copy is still there.
+    pub fn paths(&self) -> BTreeSet<&RepoPath> {
+        let is_gone = |live: &Live| matches!(live, Live::Absent | Live::Folder);
+        let gone = self.local.live.iter().filter(|(_, live)| is_gone(live)).map(|(path, _)| path);
+        [&self.agreed, &self.ours, self.upstream()]
+            .into_iter()
+            .flat_map(|tree| tree.units.keys())
+            .chain(self.local.findings.keys())
+            .chain(gone)
+            .collect()
+    }
+
     /// Returns the versions of a unit.
     pub fn sides(&self, path: &RepoPath) -> Sides {
         let of = |tree: &Tree| tree.units.get(path).copied();

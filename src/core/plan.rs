@@ -166,14 +166,8 @@ pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
         copies: &policy.copies,
     };
     let shut = without_a_file(upstream, &marks);
-    let paths: BTreeSet<&RepoPath> = [agreed, ours, upstream]
-        .into_iter()
-        .flat_map(|tree| tree.units.keys())
-        .chain(observation.local.findings.keys())
-        .chain(policy.restored.keys())
-        .chain(&policy.edited)
-        .chain(&shut)
-        .collect();
+    let mut paths: BTreeSet<&RepoPath> = observation.paths();
+    paths.extend(policy.restored.keys().chain(&policy.edited).chain(&shut));
     let mut verdicts: BTreeMap<RepoPath, Verdict> = paths
         .into_iter()
         .map(|path| (path.clone(), judge(path, observation, policy, &ties)))

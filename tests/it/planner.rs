@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 
 use cfgsync_core::doubt::Doubt;
-use cfgsync_core::observed::Observation;
-use cfgsync_core::path::RepoPath;
+use cfgsync_core::manifest::{Mark, Scope};
+use cfgsync_core::observed::{Live, Observation};
+use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::{Plan, Refusal, Why, plan};
 use cfgsync_core::policy::{Names, Policy, Removals, Winner};
-use cfgsync_core::steps::Step;
+use cfgsync_core::steps::{Expected, Place, Step};
 use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::{BlobId, Mode, Version};
 use proptest::prelude::*;
@@ -212,4 +213,18 @@ fn a_removal_goes_first_only_where_it_is_in_the_way() {
         })
         .collect();
     assert_eq!(shown, ["remove a", "write a/b", "write c", "remove z"]);
+}
+
+#[test]
+fn a_stored_copy_whose_file_is_gone_goes_too() {
+    // What a step that failed leaves: the file is removed on both sides, its stored copy still stands.
+    let path = RepoPath::new("external/d/f").expect("a plain name");
+    let mut left = with_sides(Tree::default(), Tree::default(), Tree::default());
+    let home = HomePath::new("d").expect("a plain name");
+    left.ours.manifest.marks.insert(home, Mark::new(Scope::Folder));
+    left.local.stored.units.insert(path.clone(), version((1, 0o644)));
+    left.local.live.insert(path.clone(), Live::Absent);
+    let expecting = Expected::Version(version((1, 0o644)));
+    let steps = planned(&left).steps;
+    assert_eq!(steps, [Step::Remove { place: Place::Repo(path), expecting }]);
 }
