@@ -10,25 +10,21 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::thread;
 
-use super::{FsError, plain};
-use crate::sabotage::{self, Break};
-
-/// How many calls wait for the disk at once.
-const LANES: usize = 16;
+use super::{FsError, lanes, plain};
 
 /// Files that wait for their names.
 #[derive(Debug, Default)]
 pub struct Group {
     drafts: Vec<Draft>,
+    /// The drafts, to be made durable under their paths.
+    files: Vec<(File, PathBuf)>,
     others: Vec<(File, PathBuf)>,
     folders: BTreeSet<PathBuf>,
 }
 
 #[derive(Debug)]
 struct Draft {
-    file: File,
     path: PathBuf,
     place: PathBuf,
 }
@@ -59,7 +55,8 @@ impl Group {
         options.write(true).create_new(true).mode(mode);
         let mut file = options.open(&draft).map_err(FsError::on("create", &draft))?;
         let written = file.write_all(bytes).map_err(FsError::on("write", &draft));
-        self.drafts.push(Draft { file, path: draft, place });
+        self.files.push((file, draft.clone()));
+        self.drafts.push(Draft { path: draft, place });
         written
     }
 
@@ -85,10 +82,9 @@ impl Group {
     /// Makes everything durable, and gives each file its name.
     #[expect(clippy::disallowed_methods, reason = "drafts of cfgsync's own, which are durable")]
     pub fn publish(mut self) -> Result<(), FsError> {
-        let drafts = self.drafts.iter().map(|draft| (&draft.file, draft.path.as_path()));
-        let others = self.others.iter().map(|(file, path)| (file, path.as_path()));
-        let files: Vec<(&File, &Path)> = drafts.chain(others).collect();
-        sync_all(&files)?;
+        let drafts = std::mem::take(&mut self.files);
+        let others = std::mem::take(&mut self.others);
+        lanes::sync_all(drafts.into_iter().chain(others).collect())?;
         let mut folders = std::mem::take(&mut self.folders);
         // What has its name is no draft any more: under a lock's name another Git may have its own by then.
         self.drafts.reverse();
@@ -113,41 +109,10 @@ impl Drop for Group {
 
 /// Makes the names in folders durable.
 fn sync_folders(folders: &BTreeSet<PathBuf>) -> Result<(), FsError> {
-    let open = |path: &PathBuf| File::open(path).map_err(FsError::on("open", path));
-    let opened: Vec<File> = folders.iter().map(open).collect::<Result<_, _>>()?;
-    let opened: Vec<(&File, &Path)> =
-        opened.iter().zip(folders.iter().map(PathBuf::as_path)).collect();
-    sync_all(&opened)
-}
-
-/// Makes files durable side by side.
-fn sync_all(files: &[(&File, &Path)]) -> Result<(), FsError> {
-    if sabotage::is(Break::NoSync) {
-        return Ok(());
-    }
-    let sync = |(file, path): &(&File, &Path)| file.sync_all().map_err(FsError::on("sync", path));
-    let [first, others @ ..] = files else { return Ok(()) };
-    thread::scope(|scope| {
-        let lanes: Vec<_> = others
-            .chunks(others.len().div_ceil(LANES).max(1))
-            .map(|lane| {
-                let all = move || lane.iter().try_for_each(sync);
-                // Where there is no room for one more thread, this one does it.
-                thread::Builder::new().spawn_scoped(scope, all).map_err(|_| lane)
-            })
-            .collect();
-        let mut result = sync(first);
-        for lane in lanes {
-            let done = match lane {
-                Ok(running) => {
-                    running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                }
-                Err(lane) => lane.iter().try_for_each(sync),
-            };
-            result = result.and(done);
-        }
-        result
-    })
+    let open = |path: &PathBuf| {
+        File::open(path).map(|file| (file, path.clone())).map_err(FsError::on("open", path))
+    };
+    lanes::sync_all(folders.iter().map(open).collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]

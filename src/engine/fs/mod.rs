@@ -6,6 +6,7 @@ pub mod displaced;
 pub mod exchange;
 pub mod group;
 pub mod hash;
+mod lanes;
 pub mod look;
 pub mod plain;
 pub mod writer;
