@@ -2,10 +2,11 @@
 //! next; here the disk is waited for twice, whatever their number.
 
 use std::io::Write;
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use git2::{ObjectType, Oid, Repository};
+use git2::{ObjectType, Oid};
 
 use crate::failure::{Failure, Outcome};
 use crate::fs::group::Group;
@@ -26,9 +27,8 @@ pub struct Object<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Adds objects to what becomes durable together, each after those that it names.
-pub fn add(repository: &Repository, objects: &[Object<'_>], group: &mut Group) -> Outcome<()> {
-    let folder = repository.commondir().join("objects");
+/// Adds objects in a folder of them to what becomes durable together, each after those that it names.
+pub fn add(folder: &Path, objects: &[Object<'_>], group: &mut Group) -> Outcome<()> {
     for object in objects {
         let name = object.id.to_string();
         let (short, rest) = name.split_at(2);

@@ -37,7 +37,11 @@ pub mod vault;
 mod vault_refs;
 pub mod worktree;
 
-use git2::{Oid, Repository};
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use git2::{Binding, Odb, Oid, Repository};
 
 use crate::failure::{Code, Failure};
 
@@ -111,6 +115,21 @@ pub fn make_durable() {
             libgit2_sys::GIT_OPT_ENABLE_FSYNC_GITDIR as core::ffi::c_int,
             1,
         );
+    }
+}
+
+/// Opens a folder of objects, without the repository around it and its configuration.
+fn objects_in(folder: &Path) -> Result<Odb<'static>, git2::Error> {
+    let path = CString::new(folder.as_os_str().as_bytes())?;
+    let mut objects = std::ptr::null_mut();
+    #[expect(unsafe_code, reason = "git2 does not wrap this call")]
+    // SAFETY: the path ends with a zero and outlives the call, which sets the pointer where it says that
+    // it could; the store is given to nobody else, and depends on no other value.
+    unsafe {
+        if libgit2_sys::git_odb_open(&raw mut objects, path.as_ptr()) < 0 {
+            return Err(git2::Error::last_error(-1));
+        }
+        Ok(Odb::from_raw(objects))
     }
 }
 

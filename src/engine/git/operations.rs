@@ -81,9 +81,8 @@ impl Vault {
 
     /// Returns the numbers of the operations that are kept, the oldest first.
     pub fn operations(&self) -> Outcome<Vec<u64>> {
-        let number = |name: &String| name.rsplit('/').next()?.parse().ok();
         let mut numbers: Vec<u64> =
-            self.refs_below(OPERATIONS)?.iter().filter_map(number).collect();
+            self.names_below(OPERATIONS)?.iter().filter_map(|name| name.parse().ok()).collect();
         numbers.sort_unstable();
         Ok(numbers)
     }
@@ -106,4 +105,29 @@ fn sides(operation: &Operation) -> [(&'static str, Tree); 4] {
         ("theirs", tree(overruled.iter().map(|(path, then)| (path, then.theirs)).collect())),
         ("base", tree(overruled.iter().map(|(path, then)| (path, then.base)).collect())),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cfgsync_core::time::UnixTime;
+    use std::process::Command;
+
+    #[test]
+    fn the_next_number_follows_refs_that_are_packed_loose_or_waiting() {
+        let path = std::env::temp_dir().join(format!("cfgsync-operations-{}", std::process::id()));
+        let vault = Vault::open(&path, UnixTime(0)).unwrap();
+        let keep = || vault.keep_operation(None, "sync", &Operation::default()).unwrap();
+        assert_eq!([keep(), keep()], [1, 2]);
+        let packed = Command::new("git").arg("-C").arg(&path).args(["pack-refs", "--all"]).status();
+        assert!(packed.unwrap().success());
+        assert_eq!(keep(), 3);
+        vault.gather();
+        assert_eq!([keep(), keep()], [4, 5]);
+        vault.unset(&name(4)).unwrap();
+        assert_eq!(vault.operations().unwrap(), [1, 2, 3, 5]);
+        vault.make_durable().unwrap();
+        assert_eq!(vault.operations().unwrap(), [1, 2, 3, 5]);
+        crate::fs::plain::remove_draft(&path).unwrap();
+    }
 }

@@ -2,12 +2,11 @@
 
 use std::cell::RefCell;
 use std::io::Write;
-use std::path::Path;
 
 use cfgsync_core::unit::BlobId;
-use git2::{ObjectType, Oid, Repository};
+use git2::{ObjectType, Odb, Oid, Repository};
 
-use super::store::{FIRST, Store};
+use super::store::{FIRST, Store, is_at_hand};
 use super::vault::Vault;
 use super::{GitError, trees};
 use crate::failure::Outcome;
@@ -34,7 +33,7 @@ impl Waiting {
         let mut waiting = self.0.borrow_mut();
         let batch = match &mut *waiting {
             Some(batch) => batch,
-            none => none.insert(Batch::new(store.whole().path())?),
+            none => none.insert(Batch::new()?),
         };
         let id = batch.store.blob(bytes)?;
         batch.objects.push(id);
@@ -56,8 +55,8 @@ impl Waiting {
 }
 
 impl Batch {
-    fn new(folder: &Path) -> Result<Self, git2::Error> {
-        let store = Repository::open_bare(folder)?;
+    fn new() -> Result<Self, git2::Error> {
+        let store = Repository::from_odb(Odb::new()?)?;
         store.odb()?.add_new_mempack_backend(FIRST)?;
         Ok(Self { store, objects: Vec::new(), bytes: 0 })
     }
@@ -95,14 +94,13 @@ impl Vault {
 }
 
 /// Copies objects from one store to another as one pack, for good.
-pub fn pack(from: &Repository, to: &Repository, objects: &[Oid]) -> Result<(), git2::Error> {
+pub fn pack(from: &Repository, to: &Odb<'_>, objects: &[Oid]) -> Result<(), git2::Error> {
     let mut builder = from.packbuilder()?;
     builder.set_threads(1);
     for object in objects {
         builder.insert_object(*object, None)?;
     }
-    let store = to.odb()?;
-    let mut pack = store.packwriter()?;
+    let mut pack = to.packwriter()?;
     builder.foreach(|bytes| pack.write_all(bytes).is_ok())?;
     pack.commit()?;
     Ok(())
@@ -114,7 +112,7 @@ pub fn missing(from: &Repository, to: &Repository, tree: Oid) -> Result<Vec<Oid>
     let mut found = Vec::new();
     let mut known = std::collections::HashSet::new();
     let target = to.odb()?;
-    let mut lacks = |object: Oid| known.insert(object) && !target.exists(object);
+    let mut lacks = |object: Oid| known.insert(object) && !is_at_hand(&target, object);
     collect(from, tree, &mut lacks, &mut found)?;
     Ok(found)
 }

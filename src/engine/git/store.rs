@@ -3,13 +3,13 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use git2::{ObjectType, Odb, Oid, Repository};
+use git2::{ObjectType, Odb, OdbLookupFlags, Oid, Repository};
 
-use super::GitError;
 use super::loose::{self, Object};
 use super::packing::{WORTH_A_PACK, missing_of, pack};
+use super::{GitError, objects_in};
 use crate::failure::Outcome;
 use crate::fs::group::Group;
 
@@ -24,21 +24,39 @@ pub struct Store {
     /// What is on disk, and what waits.
     whole: Repository,
     /// What is on disk; none where nothing may come onto it.
-    disk: Option<Repository>,
+    disk: Option<Disk>,
     /// How many bytes of contents wait.
     waiting: Cell<usize>,
+    /// Where it lies, with its refs.
+    folder: PathBuf,
+}
+
+/// The objects on disk, without those that wait.
+pub struct Disk {
+    /// The objects.
+    pub objects: Odb<'static>,
+    /// The folder that they lie in.
+    pub folder: PathBuf,
+}
+
+impl Disk {
+    fn of(repository: &Repository) -> Result<Self, git2::Error> {
+        let folder = repository.commondir().join("objects");
+        Ok(Self { objects: objects_in(&folder)?, folder })
+    }
 }
 
 impl Store {
     /// Opens the store in a folder.
     pub fn open(folder: &Path) -> Result<Self, git2::Error> {
-        Self::of(Repository::open_bare(folder)?, Repository::open_bare(folder)?)
+        Self::of(Repository::open_bare(folder)?)
     }
 
-    /// Makes one of a repository that was opened twice.
-    pub fn of(whole: Repository, disk: Repository) -> Result<Self, git2::Error> {
+    /// Makes one of a repository.
+    pub fn of(whole: Repository) -> Result<Self, git2::Error> {
         whole.odb()?.add_new_mempack_backend(FIRST)?;
-        Ok(Self { whole, disk: Some(disk), waiting: Cell::new(0) })
+        let (disk, folder) = (Some(Disk::of(&whole)?), whole.commondir().to_owned());
+        Ok(Self { whole, disk, waiting: Cell::new(0), folder })
     }
 
     /// Opens the store in a folder so that whatever is written stays in memory, and is gone with it.
@@ -50,7 +68,7 @@ impl Store {
             opened => opened?,
         };
         whole.odb()?.add_new_mempack_backend(FIRST)?;
-        Ok(Self { whole, disk: None, waiting: Cell::new(0) })
+        Ok(Self { whole, disk: None, waiting: Cell::new(0), folder: folder.to_owned() })
     }
 
     /// Returns the store as one: what it is told to write waits.
@@ -58,8 +76,13 @@ impl Store {
         &self.whole
     }
 
+    /// Returns where it lies, with its refs.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Returns what is on disk, where anything may come onto it.
-    pub fn disk(&self) -> Option<&Repository> {
+    pub fn disk(&self) -> Option<&Disk> {
         self.disk.as_ref()
     }
 
@@ -67,7 +90,7 @@ impl Store {
     pub fn put(&self, kind: ObjectType, bytes: &[u8]) -> Result<Oid, git2::Error> {
         let waiting = self.waiting.get().saturating_add(bytes.len());
         match &self.disk {
-            Some(disk) if waiting > MOST_BYTES => disk.odb()?.write(kind, bytes),
+            Some(disk) if waiting > MOST_BYTES => disk.objects.write(kind, bytes),
             _ => {
                 self.waiting.set(waiting);
                 self.whole.odb()?.write(kind, bytes)
@@ -78,7 +101,7 @@ impl Store {
     /// Takes objects from another store, each after those that it names. Many are a pack on disk at once.
     pub fn take(&self, from: &Repository, objects: &[Oid]) -> Result<(), git2::Error> {
         match &self.disk {
-            Some(disk) if objects.len() >= WORTH_A_PACK => pack(from, disk, objects),
+            Some(disk) if objects.len() >= WORTH_A_PACK => self.pack(disk, from, objects),
             _ => {
                 let source = from.odb()?;
                 objects.iter().try_for_each(|object| {
@@ -87,6 +110,13 @@ impl Store {
                 })
             }
         }
+    }
+
+    /// Stores objects as one pack, which whoever asks next finds.
+    fn pack(&self, disk: &Disk, from: &Repository, objects: &[Oid]) -> Result<(), git2::Error> {
+        pack(from, &disk.objects, objects)?;
+        disk.objects.refresh()?;
+        self.whole.odb()?.refresh()
     }
 
     /// Stores objects and all that they name for good.
@@ -100,23 +130,28 @@ impl Store {
     pub fn keep_with(&self, objects: &[Oid], group: &mut Group) -> Outcome<()> {
         let Some(disk) = &self.disk else { return Ok(()) };
         let failed = || GitError::on("store objects");
-        let odb = disk.odb().map_err(failed())?;
         let mut known = HashSet::new();
-        let mut lacks = |object: Oid| known.insert(object) && !odb.exists(object);
-        let mut found = Vec::new();
+        let mut lacks = |object: Oid| known.insert(object) && !is_at_hand(&disk.objects, object);
+        let mut lacking = Vec::new();
         for object in objects {
-            missing_of(&self.whole, *object, &mut lacks, &mut found).map_err(failed())?;
+            missing_of(&self.whole, *object, &mut lacks, &mut lacking).map_err(failed())?;
         }
-        if found.len() >= WORTH_A_PACK {
-            return Ok(pack(&self.whole, disk, &found).map_err(failed())?);
+        if lacking.len() >= WORTH_A_PACK {
+            return Ok(self.pack(disk, &self.whole, &lacking).map_err(failed())?);
         }
         let source = self.whole.odb().map_err(failed())?;
-        let read: Result<Vec<_>, _> = found.iter().map(|object| source.read(*object)).collect();
+        let read: Result<Vec<_>, _> = lacking.iter().map(|object| source.read(*object)).collect();
         let read = read.map_err(failed())?;
         let object = |it| {
             let it: &git2::OdbObject<'_> = it;
             Object { id: it.id(), kind: it.kind(), bytes: it.data() }
         };
-        loose::add(disk, &read.iter().map(object).collect::<Vec<_>>(), group)
+        loose::add(&disk.folder, &read.iter().map(object).collect::<Vec<_>>(), group)
     }
+}
+
+/// Returns whether an object is there, without listing all packs anew where it is not: one that came
+/// with a pack since they were listed is stored once more, which harms nobody.
+pub fn is_at_hand(objects: &Odb<'_>, object: Oid) -> bool {
+    objects.exists_ext(object, OdbLookupFlags::NO_REFRESH)
 }

@@ -10,6 +10,7 @@ use cfgsync_core::unit::{BlobId, Kind, Mode, Version};
 use git2::{ObjectType, Odb, Oid, Repository, TreeEntry};
 
 use super::GitError;
+use super::store::is_at_hand;
 use crate::failure::{Code, Failure, Outcome};
 
 const FILE: i32 = 0o100_644;
@@ -178,7 +179,7 @@ pub(super) fn write_folder(
         raw.extend([name, &b"\0"[..], id.as_bytes()].concat());
     }
     let tree = Oid::hash_object(ObjectType::Tree, &raw)?;
-    if known.contains(&tree) || store.exists(tree) {
+    if known.contains(&tree) || is_at_hand(store, tree) {
         known.insert(tree);
         return Ok(tree);
     }

@@ -15,7 +15,7 @@ use git2::{ErrorCode, ObjectType, Oid, Repository, RepositoryInitOptions, Signat
 
 use super::packing::Waiting;
 use super::rewrite::rewrite;
-use super::store::Store;
+use super::store::{Store, is_at_hand};
 use super::vault_refs::Refs;
 use super::{CommitId, GitError, trees};
 use crate::failure::Outcome;
@@ -119,13 +119,17 @@ impl Vault {
 
     /// Returns true when a blob is on disk.
     pub fn has_on_disk(&self, blob: BlobId) -> bool {
-        let odb = self.objects.disk().map(Repository::odb).and_then(Result::ok);
-        odb.is_some_and(|odb| odb.exists(trees::oid(blob)))
+        self.objects.disk().is_some_and(|disk| disk.objects.exists(trees::oid(blob)))
     }
 
     /// Returns the bytes of a version.
     pub fn bytes(&self, blob: BlobId) -> Outcome<Vec<u8>> {
         Ok(trees::read_blob(self.store(), blob)?)
+    }
+
+    /// Returns true when a blob is in the vault, as far as this run knows: it may still be stored again.
+    pub fn has(&self, blob: BlobId) -> bool {
+        self.store().odb().is_ok_and(|objects| is_at_hand(&objects, trees::oid(blob)))
     }
 
     /// Returns the size of a blob, none when the vault does not have it.

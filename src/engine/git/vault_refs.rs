@@ -3,6 +3,7 @@
 //! Nobody else writes them, and whoever does holds the lock; so their drafts have fixed names.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use git2::{ErrorCode, Oid};
 
@@ -73,6 +74,29 @@ impl Vault {
         Ok(names)
     }
 
+    /// Returns the last parts of the names of refs right below a folder of refs, in no order. None of
+    /// them is read.
+    pub(super) fn names_below(&self, prefix: &str) -> Outcome<Vec<String>> {
+        let folder = self.objects.folder();
+        let is_name = |name: &[u8]| !name.ends_with(b".lock");
+        let loose = plain::names(&folder.join(prefix))?.into_iter().filter(|name| is_name(name));
+        let mut names: BTreeSet<String> =
+            loose.map(|name| String::from_utf8_lossy(&name).into_owned()).collect();
+        let packed = plain::read_text(&folder.join("packed-refs"))?.unwrap_or_default();
+        let gathered = self.refs.borrow();
+        let waiting = gathered.iter().flatten().map(|(name, target)| (&**name, target.is_some()));
+        let packed = packed.lines().filter_map(|line| Some((line.split_once(' ')?.1, true)));
+        for (name, is_there) in packed.chain(waiting) {
+            let below = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
+            match (below, is_there) {
+                (Some(name), true) => drop(names.insert(name.to_owned())),
+                (Some(name), false) => drop(names.remove(name)),
+                (None, _) => {}
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+
     /// Returns true where the change of a ref waits.
     fn wait(&self, name: &str, target: Option<Oid>) -> bool {
         let mut gathered = self.refs.borrow_mut();
@@ -83,17 +107,20 @@ impl Vault {
     }
 
     fn move_all(&self, refs: &[(&str, Oid)]) -> Outcome<()> {
-        let Some(disk) = self.objects.disk().filter(|_| !refs.is_empty()) else { return Ok(()) };
+        if refs.is_empty() || self.objects.disk().is_none() {
+            return Ok(());
+        }
+        let folder = self.store().path();
         let commits: Vec<Oid> = refs.iter().map(|(_, commit)| *commit).collect();
         self.objects.keep(&commits)?;
         let mut group = Group::default();
         for (name, commit) in refs {
-            let place = disk.path().join(name);
+            let place = folder.join(name);
             let mut above: Vec<_> =
-                place.ancestors().skip(1).take_while(|above| *above != disk.path()).collect();
+                place.ancestors().skip(1).take_while(|above| *above != folder).collect();
             above.reverse();
             above.into_iter().try_for_each(|folder| group.make_folder(folder))?;
-            let draft = disk.path().join(format!("{name}.lock"));
+            let draft = folder.join(format!("{name}.lock"));
             group.add(place, draft, format!("{commit}\n").as_bytes(), 0o600)?;
         }
         Ok(group.publish()?)

@@ -46,23 +46,18 @@ pub struct Foreign {
 impl Worktree {
     /// Opens the repository at exactly this folder.
     pub fn open(root: &Path) -> Outcome<Self> {
-        let objects =
-            open(root).and_then(|whole| Store::of(whole, open(root)?)).map_err(|error| {
-                let hint = match error.code() {
-                    ErrorCode::NotFound => "Run `cfgsync setup` to make it, or name it with --dir.",
-                    ErrorCode::Owner => "Check who owns the folder; cfgsync only touches your own.",
-                    _ => "`git status` in the folder says more. Nothing was changed.",
-                };
-                Failure::new(
-                    Code::Error,
-                    format!(
-                        "could not open the repository {}: {}",
-                        root.display(),
-                        error.message()
-                    ),
-                )
-                .hint(hint)
-            })?;
+        let objects = open(root).and_then(Store::of).map_err(|error| {
+            let hint = match error.code() {
+                ErrorCode::NotFound => "Run `cfgsync setup` to make it, or name it with --dir.",
+                ErrorCode::Owner => "Check who owns the folder; cfgsync only touches your own.",
+                _ => "`git status` in the folder says more. Nothing was changed.",
+            };
+            Failure::new(
+                Code::Error,
+                format!("could not open the repository {}: {}", root.display(), error.message()),
+            )
+            .hint(hint)
+        })?;
         Ok(Self { objects, root: root.to_owned() })
     }
 

@@ -376,7 +376,7 @@ impl<'a> Observer<'a> {
     }
 
     fn keep(&self, bytes: &[u8]) -> Outcome<()> {
-        if self.purpose == Purpose::Plan && self.vault.size(blob_id(bytes)).is_none() {
+        if self.purpose == Purpose::Plan && !self.vault.has(blob_id(bytes)) {
             self.vault.put_soon(bytes)?;
         }
         Ok(())
