@@ -1,11 +1,12 @@
 //! What a plan must know of files that come from upstream: where links lead, where the user's own
 //! links reach into the repository, what is too large. What waits because of it, the plan decides.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use cfgsync_core::arrival::{risky, waits_at_home};
 use cfgsync_core::doubt::Doubt;
+use cfgsync_core::fold::fold;
 use cfgsync_core::observed::Observation;
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::unit::{Kind, Version};
@@ -71,10 +72,12 @@ fn reached(session: &Session<'_>) -> Vec<(RepoPath, HomePath)> {
         let below = path.strip_prefix(&places.repo).ok()?;
         RepoPath::new(below.as_os_str().as_bytes()).ok()
     };
-    let linked = risky::named().flat_map(|(name, is_folder)| {
-        let below = if is_folder { links_in(&places.home, &name) } else { Vec::new() };
-        std::iter::once(name).chain(below)
-    });
+    let mut there = There { home: &places.home, listed: HashMap::new() };
+    let linked =
+        risky::named().filter(|(name, _)| there.has(name)).flat_map(|(name, is_folder)| {
+            let below = if is_folder { links_in(&places.home, &name) } else { Vec::new() };
+            std::iter::once(name).chain(below)
+        });
     let linked: BTreeSet<Vec<u8>> = linked.collect();
     let linked = linked.into_iter().filter_map(|name| {
         let target = follow(&places.home.join(os(&name)))?;
@@ -101,6 +104,30 @@ fn reached(session: &Session<'_>) -> Vec<(RepoPath, HomePath)> {
     let heeds_lfs = session.worktree.setting("filter.lfs.process").is_some();
     let lfs = RepoPath::new(LFS).ok().zip(HomePath::new(LFS).ok()).filter(|_| heeds_lfs);
     linked.chain(commands).chain(hooks).chain(lfs).collect()
+}
+
+/// Which names there are in a home, each of whose folders is listed once: most places of programs are of
+/// programs that nobody uses here.
+struct There<'a> {
+    home: &'a Path,
+    /// Names by their folder, folded; none where it cannot be listed.
+    listed: HashMap<Vec<u8>, Option<HashSet<Vec<u8>>>>,
+}
+
+impl There<'_> {
+    /// Returns false for what is not there on any disk, however that compares names.
+    fn has(&mut self, name: &[u8]) -> bool {
+        let cut = name.iter().rposition(|byte| *byte == b'/');
+        let (above, last) = cut.map_or((&b""[..], name), |at| (&name[..at], &name[at + 1..]));
+        if !above.is_empty() && !self.has(above) {
+            return false;
+        }
+        let names = self.listed.entry(above.to_vec()).or_insert_with(|| {
+            let names = plain::names(&self.home.join(os(above))).ok()?;
+            Some(names.iter().map(|name| fold(name)).collect())
+        });
+        names.as_ref().is_none_or(|names| names.contains(&fold(last)))
+    }
 }
 
 /// Returns the links right in a folder of the home; none where it is none, or cannot be read.
