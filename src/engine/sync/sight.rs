@@ -86,8 +86,8 @@ impl Sync<'_> {
             let scope = Scope { known: quiet.known.clone(), ..Scope::default() };
             let since = now();
             let local = observer.look(&scope)?;
-            let is_ours = session.worktree.foreign(&session.branch)?.is_none();
-            if is_ours && quiet.holds(session, known, &local)? {
+            let is_ours = || session.worktree.foreign(&session.branch);
+            if quiet.holds(session, known, &local)? && is_ours()?.is_none() {
                 observer.remember()?;
                 let head = session.worktree.tip(&session.branch)?;
                 let tips = Tips { head, upstream: session.worktree.upstream()? };
@@ -111,8 +111,8 @@ impl Sync<'_> {
         }
         let is_still = self.wishes.are_plain() && {
             let _lock = self.session.lock()?;
-            let is_ours = session.worktree.foreign(&session.branch)?.is_none();
-            is_ours && still::holds(session, now())?
+            let is_ours = || session.worktree.foreign(&session.branch);
+            still::holds(session, now())? && is_ours()?.is_none()
         };
         Ok(*self.is_still.get_or_init(|| is_still))
     }
