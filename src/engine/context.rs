@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cfgsync_core::machine::{Kind, Machine};
@@ -176,11 +177,12 @@ pub fn programs() -> OsString {
 
 /// Returns `$HOME`.
 pub fn home() -> Outcome<PathBuf> {
+    static REAL: OnceLock<PathBuf> = OnceLock::new();
     let home = os_variable("HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = home.ok_or_else(|| {
         Failure::error("HOME is not set to a folder").hint("Set HOME, then run the command again.")
     })?;
-    Ok(std::fs::canonicalize(&home).unwrap_or(home))
+    Ok(REAL.get_or_init(|| std::fs::canonicalize(&home).unwrap_or(home)).clone())
 }
 
 /// Returns whom Git may ask: a person, where one can be asked at all.

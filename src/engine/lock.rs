@@ -4,18 +4,24 @@
 //! process, so getting the lock proves that all of the last run is dead. Only a run in the background
 //! is handed its lock by whoever started it, as standard input, and gives it to none but its own.
 //!
+//! Whoever takes it writes a word of its own into it. So a run that takes it again knows whether anybody
+//! else had it meanwhile: where nobody had, there is nothing to clean up, and what is under the lock
+//! stands as it was left.
+//!
 //! Two homes that share one repository have a state folder each, and meet at locks of the repository
 //! itself, in Git's folder. Those are taken last, so nobody waits for the other in a circle.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
 
+use crate::context::dice;
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::FsError;
 use crate::sabotage::{self, Break};
@@ -24,6 +30,8 @@ use crate::sabotage::{self, Break};
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    /// Whether this process was the last to hold it.
+    is_ours: bool,
     /// The repository's own, where this is held beside it.
     _beside: Option<File>,
 }
@@ -51,7 +59,7 @@ impl Lock {
         // Whoever waits for the end of this process must not meet the lock any more.
         let nothing = File::open("/dev/null").ok()?;
         nix::unistd::dup2_stdin(nothing).ok()?;
-        Some(Self { file, _beside: None })
+        Some(Self { file, is_ours: false, _beside: None })
     }
 
     /// Lets a process about to be started hold the lock too, as its standard input.
@@ -70,6 +78,7 @@ impl Lock {
     pub fn take(path: &Path, patience: Patience) -> Outcome<Self> {
         let mut options = OpenOptions::new();
         let file = options
+            .read(true)
             .write(true)
             .create(true)
             .truncate(false)
@@ -77,7 +86,7 @@ impl Lock {
             .open(path)
             .map_err(FsError::on("open", path))?;
         if sabotage::is(Break::NoLock) {
-            return Ok(Self { file, _beside: None });
+            return Ok(Self { file, is_ours: false, _beside: None });
         }
         match (file.try_lock(), patience) {
             (Ok(()), _) => {}
@@ -92,7 +101,13 @@ impl Lock {
                 return Err(FsError::on("lock", path)(error).into());
             }
         }
-        Ok(Self { file, _beside: None })
+        let is_ours = sign(&file);
+        Ok(Self { file, is_ours, _beside: None })
+    }
+
+    /// Returns true when nobody else held it since this process held it last.
+    pub fn is_unbroken(&self) -> bool {
+        self.is_ours
     }
 
     /// Takes a lock of the repository itself too, once whoever holds it lets go. Where the disk knows no
@@ -115,6 +130,20 @@ impl Lock {
             _ => Ok(Self { _beside: Some(file), ..self }),
         }
     }
+}
+
+/// Writes into a lock who holds it, and returns whether this process was the last to do so.
+fn sign(file: &File) -> bool {
+    static OWN: OnceLock<[u8; 16]> = OnceLock::new();
+    let own = OWN
+        .get_or_init(|| (u128::from(dice()) << 64 | u128::from(std::process::id())).to_le_bytes());
+    let mut last = [0; 16];
+    let is_known = file.read_exact_at(&mut last, 0).is_ok() && last == *own;
+    if !is_known {
+        // What cannot be written is not there next time, as if somebody else had held it.
+        let _ = file.write_all_at(own, 0);
+    }
+    is_known
 }
 
 fn knows_no_locks(error: &io::Error) -> bool {

@@ -60,15 +60,13 @@ pub fn index_draft(places: &Places) -> PathBuf {
 
 /// Cleans up after the last run, if it died.
 pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> {
+    recover_shared(places, git_folder)?;
     // Git's library does not say when it could not take its own lock away again.
     for name in ["agreed.lock", "latest.lock", "late-writes.lock"] {
         plain::remove(&places.vault().join("refs/cfgsync").join(name))?;
     }
-    // Unlike the rest of `refs/cfgsync`, these are only written under the lock.
-    locks::remove_all(&git_folder.join("refs/cfgsync/replaced"))?;
     clear_drafts(places)?;
     index::clear_lock_of_draft(&index_draft(places))?;
-    plain::remove_draft(&Worktree::draft(&places.repo))?;
     recover_push(places, git_folder, branch)?;
     let Some(text) = plain::read_text(&path(places))? else { return Ok(()) };
     index::recover(git_folder, &index_draft(places))?;
@@ -84,6 +82,13 @@ pub fn recover(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> 
         clear_drafts_of_packs(&store.join("objects/pack"))?;
     }
     Ok(plain::remove(&path(places))?)
+}
+
+/// Cleans up after a run that died in another home with the same repository, and says nothing to this one.
+pub fn recover_shared(places: &Places, git_folder: &Path) -> Outcome<()> {
+    // Unlike the rest of `refs/cfgsync`, these are only written under the lock.
+    locks::remove_all(&git_folder.join("refs/cfgsync/replaced"))?;
+    Ok(plain::remove_draft(&Worktree::draft(&places.repo))?)
 }
 
 /// Cleans up after a push whose run died: Git notes on its own where the remote's branch is.

@@ -21,7 +21,7 @@ use crate::lock::{Lock, Patience};
 use crate::lockout::Asked;
 use crate::observe::{Observer, Purpose};
 use crate::picture::Picture;
-use crate::recover::recover;
+use crate::recover::{recover, recover_shared};
 use crate::secrets::gate::Gate;
 use crate::settings::ReplacedLinks;
 
@@ -100,12 +100,19 @@ impl<'a> Session<'a> {
         Lock::take(&self.context.places.running(), patience)
     }
 
-    /// Takes the lock of everything local, and cleans up after a run that died.
+    /// Takes the lock of everything local, and cleans up after a run that died. What this run knew before
+    /// it stands if nobody else had the lock meanwhile; else it is asked anew.
     pub fn lock(&self) -> Outcome<Lock> {
         let places = &self.context.places;
         let lock = Lock::take(&places.lock(), Patience::Wait)?
             .and(&self.worktree.git_folder().join("cfgsync-lock"))?;
-        recover(places, self.worktree.git_folder(), &self.branch)?;
+        self.worktree.forget_settings();
+        if lock.is_unbroken() {
+            recover_shared(places, self.worktree.git_folder())?;
+        } else {
+            self.vault.forget_refs();
+            recover(places, self.worktree.git_folder(), &self.branch)?;
+        }
         Ok(lock)
     }
 

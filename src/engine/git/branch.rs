@@ -346,6 +346,7 @@ impl Worktree {
         }
         let mut config = store.config().map_err(failed())?;
         let merge = config.set_str(&format!("branch.{to}.merge"), &format!("refs/heads/{to}"));
+        self.forget_settings();
         Ok(merge.map_err(failed())?)
     }
 }

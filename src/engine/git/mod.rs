@@ -27,6 +27,7 @@ pub mod refs;
 pub mod remote;
 mod rewrite;
 pub mod rulebook;
+mod settings;
 pub mod signing;
 pub mod store;
 pub mod stranger;

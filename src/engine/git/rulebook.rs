@@ -88,6 +88,7 @@ impl Rulebook {
     fn set(&self, key: &str, value: &str) -> Outcome<()> {
         let config = self.worktree.store().config();
         let set = config.and_then(|mut config| config.set_str(key, value));
+        self.worktree.forget_settings();
         Ok(set.map_err(GitError::on(format!("set {key} on a desk")))?)
     }
 }

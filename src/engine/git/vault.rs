@@ -16,7 +16,7 @@ use git2::{ErrorCode, ObjectType, Oid, Repository, RepositoryInitOptions, Signat
 use super::packing::Waiting;
 use super::rewrite::rewrite;
 use super::store::{Store, is_at_hand};
-use super::vault_refs::Refs;
+use super::vault_refs::{Known, Refs};
 use super::{CommitId, GitError, trees};
 use crate::failure::Outcome;
 use crate::fs::group::Group;
@@ -46,6 +46,7 @@ fn make(path: &Path) -> Outcome<()> {
 pub struct Vault {
     pub(super) objects: Store,
     pub(super) refs: Refs,
+    pub(super) known: Known,
     trees: RefCell<HashMap<Oid, Tree>>,
     /// The tree that was read or written last: the next one is mostly like it.
     newest: RefCell<Option<(Oid, Tree)>>,
@@ -91,8 +92,8 @@ impl Vault {
     }
 
     fn of(objects: Store, at: UnixTime) -> Self {
-        let (refs, trees, newest, written) = Default::default();
-        Self { objects, refs, trees, newest, written, waiting: Waiting::default(), at }
+        let (refs, known, trees, newest, written) = Default::default();
+        Self { objects, refs, known, trees, newest, written, waiting: Waiting::default(), at }
     }
 
     /// Opens the vault so that whatever is written stays in memory and is gone with it.

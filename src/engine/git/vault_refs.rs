@@ -3,7 +3,7 @@
 //! Nobody else writes them, and whoever does holds the lock; so their drafts have fixed names.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use git2::{ErrorCode, Oid};
 
@@ -15,6 +15,9 @@ use crate::fs::plain;
 
 /// What is to become of refs, in this order; none where they are not to wait.
 pub type Refs = RefCell<Option<Vec<(String, Option<Oid>)>>>;
+
+/// Where refs are, as far as that was asked since nobody else could move them.
+pub type Known = RefCell<HashMap<String, Option<CommitId>>>;
 
 impl Vault {
     /// Lets refs wait until [`Self::make_durable`], so that the disk is waited for once. Whoever changes
@@ -56,7 +59,17 @@ impl Vault {
         if let Some((_, target)) = waits {
             return Ok(target.map(CommitId));
         }
-        Ok(ref_target(self.store(), name)?)
+        if let Some(known) = self.known.borrow().get(name) {
+            return Ok(*known);
+        }
+        let target = ref_target(self.store(), name)?;
+        self.known.borrow_mut().insert(name.to_owned(), target);
+        Ok(target)
+    }
+
+    /// Forgets where refs are: somebody else may have moved them.
+    pub fn forget_refs(&self) {
+        self.known.borrow_mut().clear();
     }
 
     pub(super) fn refs_below(&self, prefix: &str) -> Outcome<Vec<String>> {
@@ -110,6 +123,7 @@ impl Vault {
         if refs.is_empty() || self.objects.disk().is_none() {
             return Ok(());
         }
+        self.forget_refs();
         let folder = self.store().path();
         let commits: Vec<Oid> = refs.iter().map(|(_, commit)| *commit).collect();
         self.objects.keep(&commits)?;
@@ -123,10 +137,14 @@ impl Vault {
             let draft = folder.join(format!("{name}.lock"));
             group.add(place, draft, format!("{commit}\n").as_bytes(), 0o600)?;
         }
-        Ok(group.publish()?)
+        group.publish()?;
+        let moved = refs.iter().map(|(name, commit)| ((*name).to_owned(), Some(CommitId(*commit))));
+        self.known.borrow_mut().extend(moved);
+        Ok(())
     }
 
     fn remove(&self, name: &str) -> Outcome<()> {
+        self.forget_refs();
         let removed = self.store().find_reference(name).and_then(|mut found| found.delete());
         // One that was moved and removed while it waited never was there.
         if let Err(error) = removed

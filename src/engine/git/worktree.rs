@@ -1,5 +1,6 @@
 //! The configs repository: its branch, its refs, its rules, and whether it is ours to touch.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use cfgsync_core::time::UnixTime;
 use cfgsync_core::tree::{MODES, Tree};
 use cfgsync_core::unit::BlobId;
 use git2::{
-    ErrorCode, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags, RepositoryState,
+    Config, ErrorCode, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags, RepositoryState,
 };
 
 use super::refs::{self, From, Move};
@@ -25,6 +26,8 @@ pub const UPSTREAM: &str = "refs/cfgsync/upstream";
 /// The configs repository.
 pub struct Worktree {
     objects: Store,
+    /// The configuration as it was when it was first asked, since it was last forgotten.
+    pub(super) settings: RefCell<Option<Config>>,
     root: PathBuf,
 }
 
@@ -58,7 +61,7 @@ impl Worktree {
             )
             .hint(hint)
         })?;
-        Ok(Self { objects, root: root.to_owned() })
+        Ok(Self { objects, settings: RefCell::default(), root: root.to_owned() })
     }
 
     /// Makes a repository with its remote. It is whole before it has its name, so that one that was
@@ -325,39 +328,15 @@ impl Worktree {
         let follow = config.set_str(&format!("branch.{branch}.remote"), "origin").and_then(|()| {
             config.set_str(&format!("branch.{branch}.merge"), &format!("refs/heads/{branch}"))
         });
+        self.forget_settings();
         Ok(follow.map_err(remote::remote_error("origin"))?)
     }
 
     /// Changes the address of the remote `origin`.
     pub fn set_origin(&self, url: &str) -> Outcome<()> {
         let set = self.store().remote_set_url("origin", url);
+        self.forget_settings();
         Ok(set.map_err(remote::remote_error("origin"))?)
-    }
-
-    /// Returns a value of the repository's configuration.
-    pub fn setting(&self, key: &str) -> Option<String> {
-        self.store().config().and_then(|mut config| config.snapshot()?.get_string(key)).ok()
-    }
-
-    /// Returns true for a key that is set to yes.
-    pub fn is_set(&self, key: &str) -> bool {
-        let config = self.store().config().and_then(|mut config| config.snapshot());
-        config.and_then(|config| config.get_bool(key)).unwrap_or(false)
-    }
-
-    /// Returns the values of all keys that a pattern matches.
-    pub fn settings(&self, pattern: &str) -> Vec<(String, String)> {
-        let mut found = Vec::new();
-        let config = self.store().config().and_then(|mut config| config.snapshot());
-        let Ok(config) = config else { return found };
-        if let Ok(mut entries) = config.entries(Some(pattern)) {
-            while let Some(Ok(entry)) = entries.next() {
-                if let (Ok(key), Ok(value)) = (entry.name(), entry.value()) {
-                    found.push((key.to_owned(), value.to_owned()));
-                }
-            }
-        }
-        found
     }
 
     /// Returns true when the bytes were a version of this path somewhere in a commit's history.

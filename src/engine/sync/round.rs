@@ -87,6 +87,8 @@ impl Sync<'_> {
             made = Some(self.advance(&planned, None, &note)?);
         }
         let executed = execute(session, &plan.steps, &plan.tree, &picture.observation.local);
+        // Configuration may have arrived with the rest.
+        session.worktree.forget_settings();
         let failed = executed.undone();
         let mut notes = executed.warnings;
         let own_files = self.write_own_files(&picture.observation.local.stored, &plan.tree)?;
