@@ -105,6 +105,34 @@ pub fn ours(
     (ours, twice)
 }
 
+/// Returns the files of this machine that it never shared, as far as is known: where ignore rules speak of
+/// one, its bytes stay here, also those that upstream has by chance. What commits of this machine brought
+/// is shared by a person's word, and so is a file that is marked by its name, was put beside the stored
+/// copies of a marked folder, or is there as upstream has it.
+pub fn unshared<'a>(
+    ours: &'a Tree,
+    local: &'a Local,
+    known: Known<'a>,
+    head: &'a Tree,
+) -> impl Iterator<Item = &'a RepoPath> {
+    let has = |tree: Option<&Tree>, path: &RepoPath| {
+        tree.is_some_and(|tree| tree.units.contains_key(path))
+    };
+    let is_unshared = move |(path, version): &(&RepoPath, &Version)| {
+        let is_same = || known.theirs.is_some_and(|tree| tree.units.get(*path) == Some(version));
+        let is_committed = has(Some(head), path) && !has(known.common, path);
+        let is_asked_for = match scope(path, &local.stored.manifest) {
+            Some(Scope::File) => true,
+            Some(Scope::Folder) => {
+                !matches!(local.live.get(*path), Some(Live::File(_))) || is_same()
+            }
+            None => false,
+        };
+        !has(known.remembered.or(Some(known.agreed)), path) && !is_committed && !is_asked_for
+    };
+    ours.units.iter().filter(is_unshared).map(|(path, _)| path)
+}
+
 /// Takes back modes that nobody chose: on a machine without memory, those Git's checkout gave by
 /// umask; later, those of a file that some program replaced by one that grants more. A `chmod` of
 /// the file itself keeps the inode, and is an edit.
@@ -259,5 +287,33 @@ mod tests {
     fn a_stored_copy_that_a_failed_step_left_old_is_no_edit() {
         assert_eq!(check_ours(['b', 'r', 'b', 'b'], Tie::Link), (version('b'), false));
         assert_eq!(check_ours(['b', 'r', 'b', 'b'], Tie::Copy), (version('b'), false));
+    }
+
+    #[test]
+    fn what_was_never_shared_is_known() {
+        let check = |[ours, agreed, theirs, common, head]: [char; 5], expected| {
+            for path in [RepoPath::new("f").unwrap(), RepoPath::new("external/d/f").unwrap()] {
+                let tree = |letter| tree(&path, letter);
+                let (agreed, common, theirs) = (tree(agreed), tree(common), tree(theirs));
+                let known = Known {
+                    agreed: &agreed,
+                    remembered: None,
+                    common: Some(&common),
+                    theirs: Some(&theirs),
+                };
+                let live = version(ours).map_or(Live::Absent, Live::File);
+                let mut local = local(&path, '-', live);
+                local.stored.manifest = Manifest::parse("d/\n").unwrap();
+                let (ours, head) = (tree(ours), tree(head));
+                let found = unshared(&ours, &local, known, &head).count();
+                assert_eq!(found, usize::from(expected), "{path}");
+            }
+        };
+        check(['a', '-', '-', '-', '-'], true);
+        check(['a', '-', 't', 't', 't'], true);
+        check(['a', '-', '-', 't', 't'], true);
+        check(['a', 'a', 'a', 'a', 'a'], false);
+        check(['b', 'a', 'a', 'a', 'a'], false);
+        check(['a', '-', '-', '-', 'a'], false);
     }
 }

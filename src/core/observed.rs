@@ -51,6 +51,9 @@ pub enum Finding {
     EditedTwice,
     /// It was restored for this machine only.
     OnlyHere,
+    /// Ignore rules keep it on this machine, which never shared it, and upstream has another file of its
+    /// name.
+    Ignored,
     /// Its link and that of another file were swapped.
     Swapped,
     /// It holds a secret that nobody let travel.

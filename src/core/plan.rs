@@ -268,7 +268,7 @@ fn settle(
     };
     let kept = match verdict.held {
         None => Hold::None,
-        Some(Why::Finding(Finding::EditedTwice)) => Hold::Both,
+        Some(Why::Finding(Finding::EditedTwice | Finding::Ignored)) => Hold::Both,
         // Rules count where they lie in the repository, so nothing of them is written.
         Some(Why::Doubt(Doubt::Filters | Doubt::AwaitsAttributes)) => Hold::Both,
         Some(Why::Doubt(_)) if observation.loosened.contains_key(&path) => Hold::Both,

@@ -63,6 +63,8 @@ pub fn judge(
     let is_settled = |finding: &&Finding| match finding {
         Finding::EditedTwice => choice.is_some(),
         Finding::OnlyHere => choice.is_some() || seen.ours == seen.theirs,
+        // That everything of this machine's wins was not said of what nobody shares.
+        Finding::Ignored => policy.choices.contains_key(path) || choice == Some(Choice::Theirs),
         _ => false,
     };
     let finding = observation.local.findings.get(path);

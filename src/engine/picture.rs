@@ -114,12 +114,7 @@ impl Session<'_> {
         if head.is_none() && last.is_some() {
             self.find_lost(&mut local)?;
         }
-        let empty = Tree::default();
-        let marks = Manifest::merge(
-            remembered.map_or(&empty.manifest, |tree| &tree.manifest),
-            &local.stored.manifest,
-            theirs.as_ref().or(remembered).map_or(&empty.manifest, |tree| &tree.manifest),
-        );
+        let marks = marks(&local, remembered, theirs.as_ref());
         let seen = overlay(&local, &marks, remembered);
         let staged = self.worktree.staged()?;
         let memories =
@@ -137,6 +132,8 @@ impl Session<'_> {
         };
         let (mut ours, twice) = local::ours(&local, seen.clone(), known, |path| ties.of(path));
         local.findings.extend(twice);
+        let contested = self.find_ignored(&mut ours, &mut local, known, &head_tree)?;
+        agreed.units.retain(|path, _| !contested.contains(path));
         let kind = last.map_or(Memory::None, |_| Memory::OfLastRun);
         settle_modes(&mut ours, &agreed, &local.replaced, kind);
         ours.opaque.clone_from(&head_tree.opaque);
@@ -175,6 +172,34 @@ impl Session<'_> {
         let waits: Vec<_> = waits.map(|path| (path.clone(), Finding::OnlyHere)).collect();
         observation.local.findings.extend(waits);
         Ok(())
+    }
+
+    /// Finds what ignore rules keep here although upstream has, or just had, a file of its name: whoever
+    /// knows the name must not get at the bytes by that. Returns what upstream has: nobody agreed on it.
+    fn find_ignored(
+        &self,
+        ours: &mut Tree,
+        local: &mut Local,
+        known: Known<'_>,
+        head: &Tree,
+    ) -> Outcome<BTreeSet<RepoPath>> {
+        let mut contested = BTreeSet::new();
+        let unshared: Vec<RepoPath> = local::unshared(ours, local, known, head).cloned().collect();
+        for path in unshared {
+            if !self.worktree.is_ignored(&path)? {
+                continue;
+            }
+            if known.theirs.is_some_and(|theirs| theirs.units.contains_key(&path)) {
+                local.findings.insert(path.clone(), Finding::Ignored);
+                contested.insert(path);
+                continue;
+            }
+            ours.units.remove(&path);
+            local.stored.units.remove(&path);
+            local.live.remove(&path);
+            local.ignored.insert(path);
+        }
+        Ok(contested)
     }
 
     /// A branch without a commit, where there was more: the repository was made anew.
@@ -245,6 +270,12 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns the marks that both sides come to.
+fn marks(local: &Local, remembered: Option<&Tree>, theirs: Option<&Tree>) -> Manifest {
+    let of = |tree: Option<&Tree>| tree.map(|tree| tree.manifest.clone()).unwrap_or_default();
+    Manifest::merge(&of(remembered), &local.stored.manifest, &of(theirs.or(remembered)))
 }
 
 /// Returns the marks for when the manifest is missing on disk: those of the branch. A pull by hand

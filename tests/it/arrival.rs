@@ -6,6 +6,7 @@ mod canaries;
 mod connection;
 mod consent;
 mod forge;
+mod kept;
 mod lockout;
 mod manifests;
 mod rules;

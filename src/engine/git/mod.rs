@@ -12,6 +12,7 @@ pub mod global;
 pub mod heard;
 mod held;
 mod hooks;
+mod ignored;
 pub mod index;
 pub mod inquiry;
 pub mod locks;

@@ -193,12 +193,6 @@ impl Worktree {
         Ok(None)
     }
 
-    /// Returns true for a path the user's ignore rules exclude.
-    pub fn is_ignored(&self, path: &RepoPath) -> Outcome<bool> {
-        let ignored = self.store().is_path_ignored(Path::new(os(path.as_bytes())));
-        Ok(ignored.map_err(GitError::on(format!("read the ignore rules for {path}")))?)
-    }
-
     /// Returns the blobs of Git's index.
     pub fn staged(&self) -> Outcome<BTreeMap<RepoPath, BlobId>> {
         let failed = || GitError::on("read the index");

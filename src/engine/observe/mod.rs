@@ -74,6 +74,8 @@ pub struct Observer<'a> {
     listed: RefCell<Vec<Listed>>,
     links: RefCell<HashMap<PathBuf, Link>>,
     asked: RefCell<Asked>,
+    /// Whether ignore rules speak of a folder, as far as a look asked.
+    ignored_folders: RefCell<BTreeMap<RepoPath, bool>>,
     met_a_repository: Cell<bool>,
     ui: Option<Ui>,
     /// How much of what it has to read a look has read.
@@ -133,6 +135,7 @@ impl<'a> Observer<'a> {
     ) -> Self {
         let (before, after, listed) = (OnceCell::new(), RefCell::default(), RefCell::default());
         let (links, asked, met_a_repository, ui, reading) = Default::default();
+        let ignored_folders = RefCell::default();
         Self {
             places,
             worktree,
@@ -145,6 +148,7 @@ impl<'a> Observer<'a> {
             listed,
             links,
             asked,
+            ignored_folders,
             met_a_repository,
             ui,
             reading,
@@ -202,6 +206,7 @@ impl<'a> Observer<'a> {
         self.after.replace(self.before()?.renewed(self.now));
         self.listed.borrow_mut().clear();
         self.links.borrow_mut().clear();
+        self.ignored_folders.borrow_mut().clear();
         self.met_a_repository.set(false);
         let mut local = Local::default();
         local.stored.manifest = manifest;

@@ -136,9 +136,27 @@ fn is_wanted(
 
 /// Returns true for what ignore rules keep on this machine, and notes it.
 pub fn is_ignored(observer: &Observer<'_>, local: &mut Local, path: &RepoPath) -> Outcome<bool> {
-    let is_ignored = observer.worktree.is_ignored(path)?;
+    let is_ignored =
+        is_below_ignored(observer, path)? || observer.worktree.is_ignored_itself(path)?;
     if is_ignored {
         local.ignored.insert(path.clone());
     }
     Ok(is_ignored)
+}
+
+/// Returns true for what lies below a folder that ignore rules keep on this machine. A look goes into such
+/// a folder where something in it is known.
+fn is_below_ignored(observer: &Observer<'_>, path: &RepoPath) -> Outcome<bool> {
+    for folder in path.ancestors() {
+        let known = observer.ignored_folders.borrow().get(&folder).copied();
+        let is_ignored = match known {
+            Some(known) => known,
+            None => observer.worktree.is_ignored_folder(&folder)?,
+        };
+        observer.ignored_folders.borrow_mut().insert(folder, is_ignored);
+        if is_ignored {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -133,7 +133,7 @@ pub fn next_steps(held: &[Held]) -> Vec<String> {
     let step = |held: &Held| match held.why {
         Why::Contest(_)
         | Why::FileAgainstFolder
-        | Why::Finding(Finding::EditedTwice | Finding::OnlyHere) => {
+        | Why::Finding(Finding::EditedTwice | Finding::OnlyHere | Finding::Ignored) => {
             "`cfgsync resolve` asks about each; or name one: `cfgsync resolve PATH --ours|--theirs|--both|--merge FILE`."
         }
         Why::InTheWay(_) => {

@@ -134,6 +134,9 @@ fn found(finding: Finding) -> String {
                 .to_owned()
         }
         Finding::OnlyHere => "it was restored for this machine only".to_owned(),
+        Finding::Ignored => {
+            "it is ignored here, and upstream has another file of this name".to_owned()
+        }
         Finding::Secret(secret) => {
             let verb = if secret.tier == Tier::Certain { "holds" } else { "may hold" };
             format!("line {} {verb} {}, so it is not shared", secret.line, what(secret.rule))

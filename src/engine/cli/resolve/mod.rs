@@ -210,7 +210,7 @@ fn can_choose(held: &Held) -> bool {
             held.why,
             Why::Contest(_)
                 | Why::FileAgainstFolder
-                | Why::Finding(Finding::EditedTwice | Finding::OnlyHere)
+                | Why::Finding(Finding::EditedTwice | Finding::OnlyHere | Finding::Ignored)
         )
 }
 

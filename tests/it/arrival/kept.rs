@@ -1,0 +1,97 @@
+//! Files that ignore rules keep on a machine stay there, whatever upstream brings under their names.
+
+use super::forge::{FILE, Forge};
+use crate::sandbox::{Machine, Sandbox};
+
+const WORDS: &str = "plain words that nobody may read\n";
+
+/// A machine that ignores what these rules say, and has a file of its own here.
+fn keeping(rules: &str, file: &str) -> (Sandbox, Machine) {
+    let sandbox = Sandbox::new();
+    let (_, ec2) = sandbox.pair("one\n");
+    ec2.write(".folder/shared", "shared\n");
+    ec2.run(&["mark", ".folder"]).done();
+    ec2.write("@.gitignore", rules);
+    ec2.sync();
+    ec2.write(file, WORDS);
+    ec2.sync();
+    assert_kept(&sandbox, "at first");
+    (sandbox, ec2)
+}
+
+/// Asserts that the remote has no object, reachable or not, that holds the words.
+#[track_caller]
+fn assert_kept(sandbox: &Sandbox, when: &str) {
+    let list = "--batch-check=%(objectname) %(objecttype)";
+    let objects = sandbox.git(&["cat-file", "--batch-all-objects", list]);
+    let mut blobs = objects.lines().filter_map(|line| line.strip_suffix(" blob"));
+    assert!(!blobs.any(|id| sandbox.git(&["cat-file", "blob", id]).contains(WORDS)), "{when}");
+}
+
+/// Pushes files on top of what upstream has, and returns the tree that it had.
+fn bring(sandbox: &Sandbox, files: &[(&str, &'static str, &[u8])]) -> String {
+    let before = sandbox.git(&["rev-parse", "main^{tree}"]);
+    let forge = Forge::new(sandbox);
+    forge.push(&forge.add(files));
+    before.trim().to_owned()
+}
+
+#[test]
+fn a_file_of_its_name_that_comes_and_goes_takes_nothing_with_it() {
+    for (file, name) in
+        [("@a.secret", "a.secret"), (".folder/a.secret", "external/.folder/a.secret")]
+    {
+        let (sandbox, ec2) = keeping("*.secret\n", file);
+        let before = bring(&sandbox, &[(name, FILE, b"theirs\n")]);
+        let _ = ec2.run(&["sync"]).code(4).says(&["a.secret", "it is ignored here"]);
+        let _ = ec2.run(&["sync"]).code(4);
+        let _ = ec2.run(&["--yes", "sync", "--force-push"]);
+        assert_kept(&sandbox, "with a force");
+        Forge::new(&sandbox).push(&before);
+        for arguments in [&["sync"][..], &["sync"], &["--yes", "sync", "--force-push"]] {
+            let _ = ec2.run(arguments);
+            assert_kept(&sandbox, "once it is gone upstream");
+        }
+        assert_eq!(ec2.read(file), WORDS);
+    }
+}
+
+#[test]
+fn no_attribute_of_upstream_combines_it_with_theirs() {
+    let (sandbox, ec2) = keeping("*.secret\n", "@a.secret");
+    let attributes = (".gitattributes", FILE, &b"a.secret merge=union\n"[..]);
+    let _ = bring(&sandbox, &[attributes, ("a.secret", FILE, b"theirs\n")]);
+    for _ in 0..3 {
+        let _ = ec2.run(&["sync"]).code(4).says(&["a.secret", "it is ignored here"]);
+        assert_kept(&sandbox, "with merge=union");
+    }
+    assert_eq!(ec2.read("@a.secret"), WORDS);
+    ec2.run(&["resolve", "configs/a.secret", "--theirs"]).done();
+    assert_eq!(ec2.read("@a.secret"), "theirs\n");
+}
+
+#[test]
+fn who_guesses_its_bytes_does_not_get_the_next_ones() {
+    let (sandbox, ec2) = keeping("*.secret\n", "@b.secret");
+    ec2.write("@a.secret", "as the template has it\n");
+    let _ = bring(&sandbox, &[("a.secret", FILE, b"as the template has it\n")]);
+    let _ = ec2.run(&["sync"]).code(4).says(&["a.secret", "it is ignored here"]);
+    let _ = ec2.run(&["sync"]).code(4);
+    ec2.write("@a.secret", WORDS);
+    let _ = ec2.run(&["sync"]).code(4);
+    assert_kept(&sandbox, "after an edit");
+    // A person may share it all the same.
+    ec2.run(&["resolve", "configs/a.secret", "--ours"]).done();
+    ec2.sync();
+    assert_eq!(sandbox.git(&["show", "main:a.secret"]), WORDS);
+}
+
+#[test]
+fn a_known_file_beside_it_opens_no_folder_that_is_ignored() {
+    let (sandbox, ec2) = keeping("/*\n!.gitignore\n!deep\n!external\n!.sync\n", "@private/deep/a");
+    let _ = bring(&sandbox, &[("private/theirs", FILE, b"theirs\n")]);
+    ec2.sync();
+    ec2.sync();
+    assert_eq!(ec2.read("@private/theirs"), "theirs\n");
+    assert_kept(&sandbox, "beside theirs");
+}
