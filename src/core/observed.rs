@@ -85,6 +85,8 @@ pub struct Local {
     pub moved: BTreeMap<RepoPath, RepoPath>,
     /// Units that a filter covers, as they lie on disk.
     pub filtered: BTreeMap<RepoPath, OnDisk>,
+    /// Units that a filter sends as they are, to a store of its own: those of Git LFS.
+    pub sent_aside: BTreeSet<RepoPath>,
     /// Units whose file is another inode than the last run saw.
     pub replaced: BTreeSet<RepoPath>,
     /// What ignore rules keep on this machine: files, and folders that are not looked into.

@@ -88,7 +88,7 @@ impl Executor<'_> {
     fn on_disk(&self, step: &Step) -> Outcome<Step> {
         let unit = step.unit();
         let at = self.local.filtered.get(&unit).copied();
-        if at.is_none() && self.session.worktree.filter_name(&unit).is_none() {
+        if at.is_none() && self.session.filter_name(&unit)?.is_none() {
             return Ok(step.clone());
         }
         let OnDisk { stored, live } = at.unwrap_or_default();

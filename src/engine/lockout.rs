@@ -89,10 +89,14 @@ pub fn find(
         let Some(reader) = place(observation, path).and_then(|place| reader(&place)) else {
             continue;
         };
-        // What a filter covers is not what its reader sees.
-        if session.worktree.filter_name(path).is_some() {
-            continue;
-        }
+        // What a filter covers is read as its smudge side leaves it.
+        let is_filtered = session.filter_name(path)?.is_some();
+        let read = |blob: BlobId| {
+            if is_filtered {
+                return session.filters.smudge(session.stores(), path, blob);
+            }
+            Ok(Some(blob))
+        };
         // A stored copy that waits for its home path is nothing that this machine lives with.
         let ours = observation.ours.units.get(path).filter(|_| !waits_at_home(observation, path));
         let ours = ours.map(|version| version.blob);
@@ -104,8 +108,10 @@ pub fn find(
             if Some(blob) == ours || session.vault.size(blob).is_none() {
                 continue;
             }
+            let Some(seen) = read(blob)? else { continue };
+            let known = ours.map(read).transpose()?.flatten();
             let key = (path.clone(), blob);
-            if let Some((doubt, said)) = trouble(session, reader, &key, ours)? {
+            if let Some((doubt, said)) = trouble(session, reader, (path, seen), known)? {
                 observation.complaints.insert(key.clone(), said);
                 observation.doubts.insert(key, doubt);
             }
@@ -118,10 +124,10 @@ pub fn find(
 fn trouble(
     session: &Session<'_>,
     reader: Reader,
-    (path, blob): &(RepoPath, BlobId),
+    (path, blob): (&RepoPath, BlobId),
     ours: Option<BlobId>,
 ) -> Outcome<Option<(Doubt, String)>> {
-    if let Some(said) = complaint(session, reader, path, *blob)? {
+    if let Some(said) = complaint(session, reader, path, blob)? {
         let is_no_worse = match ours {
             Some(ours) => complaint(session, reader, path, ours)?.is_some(),
             None => false,
@@ -132,7 +138,7 @@ fn trouble(
     }
     let Some(ours) = ours else { return Ok(None) };
     let known = named(session, reader, ours)?;
-    let Some(named) = named(session, reader, *blob)? else {
+    let Some(named) = named(session, reader, blob)? else {
         return Ok(known.map(|_| (Doubt::Broken, UNREAD.to_owned())));
     };
     // What is not read here names nothing.

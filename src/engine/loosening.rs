@@ -59,7 +59,7 @@ pub fn find(session: &Session<'_>, observation: &mut Observation) -> Outcome<()>
     }
     if !attributes.is_empty() {
         let here = rulebook(session, observation, &files, |file| file.here)?;
-        let (bared, other) = refiltered(observation, &here, &then);
+        let (bared, other) = refiltered(observation, &here, &then)?;
         if !bared.is_empty() {
             // Their bytes here and there were made under different attributes.
             let waits = Loosened { doubt: Doubt::AwaitsAttributes, said: None };
@@ -87,11 +87,12 @@ fn find_bared(
     if news.is_empty() {
         return Ok(());
     }
+    let own = own(observation);
     let here = rulebook(session, observation, files, |file| file.here)?;
+    let here = here.filters(own.iter().copied())?;
     let there = rulebook(session, observation, files, upstream)?;
-    let covered = own(observation).into_iter().filter(|path| there.filter_name(path).is_some());
-    let bare: Vec<RepoPath> =
-        covered.filter(|path| here.filter_name(path).is_none()).cloned().collect();
+    let covered = there.filters(own)?.into_keys();
+    let bare: Vec<RepoPath> = covered.filter(|path| !here.contains_key(path)).collect();
     let is_sent = |path: &&RepoPath| {
         let sides = observation.sides(path);
         sides.ours.is_none_or(|ours| sides.theirs.map(|theirs| theirs.blob) != Some(ours.blob))
@@ -287,14 +288,15 @@ fn refiltered(
     observation: &Observation,
     here: &Rulebook,
     then: &Rulebook,
-) -> (Vec<RepoPath>, Vec<RepoPath>) {
+) -> Outcome<(Vec<RepoPath>, Vec<RepoPath>)> {
     let own = own(observation);
     let all: BTreeSet<&RepoPath> =
         own.iter().copied().chain(observation.upstream().units.keys()).collect();
+    let (here, then) = (here.filters(all.iter().copied())?, then.filters(all.iter().copied())?);
     let (mut bared, mut other) = (Vec::new(), Vec::new());
     for path in all {
-        let filter = here.filter_name(path);
-        if filter == then.filter_name(path) {
+        let filter = here.get(path);
+        if filter == then.get(path) {
             continue;
         }
         if filter.is_some() && own.contains(path) {
@@ -302,5 +304,5 @@ fn refiltered(
         }
         other.push(path.clone());
     }
-    (bared, other)
+    Ok((bared, other))
 }

@@ -181,11 +181,9 @@ pub fn all(session: &Session<'_>) -> Outcome<(Vec<Moment>, Backups)> {
 
 /// What an archive holds lay on disk; what is compared and shared is what Git stores.
 fn clean(session: &Session<'_>, path: &RepoPath, version: Version) -> Outcome<Version> {
-    let is_filtered = version.kind == Kind::File && session.worktree.filter_name(path).is_some();
-    if !is_filtered {
-        return Ok(version);
-    }
-    if !Filters::is_set_up(&session.worktree, path) {
+    let filter = if version.kind == Kind::File { session.filter_name(path)? } else { None };
+    let Some(filter) = filter else { return Ok(version) };
+    if !Filters::is_configured(&session.worktree, &filter) {
         return Err(Failure::error(format!("a git filter covers {path}, and is not set up here"))
             .hint(
                 "Set the filter up, or take the file out with `cfgsync restore … --to FOLDER`.",

@@ -116,6 +116,11 @@ impl<'a> Session<'a> {
         Ok(lock)
     }
 
+    /// Returns the name of the filter that must see a file's bytes.
+    pub fn filter_name(&self, path: &RepoPath) -> Outcome<Option<String>> {
+        self.worktree.filter_name(path, &self.scratch)
+    }
+
     /// Returns where the two sides of filters are.
     pub fn stores(&self) -> Stores<'_> {
         Stores { worktree: &self.worktree, vault: &self.vault }

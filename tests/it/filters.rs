@@ -2,6 +2,7 @@
 //! nothing travels as it must not.
 
 mod overruled;
+mod read_by_git;
 
 use crate::sandbox::{Machine, Sandbox, assert_clean, assert_converged};
 

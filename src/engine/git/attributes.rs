@@ -1,5 +1,6 @@
 //! What `.gitattributes` say of a file: whether a filter must see it, and how it merges.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ use cfgsync_core::merge::Rule;
 use cfgsync_core::path::RepoPath;
 use git2::{AttrCheckFlags, AttrValue};
 
-use super::program::{self, Limits};
+use super::global;
+use super::program::{self, Answer, Limits};
 use super::worktree::Worktree;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::fs::dir::os;
+use crate::fs::plain;
 
 /// Turned off (`-cfgsync-combine`), lines that both sides added at one place wait for a person.
 const COMBINE: &str = "cfgsync-combine";
@@ -41,6 +44,9 @@ pub struct IgnoreRule {
 
 /// How long Git may take to find a rule.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many files one call asks about: no system takes endless arguments.
+const AT_ONCE: usize = 200;
 
 impl Worktree {
     /// Returns true when there are attributes outside the working tree, of the user or of the system.
@@ -102,12 +108,84 @@ impl Worktree {
     }
 
     /// Returns the name of the clean and smudge filter that must see a file's bytes.
-    pub fn filter_name(&self, path: &RepoPath) -> Option<String> {
-        self.attribute(path, "filter", |value| match value {
-            AttrValue::String(name) => Some(name.to_owned()),
-            AttrValue::Bytes(name) => Some(String::from_utf8_lossy(name).into_owned()),
-            AttrValue::True | AttrValue::False | AttrValue::Unspecified => None,
+    pub fn filter_name(&self, path: &RepoPath, scratch: &Path) -> Outcome<Option<String>> {
+        let folders =
+            path.ancestors().map(|folder| [folder.as_bytes(), b"/.gitattributes"].concat());
+        let inside: Vec<RepoPath> = folders
+            .chain([b".gitattributes".to_vec()])
+            .filter_map(|name| RepoPath::new(name).ok())
+            .filter(|file| self.root().join(os(file.as_bytes())).exists())
+            .collect();
+        if !self.may_filter(&inside) {
+            return Ok(None);
+        }
+        Ok(self.filters([path], scratch)?.remove(path))
+    }
+
+    /// Returns true where attributes may name a filter: those of these files of the repository, of its own
+    /// folder, of the user and of the system. Git takes the names of attributes as they stand.
+    pub fn may_filter<'a>(&self, inside: impl IntoIterator<Item = &'a RepoPath>) -> bool {
+        let inside = inside.into_iter().map(|path| self.root().join(os(path.as_bytes())));
+        let own = self.file_of_user(Rules::Attributes);
+        let places = [self.git_folder().join("info/attributes"), "/etc/gitattributes".into(), own];
+        let is_named = self.setting("core.attributesFile").is_some();
+        // Where Git would take what is not there from its index, or knows better where it lies.
+        let mut read =
+            inside.map(|place| (place, true)).chain(places.map(|place| (place, is_named)));
+        read.any(|(place, otherwise)| match plain::read(&place) {
+            Ok(Some(bytes)) => bytes.windows(6).any(|word| word == b"filter"),
+            Ok(None) => otherwise,
+            Err(_) => true,
         })
+    }
+
+    /// Asks git which filters must see which of these files. The library reads attributes otherwise than
+    /// git does, which runs the filters: quoted names, names that are taken back, macros, long lines.
+    pub fn filters<'a>(
+        &self,
+        paths: impl IntoIterator<Item = &'a RepoPath>,
+        scratch: &Path,
+    ) -> Outcome<BTreeMap<RepoPath, String>> {
+        let paths: Vec<&RepoPath> = paths.into_iter().collect();
+        let mut filters = BTreeMap::new();
+        for paths in paths.chunks(AT_ONCE) {
+            let answer = self.ask_for_filters(paths, scratch)?;
+            let mut words = answer.stdout.split(|byte| *byte == 0);
+            while let (Some(path), Some(_), Some(name)) = (words.next(), words.next(), words.next())
+            {
+                let is_name =
+                    !["", "set", "unset", "unspecified"].map(str::as_bytes).contains(&name);
+                if let Some(path) = RepoPath::new(path).ok().filter(|_| is_name) {
+                    filters.insert(path, String::from_utf8_lossy(name).into_owned());
+                }
+            }
+        }
+        Ok(filters)
+    }
+
+    fn ask_for_filters(&self, paths: &[&RepoPath], scratch: &Path) -> Outcome<Answer> {
+        // The attributes that count are those here, whatever `core.worktree` says.
+        let here = format!("--work-tree={}", self.root().display());
+        let arguments = [&*here, "check-attr", "-z", "filter", "--"];
+        let ask = || {
+            let limits = Limits::local(PATIENCE);
+            let mut command = program::git(self.root(), None, limits, &arguments);
+            command.args(paths.iter().map(|path| os(path.as_bytes())));
+            program::bounded(command, limits, scratch)?.finish()
+        };
+        let mut answer = ask()?;
+        if global::is_to_blame(&answer) {
+            answer = ask()?;
+        }
+        if answer.code == Some(0) {
+            return Ok(answer);
+        }
+        Err(Failure::error(format!(
+            "git cannot say which filters cover files of {}: {}",
+            self.root().display(),
+            shown(answer.stderr.trim())
+        ))
+        .hint("Run `git check-attr filter -- FILE` in that folder; nothing was sent."))
     }
 
     /// Returns how a file is merged: gitattributes(5), `merge`. A driver the user did not configure

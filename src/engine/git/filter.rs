@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cfgsync_core::arrival::rules::Rules;
 use cfgsync_core::escape::{escape, unescape};
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::unit::BlobId;
@@ -73,19 +74,35 @@ impl Filters {
     }
 
     /// Returns the filter that covers a path, and whether the user configured it on this machine.
-    fn filter(worktree: &Worktree, path: &RepoPath) -> Option<(String, bool)> {
-        let name = worktree.filter_name(path)?;
+    fn filter(&self, worktree: &Worktree, path: &RepoPath) -> Outcome<Option<(String, bool)>> {
+        let name = worktree.filter_name(path, &self.scratch)?;
+        Ok(name.map(|name| {
+            let is_set_up = Self::is_configured(worktree, &name);
+            (name, is_set_up)
+        }))
+    }
+
+    /// Returns true where both sides of a filter are configured on this machine.
+    pub fn is_configured(worktree: &Worktree, name: &str) -> bool {
         let is_set = |key: &str| {
             let value = worktree.setting(&format!("filter.{name}.{key}"));
             value.is_some_and(|value| !value.is_empty())
         };
-        let is_set_up = is_set("process") || (is_set("clean") && is_set("smudge"));
-        Some((name, is_set_up))
+        is_set("process") || (is_set("clean") && is_set("smudge"))
     }
 
-    /// Returns true where the filter that covers a path is configured on this machine.
-    pub fn is_set_up(worktree: &Worktree, path: &RepoPath) -> bool {
-        Self::filter(worktree, path).is_some_and(|(_, is_set_up)| is_set_up)
+    /// Returns the filters that must see which of these files, the files of attributes among them.
+    pub fn of<'a>(
+        &self,
+        worktree: &Worktree,
+        paths: impl IntoIterator<Item = &'a RepoPath>,
+    ) -> Outcome<BTreeMap<RepoPath, String>> {
+        let paths: Vec<&RepoPath> = paths.into_iter().collect();
+        let attributes = |path: &&RepoPath| Rules::of(path) == Some(Rules::Attributes);
+        if !worktree.may_filter(paths.iter().copied().filter(attributes)) {
+            return Ok(BTreeMap::new());
+        }
+        worktree.filters(paths, &self.scratch)
     }
 
     /// Returns what Git stores for bytes on disk; none where the filter is not there or fails.
@@ -98,7 +115,7 @@ impl Filters {
         if let Some(clean) = self.known.borrow().get(&(path.clone(), raw)) {
             return Ok(Some(*clean));
         }
-        let Some((name, true)) = Self::filter(stores.worktree, path) else { return Ok(None) };
+        let Some((name, true)) = self.filter(stores.worktree, path)? else { return Ok(None) };
         let Some(place) = place(path) else { return Ok(None) };
         let desk = Desk::set_up(&self.scratch)?;
         let file = desk.put("raw", &stores.vault.bytes(raw)?)?;
@@ -108,9 +125,6 @@ impl Filters {
         let id = CommitId::parse(&answer.text()).filter(|_| answer.code == Some(0));
         let Some(id) = id else { return Ok(None) };
         let clean = trees::blob_id(id.0);
-        if clean == raw && !covers(stores, &desk, &name, path)? {
-            return Ok(Some(raw));
-        }
         // Git writes no bytes again that it knows already.
         if stores.vault.size(clean).is_none() {
             let failed = || GitError::on(format!("read what the filter made of {path}"));
@@ -139,7 +153,7 @@ impl Filters {
         if let Some(raw) = raw.filter(|raw| stores.vault.size(*raw).is_some()) {
             return Ok(Some(raw));
         }
-        let Some((name, true)) = Self::filter(stores.worktree, path) else { return Ok(None) };
+        let Some((name, true)) = self.filter(stores.worktree, path)? else { return Ok(None) };
         let Some(place) = place(path) else { return Ok(None) };
         let desk = Desk::set_up(&self.scratch)?;
         stores.vault.lay_down(clean)?;
@@ -173,15 +187,6 @@ fn call(stores: Stores<'_>, desk: &Desk, filter: &str, arguments: &[&str]) -> Ou
     let of_vault = stores.vault.store().path().join("objects");
     let aside = Aside { objects: desk.folder(), known: &[&of_repository, &of_vault] };
     run_aside(stores.worktree.root(), None, limits, desk.folder(), aside, &arguments)
-}
-
-/// Returns whether git itself gives a path this filter. The library reads the attributes of the index
-/// beside those on disk, git only where there are none on disk; what no filter saw is no pair.
-fn covers(stores: Stores<'_>, desk: &Desk, filter: &str, path: &RepoPath) -> Outcome<bool> {
-    let path = String::from_utf8_lossy(path.as_bytes());
-    let answer = call(stores, desk, filter, &["check-attr", "-z", "filter", "--", &path])?;
-    let value = answer.stdout.split(|byte| *byte == 0).nth(2);
-    Ok(value == Some(filter.as_bytes()))
 }
 
 fn note(state: &Path) -> PathBuf {

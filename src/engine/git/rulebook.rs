@@ -1,6 +1,7 @@
 //! What ignore files and attributes would say, were they others: a repository on a desk that holds
 //! nothing but them. It is asked as the real one is, and nothing of it is ever written elsewhere.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use cfgsync_core::arrival::rules::Rules;
@@ -22,7 +23,7 @@ const MEANING: [&str; 2] = ["core.ignoreCase", "core.precomposeUnicode"];
 /// Ignore files and attributes without the files that they speak of.
 pub struct Rulebook {
     worktree: Worktree,
-    _desk: Desk,
+    desk: Desk,
 }
 
 impl Rulebook {
@@ -35,7 +36,7 @@ impl Rulebook {
                 plain::publish(&worktree.git_folder().join(name), &bytes, Durability::Relaxed)?;
             }
         }
-        let book = Self { worktree, _desk: desk };
+        let book = Self { worktree, desk };
         for key in MEANING {
             if let Some(value) = of.setting(key) {
                 book.set(key, &value)?;
@@ -71,14 +72,15 @@ impl Rulebook {
 
     /// Returns true for a folder that the rules keep on this machine.
     pub fn ignores_folder(&self, path: &RepoPath) -> Outcome<bool> {
-        // Whether a name is a folder's, the library looks up.
-        plain::make_private(&self.place(path))?;
-        self.worktree.is_ignored(path)
+        self.worktree.is_ignored_folder(path)
     }
 
-    /// Returns the name of the filter that the attributes give a file.
-    pub fn filter_name(&self, path: &RepoPath) -> Option<String> {
-        self.worktree.filter_name(path)
+    /// Returns the filters that the attributes give these files.
+    pub fn filters<'a>(
+        &self,
+        paths: impl IntoIterator<Item = &'a RepoPath>,
+    ) -> Outcome<BTreeMap<RepoPath, String>> {
+        self.worktree.filters(paths, self.desk.folder())
     }
 
     fn place(&self, path: &RepoPath) -> PathBuf {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use cfgsync_core::arrival::rules::Rules;
 use cfgsync_core::observed::{Finding, Live, Local, OnDisk};
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::unit::{Kind, Version};
@@ -11,25 +12,30 @@ use super::{Observer, Scope};
 use crate::failure::Outcome;
 use crate::git::filter::Filters;
 
+/// The filter of Git LFS, whose clean side only names what its own hook sends.
+const LFS: &str = "lfs";
+
 /// Puts the filters' clean side in place of what was read. Where a filter is not there or fails, the
 /// unit waits: its bytes must not travel as they are.
 pub fn look(observer: &Observer<'_>, scope: &Scope<'_>, local: &mut Local) -> Outcome<()> {
-    let paths: BTreeSet<RepoPath> =
-        local.stored.units.keys().chain(local.live.keys()).chain(&scope.known).cloned().collect();
-    let has_attributes = paths.iter().any(|path| path.name() == b".gitattributes")
-        || observer.worktree.has_own_attributes();
-    if !has_attributes {
-        return Ok(());
-    }
-    for path in paths {
-        if observer.worktree.filter_name(&path).is_some() {
-            look_one(observer, &path, local)?;
-        }
+    // Attributes count where they are ignored themselves, too.
+    let ignored = local.ignored.iter().filter(|path| Rules::of(path).is_some());
+    let units = local.stored.units.keys().chain(local.live.keys()).chain(&scope.known);
+    let paths: BTreeSet<RepoPath> = units.chain(ignored).cloned().collect();
+    let mut filters = observer.filters.of(observer.worktree, &paths)?;
+    filters.retain(|path, _| !local.ignored.contains(path));
+    for (path, name) in filters {
+        look_one(observer, &path, &name, local)?;
     }
     Ok(())
 }
 
-fn look_one(observer: &Observer<'_>, path: &RepoPath, local: &mut Local) -> Outcome<()> {
+fn look_one(
+    observer: &Observer<'_>,
+    path: &RepoPath,
+    name: &str,
+    local: &mut Local,
+) -> Outcome<()> {
     let stored = local.stored.units.get(path).copied();
     let live = match local.live.get(path) {
         Some(Live::File(version)) => Some(*version),
@@ -45,9 +51,12 @@ fn look_one(observer: &Observer<'_>, path: &RepoPath, local: &mut Local) -> Outc
         };
         *clean = Some(Version { blob, ..version });
     }
-    if sides == [None, None] && !Filters::is_set_up(observer.worktree, path) {
+    if sides == [None, None] && !Filters::is_configured(observer.worktree, name) {
         local.findings.insert(path.clone(), Finding::Filtered);
         return Ok(());
+    }
+    if name == LFS {
+        local.sent_aside.insert(path.clone());
     }
     let [stored, live] = sides;
     local.filtered.insert(path.clone(), OnDisk { stored, live });

@@ -23,6 +23,9 @@ use crate::picture::Picture;
 use crate::record::name;
 use crate::session::Session;
 
+/// Secrets by unit and bytes.
+type Secrets = BTreeMap<(RepoPath, BlobId), Secret>;
+
 /// Adds to an observation which bytes may not be shared: this machine's, and what a merge or a
 /// choice made of them.
 pub fn find(
@@ -56,8 +59,29 @@ pub fn find(
             found.insert((path.clone(), blob), secret);
         }
     }
+    found.extend(sent_aside(session, observation)?);
     observation.secrets = found;
     Ok(())
+}
+
+/// Returns the secrets of files of which upstream gets but the name, and a store beside it the bytes.
+fn sent_aside(session: &Session<'_>, observation: &Observation) -> Outcome<Secrets> {
+    let mut found = BTreeMap::new();
+    for path in &observation.local.sent_aside {
+        let Some(ours) = observation.ours.units.get(path) else { continue };
+        let theirs = observation.upstream().units.get(path);
+        if theirs.is_some_and(|theirs| theirs.blob == ours.blob) {
+            continue;
+        }
+        let on_disk = observation.local.filtered.get(path).copied().unwrap_or_default();
+        for raw in [on_disk.stored, on_disk.live].into_iter().flatten().map(|side| side.blob) {
+            let bytes = || session.vault.bytes(raw);
+            if let Some(secret) = session.gate.stop(path.as_bytes(), raw, bytes)? {
+                found.insert((path.clone(), ours.blob), secret);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// A secret in a commit that upstream does not have.

@@ -64,8 +64,8 @@ impl Sync<'_> {
             let is_new = agreed.units.get(path).map(|it| it.blob) != Some(version.blob);
             let is_marked = theirs.manifest.covering(&home).is_some();
             let is_chosen = self.wishes.choices.contains_key(path);
-            let is_plain = session.worktree.filter_name(path).is_none();
-            if version.kind == Kind::File && is_new && is_marked && is_plain && !is_chosen {
+            let is_due = version.kind == Kind::File && is_new && is_marked && !is_chosen;
+            if is_due && session.filter_name(path)?.is_none() {
                 let bytes = session.vault.bytes(version.blob)?;
                 let key = (path.clone(), version.blob);
                 candidates.push(Candidate { key, trial, bytes });

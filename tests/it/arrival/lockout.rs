@@ -147,6 +147,27 @@ fn programs_that_a_sync_would_run_wait_and_others_flow() {
 }
 
 #[test]
+fn a_program_is_found_below_a_filter_too() {
+    let (sandbox, mac, ec2) = shared();
+    for (machine, side) in [(&mac, "clean"), (&mac, "smudge"), (&ec2, "clean"), (&ec2, "smudge")] {
+        let _ = machine.git(&["config", &format!("filter.none.{side}"), "cat"]);
+    }
+    mac.write("@.gitattributes", "external/.gitconfig filter=none\n");
+    mac.sync();
+    ec2.sync();
+    mac.append(".gitconfig", "[alias]\n\tst = status\n");
+    mac.sync();
+    ec2.sync();
+    assert!(ec2.read(".gitconfig").contains("st = status"));
+    let canary = format!("touch {}", sandbox.path("PWNED").display());
+    mac.append(".gitconfig", &format!("[core]\n\tsshCommand = {canary}\n"));
+    mac.sync();
+    let _ = ec2.run(&["sync"]).code(4).says(&["names a program", "core.sshcommand=touch"]);
+    assert!(!ec2.read(".gitconfig").contains("sshCommand"));
+    assert_nothing_ran(&sandbox.path(""));
+}
+
+#[test]
 fn a_program_is_found_however_its_line_is_hidden() {
     let (sandbox, mac, ec2) = shared();
     let canary = format!("touch {}", sandbox.path("PWNED").display());
