@@ -2,7 +2,7 @@
 //! attributes that take a filter away; and whether those here would, were upstream's overruled. The files
 //! of this machine are asked, and the rules as they would be; what waits because of it, the plan decides.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use cfgsync_core::arrival::rules::{Rules, becomes};
@@ -37,6 +37,14 @@ struct RuleFile {
     waits: bool,
 }
 
+impl RuleFile {
+    /// One that nobody has yet.
+    fn new(path: &RepoPath, rules: Rules) -> Self {
+        let (here, then) = (None, None);
+        Self { path: path.clone(), rules, here, then, is_of_user: false, waits: false }
+    }
+}
+
 /// Adds what rules would let leave to an observation; nothing where no rules arrive.
 pub fn find(session: &Session<'_>, observation: &mut Observation) -> Outcome<()> {
     if observation.ours.units == observation.upstream().units {
@@ -68,6 +76,38 @@ pub fn find(session: &Session<'_>, observation: &mut Observation) -> Outcome<()>
         wait(observation, Rules::Attributes, attributes, &bared);
     }
     Ok(())
+}
+
+/// Returns which of the changes that a command is about to make would let files leave which rules keep
+/// here, or keep under a filter; each with some of those files.
+pub fn lets_go(
+    session: &Session<'_>,
+    observation: &Observation,
+    changes: &BTreeMap<RepoPath, Option<Version>>,
+) -> Outcome<BTreeMap<RepoPath, String>> {
+    let mut files = rule_files(session, observation);
+    let known: BTreeSet<RepoPath> = files.iter().map(|file| file.path.clone()).collect();
+    let new = changes.keys().filter(|path| !known.contains(path));
+    files.extend(new.filter_map(|path| Some(RuleFile::new(path, Rules::of(path)?))));
+    for file in &mut files {
+        file.then = changes.get(&file.path).copied().unwrap_or(file.here);
+    }
+    let is_changed = |file: &&RuleFile| file.here != file.then;
+    if !files.iter().any(|file| is_changed(&file)) {
+        return Ok(BTreeMap::new());
+    }
+    let here = rulebook(session, observation, &files, |file| file.here)?;
+    let then = rulebook(session, observation, &files, |file| file.then)?;
+    let own = own(observation);
+    let (covered, left) = (here.filters(own.iter().copied())?, then.filters(own)?);
+    let bared = covered.into_keys().filter(|path| !left.contains_key(path)).collect();
+    let gone = [(Rules::Ignore, freed(session, observation, &then)?), (Rules::Attributes, bared)];
+    let mut found = BTreeMap::new();
+    for (rules, gone) in gone.into_iter().filter(|(_, gone)| !gone.is_empty()) {
+        let arriving = files.iter().filter(is_changed).filter(|file| file.rules == rules);
+        found.extend(arriving.map(|file| (file.path.clone(), some_of(&gone))));
+    }
+    Ok(found)
 }
 
 /// Finds the files of this machine that upstream's new attributes give a filter, and those here do not.

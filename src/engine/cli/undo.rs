@@ -12,6 +12,7 @@ use crate::consent;
 use crate::context::{Context, now};
 use crate::failure::{Code, Failure, Outcome};
 use crate::lock::Patience;
+use crate::loosening::lets_go;
 use crate::marks;
 use crate::picture::Picture;
 use crate::record;
@@ -79,6 +80,7 @@ pub fn run(context: &Context, args: &UndoArgs) -> Outcome<()> {
     let name = describe(context, number)?;
     say_left(context, &left);
     withhold(context, &mut edit)?;
+    keep_rules(&session, &picture, &mut edit)?;
     if edit.is_empty() {
         return Err(Failure::error(format!("nothing of {name} is left to take back"))
             .hint("`cfgsync history` lists what can be."));
@@ -209,6 +211,15 @@ fn withhold(context: &Context, edit: &mut Operation) -> Outcome<()> {
         edit.marks.retain(|home, (_, mark)| *home != path || mark.is_none());
     }
     report::withheld(&context.ui, &withheld);
+    Ok(())
+}
+
+/// Rules that came with what is taken back keep files here, and who takes it back did not think of them.
+fn keep_rules(session: &Session<'_>, picture: &Picture, edit: &mut Operation) -> Outcome<()> {
+    let changes = edit.units.iter().map(|(path, (_, to))| (path.clone(), *to)).collect();
+    let kept = lets_go(session, &picture.observation, &changes)?;
+    edit.units.retain(|path, _| !kept.contains_key(path));
+    report::rules_stay(&session.context.ui, &kept);
     Ok(())
 }
 

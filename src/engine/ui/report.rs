@@ -28,6 +28,20 @@ pub fn withheld(ui: &Ui, withheld: &BTreeMap<RepoPath, &'static str>) {
     }
 }
 
+/// Says which rules a command leaves as they are, and what would leave by those of then.
+pub fn rules_stay(ui: &Ui, rules: &BTreeMap<RepoPath, String>) {
+    let mark = ui.paint(Tone::Notice, "!");
+    for (path, files) in rules {
+        let name = name(path);
+        ui.say(&format!(
+            "  {mark} {name} stays as it is: as it was then, it would let {files} leave."
+        ));
+    }
+    if !rules.is_empty() {
+        ui.say("  An edit of yours counts at once, where that is meant.");
+    }
+}
+
 /// Returns one line for a change.
 pub fn change(ui: &Ui, change: &Change) -> String {
     let (arrow, tone) = match change.flow {

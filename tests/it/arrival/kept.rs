@@ -95,3 +95,40 @@ fn a_known_file_beside_it_opens_no_folder_that_is_ignored() {
     assert_eq!(ec2.read("@private/theirs"), "theirs\n");
     assert_kept(&sandbox, "beside theirs");
 }
+
+#[test]
+fn neither_an_undo_nor_a_restore_takes_rules_away_that_keep_a_file() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("one\n");
+    for side in ["clean", "smudge"] {
+        for machine in [&mac, &ec2] {
+            let key = format!("filter.rot.{side}");
+            let _ = machine.git(&["config", "--global", &key, "tr a-z n-za-m"]);
+        }
+    }
+    ec2.run(&["backup"]).done();
+    let mut archives = std::fs::read_dir(ec2.path("@.sync/backups")).unwrap();
+    let archive = archives.find_map(|entry| entry.unwrap().file_name().into_string().ok()).unwrap();
+    mac.append("@.gitignore", "*.secret\n");
+    mac.write("@.gitattributes", "*.key filter=rot\n");
+    mac.write(".conf", "two\n");
+    mac.sync();
+    ec2.sync();
+    ec2.write("@a.secret", WORDS);
+    ec2.write("@new.key", WORDS);
+    ec2.sync();
+    assert_kept(&sandbox, "at first");
+    let undo = ["undo", "2"];
+    let _ = ec2.run(&undo).code(0).says(&[".gitignore stays", "a.secret", "new.key"]);
+    ec2.sync();
+    assert_kept(&sandbox, "after an undo");
+    assert_eq!(ec2.read(".conf"), "one\n", "the rest is taken back");
+    ec2.append(".conf", "more\n");
+    ec2.append("@.gitignore", "*.log\n");
+    ec2.sync();
+    let _ =
+        ec2.run(&["--yes", "restore", &archive]).code(0).says(&[".gitignore stays", "a.secret"]);
+    ec2.sync();
+    assert_kept(&sandbox, "after a restore");
+    assert_eq!(ec2.read(".conf"), "one\n", "the rest comes back");
+}

@@ -18,6 +18,7 @@ use crate::consent;
 use crate::context::Context;
 use crate::failure::{Code, Failure, Outcome};
 use crate::interrupt;
+use crate::loosening::lets_go;
 use crate::marks;
 use crate::moments::{self, Moment};
 use crate::picture::Picture;
@@ -144,7 +145,8 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Outcome<()> {
     wanted.retain(|path, version| now.stored.get(path) != Some(version));
     let withheld = consent::withhold(&context.places, &meant, &mut wanted, |_| true)?;
     report::withheld(&context.ui, &withheld);
-    if wanted.is_empty() && !withheld.is_empty() {
+    let has_kept = keep_rules(&session, &picture, &meant, &mut wanted)?;
+    if wanted.is_empty() && (has_kept || !withheld.is_empty()) {
         return Err(Failure::new(Code::Refused, "nothing else differs from then")
             .hint("Nothing was changed."));
     }
@@ -164,6 +166,21 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Outcome<()> {
     }
     confirm(&session, &now, &mut wanted)?;
     bring_back(session, moment, (&wanted, &state.folders), args.here)
+}
+
+/// Rules of then that would let files leave stay away, unless a person names them.
+fn keep_rules(
+    session: &Session<'_>,
+    picture: &Picture,
+    meant: &[RepoPath],
+    wanted: &mut BTreeMap<RepoPath, Version>,
+) -> Outcome<bool> {
+    let changes = wanted.iter().map(|(path, version)| (path.clone(), Some(*version))).collect();
+    let mut kept = lets_go(session, &picture.observation, &changes)?;
+    kept.retain(|path, _| !meant.contains(path));
+    wanted.retain(|path, _| !kept.contains_key(path));
+    report::rules_stay(&session.context.ui, &kept);
+    Ok(!kept.is_empty())
 }
 
 /// Brings back what was confirmed.
