@@ -14,6 +14,8 @@ mod random;
 mod rules;
 #[cfg(feature = "engine")]
 mod scan;
+#[cfg(feature = "engine")]
+mod words;
 
 #[cfg(feature = "engine")]
 pub use rules::{edition, known, what};

@@ -3,10 +3,9 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
-
 use super::Tier;
 use super::random::{entropy, is_placeholder, is_random, is_reference, wordiness};
+use super::words::{Case, Words};
 
 /// Raised when what is found here changes.
 pub const EDITION: u32 = 1;
@@ -91,17 +90,11 @@ const STOPS: [&[u8]; 22] = [
 const LONGEST_NAME: usize = 60;
 const LONGEST: usize = 300;
 
-static SEARCH: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .kind(Some(AhoCorasickKind::DFA))
-        .build(WORDS)
-        .ok()
-});
+static SEARCH: LazyLock<Words> = LazyLock::new(|| Words::new(WORDS.to_vec(), Case::Either));
 
 /// Finds them in a text.
 pub fn scan(bytes: &[u8], found: &mut Vec<(&'static str, Tier, Range<usize>)>) {
-    let Some(search) = &*SEARCH else { return };
+    let Some(search) = SEARCH.search(bytes) else { return };
     let mut past = 0;
     for hit in search.find_iter(bytes) {
         if hit.start() < past {

@@ -3,10 +3,10 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{LazyLock, OnceLock};
 
-use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::named;
+use super::words::{Case, Words};
 
 const TEXT: &str = include_str!("rules.txt");
 
@@ -59,8 +59,8 @@ pub struct Rule {
 pub struct Rules {
     /// The rules.
     pub all: Vec<Rule>,
-    /// Finds every keyword; none would mean that the keywords do not fit a machine.
-    pub search: Option<AhoCorasick>,
+    /// Every keyword.
+    pub keywords: Words,
     /// The rule of each keyword.
     pub owners: Vec<usize>,
 }
@@ -92,17 +92,13 @@ impl Rule {
 
 impl Rules {
     fn of(all: Vec<Rule>) -> Self {
-        let mut keywords: Vec<&str> = Vec::new();
+        let mut keywords: Vec<&'static str> = Vec::new();
         let mut owners = Vec::new();
         for (number, rule) in all.iter().enumerate() {
             keywords.extend(&rule.keywords);
             owners.extend(rule.keywords.iter().map(|_| number));
         }
-        let search = AhoCorasick::builder()
-            .kind(Some(aho_corasick::AhoCorasickKind::DFA))
-            .build(&keywords)
-            .ok();
-        Self { all, search, owners }
+        Self { all, keywords: Words::new(keywords, Case::Exact), owners }
     }
 }
 
@@ -195,7 +191,7 @@ mod tests {
             assert!(!rule.yes.is_empty() && !rule.no.is_empty(), "{name} has no examples");
             assert!(!rule.what.is_empty() && !rule.pattern.is_empty(), "{name}");
         }
-        assert!(RULES.search.is_some());
+        assert!(RULES.keywords.search(b"").is_some());
     }
 
     /// Tries examples, and fails with every one that is not as it should be.

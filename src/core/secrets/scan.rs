@@ -77,7 +77,7 @@ fn by_place(path: &[u8], bytes: &[u8], found: &mut Vec<(&'static str, Tier, Rang
 }
 
 fn by_content(bytes: &[u8], found: &mut Vec<(&'static str, Tier, Range<usize>)>) {
-    let Some(search) = &RULES.search else { return };
+    let Some(search) = RULES.keywords.search(bytes) else { return };
     for hit in search.find_overlapping_iter(bytes) {
         let Some(rule) = RULES.owners.get(hit.pattern().as_usize()).map(|at| &RULES.all[*at])
         else {
