@@ -43,7 +43,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use git2::{Binding, Odb, Oid, Repository};
+use git2::{Binding, ObjectType, Odb, Oid, Repository};
 
 use crate::failure::{Code, Failure};
 
@@ -133,6 +133,27 @@ fn objects_in(folder: &Path) -> Result<Odb<'static>, git2::Error> {
         }
         Ok(Odb::from_raw(objects))
     }
+}
+
+/// Stores an object in the memory of a store that has some, and only there, unless it is there or on disk
+/// already. The library itself would list all packs anew first, and touch the object if it is there.
+fn remember(objects: &Odb<'_>, kind: ObjectType, bytes: &[u8]) -> Result<Oid, git2::Error> {
+    let id = Oid::hash_object(kind, bytes)?;
+    if store::is_at_hand(objects, id) {
+        return Ok(id);
+    }
+    let mut memory = std::ptr::null_mut();
+    #[expect(unsafe_code, reason = "git2 does not wrap this call")]
+    // SAFETY: the store owns its backends and outlives this call; the first one is that of the highest
+    // priority, which is the memory; it copies the bytes.
+    let written = unsafe {
+        let found = libgit2_sys::git_odb_get_backend(&raw mut memory, objects.raw(), 0);
+        match memory.as_ref().and_then(|memory| memory.write).filter(|_| found == 0) {
+            Some(write) => write(memory, id.raw(), bytes.as_ptr().cast(), bytes.len(), kind.raw()),
+            None => -1,
+        }
+    };
+    if written < 0 { objects.write(kind, bytes) } else { Ok(id) }
 }
 
 /// Returns the commit a ref names, none when there is no such ref.

@@ -7,6 +7,7 @@ use cfgsync_core::path::RepoPath;
 use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::Version;
 
+use super::trees::{FILE, FOLDER};
 use super::vault::Vault;
 use super::{GitError, trees};
 use crate::failure::Outcome;
@@ -32,15 +33,12 @@ impl Vault {
             None => self.operations()?.last().map_or(1, |last| last + 1),
         };
         let failed = || GitError::on("keep what an operation changes");
-        let store = self.store();
-        let mut builder = store.treebuilder(None).map_err(failed())?;
         let text = trees::oid(self.put(text::format(operation).as_bytes())?);
-        builder.insert(TEXT, text, 0o100_644).map_err(failed())?;
+        let mut entries = vec![(TEXT.as_bytes(), text, FILE)];
         for (name, side) in sides(operation) {
-            let tree = self.write_apart(&side)?;
-            builder.insert(name, tree, 0o040_000).map_err(failed())?;
+            entries.push((name.as_bytes(), self.write_apart(&side)?, FOLDER));
         }
-        let tree = builder.write().map_err(failed())?;
+        let tree = self.write_folder(entries).map_err(failed())?;
         let commit = self.commit(tree, &format!("{title}\n"), &[])?;
         self.set(&name(number), commit)?;
         if number > KEPT && self.target(&name(number - KEPT))?.is_some() {

@@ -9,7 +9,7 @@ use git2::{ObjectType, Odb, OdbLookupFlags, Oid, Repository};
 
 use super::loose::{self, Object};
 use super::packing::{WORTH_A_PACK, missing_of, pack};
-use super::{GitError, objects_in};
+use super::{GitError, objects_in, remember};
 use crate::failure::Outcome;
 use crate::fs::group::Group;
 
@@ -93,7 +93,7 @@ impl Store {
             Some(disk) if waiting > MOST_BYTES => disk.objects.write(kind, bytes),
             _ => {
                 self.waiting.set(waiting);
-                self.whole.odb()?.write(kind, bytes)
+                remember(&self.whole.odb()?, kind, bytes)
             }
         }
     }

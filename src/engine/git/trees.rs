@@ -9,11 +9,11 @@ use cfgsync_core::tree::{MODES, Opaque, Tree};
 use cfgsync_core::unit::{BlobId, Kind, Mode, Version};
 use git2::{ObjectType, Odb, Oid, Repository, TreeEntry};
 
-use super::GitError;
 use super::store::is_at_hand;
+use super::{GitError, remember};
 use crate::failure::{Code, Failure, Outcome};
 
-const FILE: i32 = 0o100_644;
+pub(super) const FILE: i32 = 0o100_644;
 const EXECUTABLE: i32 = 0o100_755;
 const LINK: i32 = 0o120_000;
 pub(super) const FOLDER: i32 = 0o040_000;
@@ -191,7 +191,7 @@ pub(super) fn write_folder(
         let name = String::from_utf8_lossy(name);
         return Err(git2::Error::from_str(&format!("{name} ({id}) is not in the store")));
     }
-    store.write(ObjectType::Tree, &raw)?;
+    remember(store, ObjectType::Tree, &raw)?;
     known.insert(tree);
     Ok(tree)
 }
@@ -244,9 +244,10 @@ pub(super) fn write_own_files(
     tree: &Tree,
 ) -> Result<[(&'static str, Option<Entry>); 2], GitError> {
     let mut places = [(MANIFEST, None), (MODES, None)];
+    let store = repository.odb().map_err(GitError::on("write a tree"))?;
     for (place, text) in own_files(tree) {
-        let blob =
-            repository.blob(text.as_bytes()).map_err(GitError::on(format!("store {place}")))?;
+        let blob = remember(&store, ObjectType::Blob, text.as_bytes());
+        let blob = blob.map_err(GitError::on(format!("store {place}")))?;
         let wanted = places.iter_mut().filter(|(known, _)| *known == place);
         wanted.for_each(|(_, entry)| *entry = Some((blob, FILE)));
     }

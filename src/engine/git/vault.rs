@@ -16,8 +16,9 @@ use git2::{ErrorCode, ObjectType, Oid, Repository, RepositoryInitOptions, Signat
 use super::packing::Waiting;
 use super::rewrite::rewrite;
 use super::store::{Store, is_at_hand};
+use super::trees::FOLDER;
 use super::vault_refs::{Known, Refs};
-use super::{CommitId, GitError, trees};
+use super::{CommitId, GitError, remember, trees};
 use crate::failure::Outcome;
 use crate::fs::group::Group;
 use crate::fs::plain;
@@ -156,6 +157,12 @@ impl Vault {
         Ok(trees::write(self.store(), tree, &mut self.written.borrow_mut())?)
     }
 
+    /// Writes a folder of what is in the vault already.
+    pub(super) fn write_folder(&self, entries: Vec<(&[u8], Oid, i32)>) -> Result<Oid, git2::Error> {
+        let known = &mut self.written.borrow_mut();
+        trees::write_folder(&self.store().odb()?, entries, |_| false, known)
+    }
+
     /// Reads a tree of the vault. The sides of a run are often one and the same tree, so each is
     /// read once.
     pub fn read(&self, tree: Oid) -> Outcome<Tree> {
@@ -270,10 +277,8 @@ impl Vault {
 
     fn agreement_on(&self, agreed: Oid, upstream: Oid, tip: Option<CommitId>) -> Outcome<Oid> {
         let failed = || GitError::on("remember what was agreed");
-        let mut builder = self.store().treebuilder(None).map_err(failed())?;
-        builder.insert("agreed", agreed, 0o040_000).map_err(failed())?;
-        builder.insert("upstream", upstream, 0o040_000).map_err(failed())?;
-        let tree = builder.write().map_err(failed())?;
+        let sides = vec![(&b"agreed"[..], agreed, FOLDER), (b"upstream", upstream, FOLDER)];
+        let tree = self.write_folder(sides).map_err(failed())?;
         let tip = tip.map_or_else(|| "none".to_owned(), |tip| tip.to_string());
         // Every agreement keeps the one before it, and with it every upstream tree that was seen.
         let parent: Vec<Oid> = self.agreement()?.into_iter().map(|commit| commit.0).collect();
@@ -290,8 +295,12 @@ impl Vault {
             parents.iter().map(|parent| self.store().find_commit(*parent)).collect();
         let parents = parents.map_err(failed())?;
         let parents: Vec<_> = parents.iter().collect();
-        let commit = self.store().commit(None, &signature, &signature, message, &tree, &parents);
-        Ok(commit.map_err(failed())?)
+        let store = self.store();
+        let commit = store.commit_create_buffer(&signature, &signature, message, &tree, &parents);
+        let commit = commit.map_err(failed())?;
+        // It waits in memory: one on disk is taken to have all that it names there.
+        let objects = store.odb().map_err(failed())?;
+        Ok(remember(&objects, ObjectType::Commit, &commit).map_err(failed())?)
     }
 
     /// Keeps bytes that a program wrote to a file that was displaced, or that no look had seen, unless
