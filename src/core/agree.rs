@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::along::Along;
 use crate::manifest::Manifest;
 use crate::path::RepoPath;
 use crate::tree::Tree;
@@ -45,11 +46,14 @@ pub fn agreed(memories: Memories<'_>, ours: &Tree) -> Tree {
     let head = memories.head.unwrap_or(&empty);
     let paths: BTreeSet<&RepoPath> =
         [&last.agreed, common].into_iter().flat_map(|tree| tree.units.keys()).collect();
+    let trees = [&last.agreed, &last.upstream, common, head, ours];
+    let mut trees = trees.map(|tree| Along::new(&tree.units));
+    let mut index = Along::new(memories.index);
     let units: BTreeMap<RepoPath, Version> = paths
         .into_iter()
         .filter_map(|path| {
-            let staged = memories.index.get(path).copied();
-            let version = agreed_unit(path, last, [common, head, ours], staged)?;
+            let versions = trees.each_mut().map(|tree| tree.at(path).copied());
+            let version = agreed_unit(versions, index.at(path).copied())?;
             Some((path.clone(), version))
         })
         .collect();
@@ -62,28 +66,25 @@ pub fn agreed(memories: Memories<'_>, ours: &Tree) -> Tree {
 /// A unit that upstream did not change since the last run keeps what that run agreed on. One that
 /// was pulled by hand takes the common ancestor's version, unless the file on disk did not follow
 /// (`git reset --soft`): then the last run still knows better what the file was made from.
+///
+/// The versions are those that run agreed on and upstream had then, of the common ancestor, of `HEAD`
+/// and of this machine.
 fn agreed_unit(
-    path: &RepoPath,
-    last: &LastRun,
-    [common, head, ours]: [&Tree; 3],
+    [remembered, upstream, common, head, ours]: [Option<Version>; 5],
     staged: Option<BlobId>,
 ) -> Option<Version> {
-    let of = |tree: &Tree| tree.units.get(path).copied();
-    let remembered = of(&last.agreed);
-    if of(common) == of(&last.upstream) {
+    if common == upstream {
         // A run that took upstream's version, and could not do all that belongs to it, did not say so:
         // what lies here is no edit all the same.
-        let is_taken = of(ours) == of(&last.upstream);
-        return if is_taken { of(&last.upstream) } else { remembered };
+        return if ours == upstream { upstream } else { remembered };
     }
     // A held unit never was what upstream had; the disk still carries the older agreement.
-    if remembered != of(&last.upstream) && of(ours) != of(common) {
+    if remembered != upstream && ours != common {
         return remembered;
     }
-    let is_unedited = of(ours) == remembered;
     let is_staged_before = staged.is_some() && staged == remembered.map(|version| version.blob);
-    let not_followed = of(head) != of(ours) && of(head) != remembered;
-    if not_followed && (is_unedited || is_staged_before) { remembered } else { of(common) }
+    let not_followed = head != ours && head != remembered;
+    if not_followed && (ours == remembered || is_staged_before) { remembered } else { common }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod activity;
+pub mod along;
 pub mod doubt;
 pub mod escape;
 pub mod fold;
@@ -53,6 +54,7 @@ pub mod operation;
 pub mod plan;
 pub mod policy;
 pub mod renames;
+pub mod rest;
 pub mod retention;
 pub mod schedule;
 pub mod steps;

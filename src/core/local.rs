@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::along::Along;
 use crate::linking::Tie;
 use crate::manifest::{Manifest, Scope};
 use crate::observed::{Finding, Live, Local};
@@ -137,8 +138,9 @@ pub fn unshared<'a>(
 /// umask; later, those of a file that some program replaced by one that grants more. A `chmod` of
 /// the file itself keeps the inode, and is an edit.
 pub fn settle_modes(ours: &mut Tree, agreed: &Tree, replaced: &BTreeSet<RepoPath>, memory: Memory) {
+    let mut then = Along::new(&agreed.units);
     for (path, version) in &mut ours.units {
-        let Some(before) = agreed.units.get(path) else { continue };
+        let Some(before) = then.at(path) else { continue };
         if before.kind != version.kind
             || before.mode.is_executable() != version.mode.is_executable()
         {
@@ -170,8 +172,11 @@ pub enum Memory {
 
 /// Returns the paths on which two trees differ.
 pub fn differing<'a>(one: &'a Tree, other: &'a Tree) -> BTreeSet<&'a RepoPath> {
-    let paths = one.units.keys().chain(other.units.keys());
-    paths.filter(|path| one.units.get(path) != other.units.get(path)).collect()
+    let strays = |these: &'a Tree, those: &'a Tree| {
+        let mut those = Along::new(&those.units);
+        these.units.iter().filter(move |(path, version)| those.at(path) != Some(*version))
+    };
+    strays(one, other).chain(strays(other, one)).map(|(path, _)| path).collect()
 }
 
 #[cfg(test)]

@@ -20,10 +20,11 @@ use crate::path::{HomePath, RepoPath};
 use crate::policy::{Names, Overruled, Policy, Removals, Winner};
 use crate::reconcile::{Contest, folder_mode, pick};
 use crate::renames;
+use crate::rest::{Parted, part};
 use crate::steps::{Hold, Step, Target, relinked, sort, steps};
 use crate::tree::{Opaque, Tree};
 use crate::unit::{BlobId, Mode, Sides, Version};
-use crate::verdict::{Verdict, judge, without_a_file};
+use crate::verdict::{Verdict, judge};
 
 /// Why a unit waits, or was left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,13 +166,12 @@ pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
         kind: policy.kind.unwrap_or(Kind::Linux),
         copies: &policy.copies,
     };
-    let shut = without_a_file(upstream, &marks);
-    let mut paths: BTreeSet<&RepoPath> = observation.paths();
-    paths.extend(policy.restored.keys().chain(&policy.edited).chain(&shut));
-    let mut verdicts: BTreeMap<RepoPath, Verdict> = paths
-        .into_iter()
-        .map(|path| (path.clone(), judge(path, observation, policy, &ties)))
-        .collect();
+    let Parted { judged, resting } = part(observation, policy, &ties);
+    let judge = |path| {
+        let verdict = judge(&path, observation, policy, &ties);
+        (path, verdict)
+    };
+    let mut verdicts: BTreeMap<RepoPath, Verdict> = judged.into_iter().map(judge).collect();
     renames::follow(&mut verdicts, observation, policy);
     close_arrivals(&mut verdicts);
     hold_arrivals(&mut verdicts, observation, policy);
@@ -180,10 +180,11 @@ pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
     if policy.names == Names::Folded {
         hold_same_names(&mut verdicts, observation);
     }
-    assemble(verdicts, observation, policy, marks)
+    assemble(resting, verdicts, observation, policy, marks)
 }
 
 fn assemble(
+    resting: BTreeMap<RepoPath, Version>,
     verdicts: BTreeMap<RepoPath, Verdict>,
     observation: &Observation,
     policy: &Policy,
@@ -195,9 +196,14 @@ fn assemble(
             folders: merged_folders(observation, base),
             manifest: marks,
             opaque: merged_opaque(observation, base),
-            ..Tree::default()
+            units: resting.clone(),
         },
-        received: Tree { units: BTreeMap::new(), ..upstream.clone() },
+        received: Tree {
+            units: resting,
+            folders: upstream.folders.clone(),
+            manifest: upstream.manifest.clone(),
+            opaque: upstream.opaque.clone(),
+        },
         shared: Tree::default(),
         steps: Vec::new(),
         held: Vec::new(),
@@ -315,13 +321,12 @@ fn merged_folders(observation: &Observation, agreed: &Tree) -> BTreeMap<RepoPath
     let (ours, theirs) = (&observation.ours, observation.upstream());
     let paths: BTreeSet<&RepoPath> =
         [agreed, ours, theirs].into_iter().flat_map(|tree| tree.folders.keys()).collect();
-    let mut here = observation.local.stored.folder_paths();
-    here.extend(observation.local.stored.folders.keys().cloned());
+    let stored = &observation.local.stored;
     paths
         .into_iter()
         .map(|path| {
             // A folder that is not here yet has no mode of its own to defend.
-            let is_meant = here.contains(path) || ours.folders.contains_key(path);
+            let is_meant = stored.stands(path) || ours.folders.contains_key(path);
             let ours = if is_meant { ours.folder_mode(path) } else { agreed.folder_mode(path) };
             let mode = folder_mode(agreed.folder_mode(path), ours, theirs.folder_mode(path));
             (path.clone(), close_folder(path, mode, ours))
@@ -331,10 +336,10 @@ fn merged_folders(observation: &Observation, agreed: &Tree) -> BTreeMap<RepoPath
 
 /// Folders that stand in the working tree with another mode than they must have.
 fn folder_steps(tree: &Tree, stored: &Tree) -> Vec<Step> {
-    let mut here = stored.folder_paths();
-    here.extend(stored.folders.keys().cloned());
-    tree.folder_paths()
-        .intersection(&here)
+    let paths: BTreeSet<&RepoPath> = tree.folders.keys().chain(stored.folders.keys()).collect();
+    paths
+        .into_iter()
+        .filter(|path| tree.has_folder(path) && stored.stands(path))
         .map(|path| (path, tree.folder_mode(path)))
         .filter(|(path, mode)| *mode != stored.folder_mode(path))
         .map(|(path, mode)| Step::Folder { path: path.clone(), mode })

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::along::Along;
 use crate::observed::{Observation, Rename, Side};
 use crate::path::RepoPath;
 use crate::plan::Why;
@@ -36,14 +37,12 @@ pub fn candidates(observation: &Observation) -> Vec<Candidate> {
     let (ours, theirs) = (&observation.ours, observation.upstream());
     let mut found = Vec::new();
     for (by, mover, other) in [(Side::Ours, ours, theirs), (Side::Theirs, theirs, ours)] {
+        let (mut moved, mut changed) = (Along::new(&mover.units), Along::new(&other.units));
         for (path, base) in &observation.agreed.units {
-            let changed = other.units.get(path).is_some_and(|version| version != base);
+            let is_changed = changed.at(path).is_some_and(|version| version != base);
+            let is_gone = moved.at(path).is_none();
             // Files that hold nothing are all alike.
-            if base.kind != Kind::File
-                || base.blob == BlobId::EMPTY
-                || mover.units.contains_key(path)
-                || !changed
-            {
+            if !is_gone || !is_changed || base.kind != Kind::File || base.blob == BlobId::EMPTY {
                 continue;
             }
             let mut to = fresh(observation, path, mover, other);

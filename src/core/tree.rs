@@ -107,16 +107,25 @@ impl Tree {
         folders
     }
 
+    /// Returns true for a folder that holds a unit.
+    pub fn has_folder(&self, folder: &RepoPath) -> bool {
+        // `a-b` sorts between `a` and `a/b`, so the search is for the first unit below.
+        let below = self.units.range(folder..).find(|(path, _)| {
+            path.is_within(folder) || !path.as_bytes().starts_with(folder.as_bytes())
+        });
+        below.is_some_and(|(path, _)| path.is_within(folder))
+    }
+
+    /// Returns true for a folder that is there, if only with a mode of its own.
+    pub fn stands(&self, folder: &RepoPath) -> bool {
+        self.folders.contains_key(folder) || self.has_folder(folder)
+    }
+
     /// Forgets the modes of folders that hold no unit.
     pub fn prune_folders(&mut self) {
-        let units = &self.units;
-        self.folders.retain(|folder, mode| {
-            // `a-b` sorts between `a` and `a/b`, so the search is for the first unit below.
-            let below = units.range(folder..).find(|(path, _)| {
-                path.is_within(folder) || !path.as_bytes().starts_with(folder.as_bytes())
-            });
-            *mode != Mode::EXECUTABLE && below.is_some_and(|(path, _)| path.is_within(folder))
-        });
+        let mut folders = std::mem::take(&mut self.folders);
+        folders.retain(|folder, mode| *mode != Mode::EXECUTABLE && self.has_folder(folder));
+        self.folders = folders;
     }
 
     /// Returns true for a text that is a list of modes; one that is missing or empty was lost.

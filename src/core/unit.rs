@@ -83,7 +83,9 @@ impl BlobId {
 
 impl fmt::Display for BlobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 0xf)]);
+        let digits = |byte: &u8| [digit(byte >> 4), digit(*byte)];
+        f.write_str(&self.0.iter().flat_map(digits).collect::<String>())
     }
 }
 

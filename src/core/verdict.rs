@@ -137,7 +137,8 @@ fn repaired(path: &RepoPath, sides: Sides, ties: &Ties<'_>, tie: Tie) -> Sides {
     sides
 }
 
-fn pinned(path: &RepoPath, version: Option<Version>, ties: &Ties<'_>) -> Option<Version> {
+/// Gives a version the mode that its mark asks for.
+pub fn pinned(path: &RepoPath, version: Option<Version>, ties: &Ties<'_>) -> Option<Version> {
     let mark = path.home().and_then(|home| ties.after.marks.get(&home));
     match (version, mark.and_then(Mark::pinned_mode)) {
         (Some(version), Some(mode)) => Some(Version { mode, ..version }),

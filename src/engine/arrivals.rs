@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
+use cfgsync_core::along::Along;
 use cfgsync_core::arrival::{risky, waits_at_home};
 use cfgsync_core::doubt::Doubt;
 use cfgsync_core::fold::fold;
@@ -57,8 +58,9 @@ pub fn find(session: &Session<'_>, observation: &mut Observation) -> Outcome<()>
 
 /// Returns what upstream has and this machine does not, or not yet where it is used.
 fn fresh(observation: &Observation) -> Vec<(RepoPath, Version)> {
+    let mut ours = Along::new(&observation.ours.units);
     let is_fresh = |(path, theirs): &(&RepoPath, &Version)| {
-        observation.ours.units.get(*path) != Some(*theirs) || waits_at_home(observation, path)
+        ours.at(path) != Some(*theirs) || waits_at_home(observation, path)
     };
     let units = observation.upstream().units.iter().filter(is_fresh);
     units.map(|(path, version)| (path.clone(), *version)).collect()

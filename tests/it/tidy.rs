@@ -156,8 +156,8 @@ fn the_changelog_knows_this_version() {
 /// The modules of the core, floor by floor; a module imports from its own floor or from below.
 const CORE_FLOORS: [&[&str]; 7] = [
     &[
-        "activity", "address", "doubt", "escape", "fold", "inert", "names", "near", "need", "path",
-        "time", "timer", "unit",
+        "activity", "address", "along", "doubt", "escape", "fold", "inert", "names", "near",
+        "need", "path", "time", "timer", "unit",
     ],
     &[
         "checkup",
@@ -182,6 +182,7 @@ const CORE_FLOORS: [&[&str]; 7] = [
         "plan",
         "policy",
         "renames",
+        "rest",
         "schedule",
         "steps",
         "verdict",

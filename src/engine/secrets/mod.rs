@@ -9,12 +9,13 @@ mod print;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cfgsync_core::along::Along;
 use cfgsync_core::observed::Observation;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::policy::Choice;
 use cfgsync_core::reconcile::Merged;
 use cfgsync_core::secrets::{Secret, what};
-use cfgsync_core::unit::BlobId;
+use cfgsync_core::unit::{BlobId, Version};
 
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::outgoing::{Brought, has_merges, outgoing};
@@ -34,12 +35,12 @@ pub fn find(
     choices: &BTreeMap<RepoPath, Choice>,
 ) -> Outcome<()> {
     let upstream = observation.upstream();
-    let is_there = |path: &RepoPath, blob: BlobId| {
-        upstream.units.get(path).is_some_and(|version| version.blob == blob)
-    };
+    let is = |version: Option<&Version>, blob| version.is_some_and(|version| version.blob == blob);
+    let is_there = |path: &RepoPath, blob: BlobId| is(upstream.units.get(path), blob);
     // What a link leads to is sent as a file is.
-    let ours = observation.ours.units.iter();
-    let ours = ours.map(|(path, version)| (path, version.blob));
+    let mut theirs = Along::new(&upstream.units);
+    let ours = observation.ours.units.iter().map(|(path, version)| (path, version.blob));
+    let ours = ours.filter(|(path, blob)| !is(theirs.at(path), *blob));
     let merged = observation.merged.iter().filter_map(|(path, merged)| match merged {
         Merged::Clean(blob) => Some((path, *blob)),
         _ => None,
