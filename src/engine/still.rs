@@ -272,7 +272,8 @@ impl Folders {
     /// Adds what is expected of a name, and every folder on the way to it from a root.
     fn expect(&mut self, root: &Path, path: &Path, stat: Option<Stat>) -> Result<(), NotStill> {
         let above = path.parent().ok_or(NotStill)?;
-        if above != self.last {
+        // Paths compare name by name.
+        if above.as_os_str() != self.last.as_os_str() {
             if !self.lead(root, above)? {
                 // Nothing is here, nor below.
                 return if stat.is_none() { Ok(()) } else { Err(NotStill) };

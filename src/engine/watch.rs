@@ -5,7 +5,8 @@
 //! read, the folder as it was before its names were read. What was changed so shortly before that
 //! look that a later change could have the same time is marked: its bytes decide, each time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -73,7 +74,7 @@ pub fn watch(
     since: UnixTime,
 ) -> Outcome<Option<Watch>> {
     let since = i64::try_from(since.0).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-    let mut list = Rows { paths: Vec::new(), since };
+    let mut list = Rows { paths: Vec::new(), left_out: 0, since };
     let is_as_it_was = list.git(session, tips)? && list.manifest(session, local)?;
     if !is_as_it_was {
         return Ok(None);
@@ -83,7 +84,8 @@ pub fn watch(
     list.stored(session, observer, local, is_tied);
     list.folders(observer);
     list.stored(session, observer, local, |unit| !is_tied(unit));
-    let left_out = u32::try_from(list.paths.len().saturating_sub(MOST)).unwrap_or(u32::MAX);
+    let left_out = list.left_out + list.paths.len().saturating_sub(MOST);
+    let left_out = u32::try_from(left_out).unwrap_or(u32::MAX);
     list.paths.truncate(MOST);
     let places = &session.context.places;
     // A ref that is packed is looked up below the folder that all refs are in.
@@ -94,6 +96,8 @@ pub fn watch(
 
 struct Rows {
     paths: Vec<Watched>,
+    /// Files for which there was no room.
+    left_out: usize,
     since: i64,
 }
 
@@ -179,6 +183,10 @@ impl Rows {
     ) {
         let units = local.stored.units.iter().filter(|(unit, _)| wanted(unit));
         for (unit, version) in units {
+            if MOST <= self.paths.len() {
+                self.left_out += 1;
+                continue;
+            }
             let path = session.context.places.repo.join(os(unit.as_bytes()));
             let on_disk = local.filtered.get(unit).and_then(|at| at.stored);
             self.file(observer, path, on_disk.unwrap_or(*version));
@@ -219,16 +227,22 @@ impl Rows {
 /// Gives every row a base. Links and absent names need no look while their folder stands as it was, so
 /// it comes first.
 fn group(paths: Vec<Watched>, roots: &[PathBuf], since: i64) -> Watch {
-    let mut folders: BTreeMap<PathBuf, Vec<Watched>> = BTreeMap::new();
     let mut listed: BTreeMap<PathBuf, Watched> = BTreeMap::new();
+    // Paths are slow to compare, and hashed name by name: bytes are not.
+    let mut parents: HashMap<OsString, Vec<Watched>> = HashMap::new();
     for watched in paths {
         if watched.row.kind == Kind::Folder {
             listed.insert(watched.path.clone(), watched);
-        } else {
-            let parent = watched.path.parent().map(Path::to_path_buf).unwrap_or_default();
-            folders.entry(parent).or_default().push(watched);
+            continue;
+        }
+        let parent = watched.path.parent().unwrap_or(Path::new("")).as_os_str();
+        match parents.get_mut(parent) {
+            Some(rows) => rows.push(watched),
+            None => drop(parents.insert(parent.to_owned(), vec![watched])),
         }
     }
+    let parents = parents.into_iter().map(|(folder, rows)| (PathBuf::from(folder), rows));
+    let mut folders: BTreeMap<PathBuf, Vec<Watched>> = parents.collect();
     for folder in listed.keys() {
         folders.entry(folder.clone()).or_default();
     }

@@ -3,11 +3,14 @@
 //! The new index is written in the state folder and linked to `index.lock`: a lock left behind by
 //! a killed run is provably ours, because it is the same inode.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use cfgsync_core::local::differing;
 use cfgsync_core::names::stays_here;
+use cfgsync_core::path::RepoPath;
 use cfgsync_core::tree::Tree;
 use git2::{Index, IndexEntry, IndexEntryExtendedFlag, IndexEntryFlag, IndexTime};
 
@@ -82,7 +85,13 @@ fn prepare(place: &Path, draft: &Path) -> Outcome<()> {
 }
 
 fn edit(index: &mut Index, trees: Move<'_>) -> Result<Edit, git2::Error> {
-    let [from, to, ours] = [trees.from, trees.to, trees.ours].map(trees::entries);
+    // What all three have alike is either in the index already, or the user's own doing.
+    let moving: BTreeSet<&RepoPath> = differing(trees.from, trees.to)
+        .into_iter()
+        .chain(differing(trees.to, trees.ours))
+        .collect();
+    let [from, to, ours] =
+        [trees.from, trees.to, trees.ours].map(|tree| trees::entries(tree, &moving));
     let mut edited = Edit::None;
     let mut paths: Vec<&Vec<u8>> = from.keys().chain(to.keys()).collect();
     paths.sort();

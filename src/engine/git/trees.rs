@@ -1,6 +1,6 @@
 //! Trees between Git's objects and plain data.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use cfgsync_core::arrival::listed::Listing;
 use cfgsync_core::manifest::{MANIFEST, Manifest};
@@ -219,16 +219,18 @@ pub fn write(
 /// An object in a folder, with its file mode.
 pub(super) type Entry = (Oid, i32);
 
+fn entry(version: &Version) -> Entry {
+    let filemode = match (version.kind, version.mode.is_executable()) {
+        (Kind::Link, _) => LINK,
+        (Kind::File, true) => EXECUTABLE,
+        (Kind::File, false) => FILE,
+    };
+    (oid(version.blob), filemode)
+}
+
 /// Returns what a tree holds beside cfgsync's own files, in the order of paths.
 pub(super) fn sorted(tree: &Tree) -> Vec<(&[u8], Entry)> {
-    let units = tree.units.iter().map(|(path, version)| {
-        let filemode = match (version.kind, version.mode.is_executable()) {
-            (Kind::Link, _) => LINK,
-            (Kind::File, true) => EXECUTABLE,
-            (Kind::File, false) => FILE,
-        };
-        (path.as_bytes(), (oid(version.blob), filemode))
-    });
+    let units = tree.units.iter().map(|(path, version)| (path.as_bytes(), entry(version)));
     let opaque = tree.opaque.iter().map(|(path, it)| (path.as_slice(), (oid(it.id), it.filemode)));
     let mut entries: Vec<(&[u8], Entry)> = units.collect();
     if !tree.opaque.is_empty() {
@@ -268,13 +270,15 @@ pub fn own_files(tree: &Tree) -> Vec<(&'static str, String)> {
     files
 }
 
-/// Returns every entry of a Git tree with its raw path, mode and object.
-pub fn entries(tree: &Tree) -> HashMap<Vec<u8>, (Oid, u32)> {
+/// Returns the entries of a Git tree with their raw path, mode and object: of its units these alone.
+pub fn entries(tree: &Tree, units: &BTreeSet<&RepoPath>) -> HashMap<Vec<u8>, (Oid, u32)> {
     let own = own_files(tree).into_iter().map(|(place, text)| {
         let id = oid(crate::fs::look::blob_id(text.as_bytes()));
-        (place.as_bytes().to_vec(), (id, FILE.unsigned_abs()))
+        (place.as_bytes().to_vec(), (id, FILE))
     });
-    let sorted = sorted(tree).into_iter();
-    let all = sorted.map(|(path, (id, mode))| (path.to_vec(), (id, mode.unsigned_abs())));
-    all.chain(own).collect()
+    let versions = units.iter().filter_map(|path| Some((path, tree.units.get(*path)?)));
+    let entries = versions.map(|(path, version)| (path.as_bytes().to_vec(), entry(version)));
+    let opaque = tree.opaque.iter().map(|(path, it)| (path.clone(), (oid(it.id), it.filemode)));
+    let all = entries.chain(opaque).chain(own);
+    all.map(|(path, (id, mode))| (path, (id, mode.unsigned_abs()))).collect()
 }

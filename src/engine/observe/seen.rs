@@ -17,6 +17,8 @@ use crate::fs::look::blob_id;
 use crate::fs::plain::{self, Durability};
 
 const HEADING: &str = "cfgsync seen 1";
+/// About how long a line is.
+const LINE_BYTES: usize = 150;
 /// Stands where a file has its mode.
 const LINK: &str = "link";
 /// How long a file had to be quiet, in ms.
@@ -82,13 +84,16 @@ impl Seen {
         }
         let is_full_read_due = now.seconds().abs_diff(read_at) > DAY;
         let read_at = if is_full_read_due { now.seconds() } else { read_at };
-        Ok(Self { entries: lines.filter_map(parse).collect(), is_full_read_due, read_at })
+        let mut entries = HashMap::with_capacity(text.len() / LINE_BYTES);
+        entries.extend(lines.filter_map(parse));
+        Ok(Self { entries, is_full_read_due, read_at })
     }
 
     /// Returns an empty cache that goes on counting from this one's last full read.
     pub fn renewed(&self, now: UnixTime) -> Self {
         let read_at = if self.read_at == 0 { now.seconds() } else { self.read_at };
-        Self { read_at, ..Self::default() }
+        let entries = HashMap::with_capacity(self.entries.len());
+        Self { entries, read_at, ..Self::default() }
     }
 
     /// Writes the cache.
