@@ -112,7 +112,13 @@ remove() {
     rm "$file"
     echo "  $file"
   done
-  rmdir "$share" 2>/dev/null || true
+  # Folders that held nothing else go with them, as far as the prefix itself.
+  local folder
+  for folder in "$share" "${bash_completions%/*}" "${fish_completions%/*}" "$manuals" "$bin"; do
+    while [ "$folder" != "$PREFIX" ] && [ "$folder" != / ] && rmdir "$folder" 2>/dev/null; do
+      folder=${folder%/*}
+    done
+  done
 }
 
 if [ "$1" = --remove ]; then

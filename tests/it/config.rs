@@ -117,7 +117,7 @@ fn what_is_edited_is_checked_before_it_counts() {
     let output = edit(&mac, &[], "echo 'nonsense = 1' >>\"$1\"");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let output = edit(&mac, &[], "exit 1");
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(mac.read(FILE), before);
     let output = edit(&mac, &[], "sed -i.old 's/^interval = .*/interval = 77/' \"$1\"");
     assert!(output.status.success(), "{output:?}");

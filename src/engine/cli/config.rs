@@ -305,8 +305,12 @@ fn edit(target: &Target, ui: Ui) -> Outcome<()> {
         worktree.setting("core.editor")
     };
     loop {
-        let is_done = editor::open(&file, configured)?;
-        let edited = plain::read_text(&file)?.filter(|_| is_done);
+        if !editor::open(&file, configured)? {
+            let cause = "the editor ended with an error; nothing was changed";
+            return Err(Failure::error(cause)
+                .hint("Set VISUAL or EDITOR to one that works, or use `cfgsync config set`."));
+        }
+        let edited = plain::read_text(&file)?;
         let Some(edited) = edited.filter(|edited| *edited != start && *edited != before) else {
             ui.say("Nothing was changed.");
             return Ok(());
