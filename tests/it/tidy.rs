@@ -35,7 +35,7 @@ const HOMES: [(&str, &[&str]); 25] = [
     ("toml_edit", &["src/engine/config_file.rs"]),
     ("crc32fast", &["src/core/secrets/checks.rs", "src/core/status/wire.rs"]),
     ("sha1_smol", &["src/core/status/truth.rs"]),
-    ("libc", &["src/engine/fs/exchange.rs", "src/prompt/hosted.rs"]),
+    ("libc", &["src/engine/fs/displaced.rs", "src/engine/fs/exchange.rs", "src/prompt/hosted.rs"]),
     ("chrono", &["src/engine/ui/report.rs", "src/engine/cli/restore/when.rs"]),
 ];
 

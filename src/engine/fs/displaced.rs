@@ -3,10 +3,11 @@
 //! A displaced file stays while a program still has it open, because that program may yet write to
 //! it. Once nobody has, and its bytes are in the vault, it goes.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::dir::{Dir, Stat};
+use super::dir::{Dir, Stat, StatKind};
 use super::look::{Found, look};
 use crate::sabotage::{self, Break};
 use cfgsync_core::time::UnixTime;
@@ -31,10 +32,15 @@ pub fn settle(
         return Ok(());
     }
     let dir = Dir::open(folder)?;
-    let open = open_files();
+    let open = OnceCell::new();
     for name in names {
+        let Some(stat) = dir.stat(&name)? else { continue };
+        // This is asked before its bytes are read: who has it open may write until then.
+        let may_go = stat.kind == StatKind::File
+            && (is_ours_alone(&dir, &name)
+                || may_go(stat, open.get_or_init(open_files).as_ref(), now));
         match look(&dir, &name)? {
-            Found::File(whole) if may_go(whole.stat, open.as_ref(), now) => {
+            Found::File(whole) if may_go => {
                 if !sabotage::is(Break::NoLateWrites) {
                     keeper.keep(&whole.bytes)?;
                 }
@@ -44,7 +50,8 @@ pub fn settle(
             Found::File(_) | Found::Nothing | Found::Folder | Found::Special | Found::Busy => {}
         }
     }
-    Ok(dir.sync()?)
+    // One that a power cut brings back goes the next time.
+    Ok(())
 }
 
 fn may_go(stat: Stat, open: Option<&HashSet<(u64, u64)>>, now: UnixTime) -> bool {
@@ -53,6 +60,33 @@ fn may_go(stat: Stat, open: Option<&HashSet<(u64, u64)>>, now: UnixTime) -> bool
     }
     let changed = u64::try_from(stat.ctime / 1_000_000).unwrap_or(0);
     now.since(UnixTime(changed)).0 > GRACE_SECONDS
+}
+
+/// Says which signal tells of a lease that somebody waits for; libc has no name for it.
+#[cfg(target_os = "linux")]
+const F_SETSIG: libc::c_int = 10;
+
+/// Returns true where the system grants a lease for writing, which it does only on a file that nobody
+/// else has open or mapped, whoever that is. A refusal says nothing: not every file system knows leases.
+#[cfg(target_os = "linux")]
+fn is_ours_alone(dir: &Dir, name: &[u8]) -> bool {
+    use std::os::fd::AsRawFd;
+    let Ok(file) = dir.open_file(name) else { return false };
+    #[expect(unsafe_code, reason = "nix does not wrap leases")]
+    let ask = |command, argument: libc::c_int| {
+        // SAFETY: these commands of fcntl(2) take one int each, and the descriptor is open.
+        unsafe { libc::fcntl(file.as_raw_fd(), command, argument) == 0 }
+    };
+    // Who opens it this very moment makes the system send a signal: one that does nothing.
+    ask(F_SETSIG, libc::SIGURG)
+        && ask(libc::F_SETLEASE, libc::F_WRLCK)
+        && ask(libc::F_SETLEASE, libc::F_UNLCK)
+}
+
+/// Returns false: macOS has no leases.
+#[cfg(not(target_os = "linux"))]
+fn is_ours_alone(_dir: &Dir, _name: &[u8]) -> bool {
+    false
 }
 
 /// Returns device and inode of every file that a process of ours has open; none where the system
@@ -81,8 +115,26 @@ fn open_files() -> Option<HashSet<(u64, u64)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::dir::StatKind;
+    use crate::fs::plain;
     use cfgsync_core::unit::Mode;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_lease_tells_who_has_a_file_open() {
+        let folder = std::env::temp_dir().join(format!("cfgsync-lease-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        plain::publish(&folder.join("file"), b"x", plain::Durability::Relaxed).unwrap();
+        let dir = Dir::open(&folder).unwrap();
+        let reader = std::fs::File::open(folder.join("file")).unwrap();
+        assert!(!is_ours_alone(&dir, b"file"));
+        let writer = std::fs::File::options().append(true).open(folder.join("file")).unwrap();
+        drop(reader);
+        assert!(!is_ours_alone(&dir, b"file"));
+        drop(writer);
+        assert!(is_ours_alone(&dir, b"file"));
+        assert!(is_ours_alone(&dir, b"file"), "no lease is left behind");
+        plain::remove_draft(&folder).unwrap();
+    }
 
     fn stat(ctime_seconds: i64) -> Stat {
         let ctime = ctime_seconds * 1_000_000_000;
