@@ -42,7 +42,9 @@ impl Sync<'_> {
         // comes before the next look.
         if !is_kept {
             let note = Note::leave(&session.context.places)?;
+            session.vault.gather();
             session.snapshot(&picture, "after a sync")?;
+            session.vault.make_durable()?;
             note.withdraw()?;
         }
         let is_sent = session.remote.is_none() || picture.head == upstream;
