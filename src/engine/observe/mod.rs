@@ -31,7 +31,7 @@ use crate::settings::LARGEST;
 use crate::ui::Ui;
 use crate::ui::progress::Progress;
 pub use scope::Scope;
-use scope::{Size, below};
+use scope::{Size, below, marks};
 use seen::{Recall, Seen};
 
 /// What a look at the files is for.
@@ -77,6 +77,8 @@ pub struct Observer<'a> {
     /// Whether ignore rules speak of a folder, as far as a look asked.
     ignored_folders: RefCell<BTreeMap<RepoPath, bool>>,
     met_a_repository: Cell<bool>,
+    /// Whether this look met what an archive holds otherwise.
+    met_an_exception: Cell<bool>,
     ui: Option<Ui>,
     /// How much of what it has to read a look has read.
     reading: RefCell<Option<Progress>>,
@@ -134,7 +136,7 @@ impl<'a> Observer<'a> {
         purpose: Purpose,
     ) -> Self {
         let (before, after, listed) = (OnceCell::new(), RefCell::default(), RefCell::default());
-        let (links, asked, met_a_repository, ui, reading) = Default::default();
+        let (links, asked, met_a_repository, met_an_exception, ui, reading) = Default::default();
         let ignored_folders = RefCell::default();
         Self {
             places,
@@ -150,6 +152,7 @@ impl<'a> Observer<'a> {
             asked,
             ignored_folders,
             met_a_repository,
+            met_an_exception,
             ui,
             reading,
         }
@@ -208,6 +211,7 @@ impl<'a> Observer<'a> {
         self.links.borrow_mut().clear();
         self.ignored_folders.borrow_mut().clear();
         self.met_a_repository.set(false);
+        self.met_an_exception.set(false);
         let mut local = Local::default();
         local.stored.manifest = manifest;
         let marks = marks(scope, &local.stored.manifest);
@@ -308,6 +312,9 @@ impl<'a> Observer<'a> {
     fn read(&self, dir: &Dir, name: &[u8], stat: Stat, size: Size) -> Outcome<Reading> {
         let path = dir.join(name).into_os_string().into_encoded_bytes();
         let recall = self.before()?.recall(&path, stat);
+        if stat.exact != stat.mode {
+            self.met_an_exception.set(true);
+        }
         if let Recall::Same(version) = recall {
             self.after.borrow_mut().remember(path, stat, version, self.now);
             return Ok(Reading::Version(version, Inode::Same));
@@ -316,6 +323,7 @@ impl<'a> Observer<'a> {
             return self.name(dir, name, path);
         }
         if stat.size > LARGEST && size == Size::Limited {
+            self.met_an_exception.set(true);
             return Ok(Reading::Finding(Finding::TooLarge(stat.size)));
         }
         let whole = match look(dir, name) {
@@ -386,13 +394,4 @@ impl<'a> Observer<'a> {
         }
         Ok(())
     }
-}
-
-/// Returns every mark whose live files are looked at.
-fn marks(scope: &Scope<'_>, manifest: &Manifest) -> BTreeMap<HomePath, Mark> {
-    let mut marks = manifest.marks.clone();
-    for (home, mark) in scope.manifests.iter().flat_map(|manifest| &manifest.marks) {
-        marks.entry(home.clone()).or_insert_with(|| mark.clone());
-    }
-    marks
 }

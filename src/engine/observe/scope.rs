@@ -1,10 +1,12 @@
 //! What a look must take into account beside the disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cfgsync_core::manifest::{Manifest, Mark};
-use cfgsync_core::path::RepoPath;
+use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::tree::Tree;
+
+use super::Observer;
 
 /// What else a look must take into account.
 #[derive(Debug, Default)]
@@ -63,4 +65,21 @@ impl<'a> Scope<'a> {
 pub fn below(folder: &RepoPath) -> RepoPath {
     let start = RepoPath::new([folder.as_bytes(), b"/\x01"].concat());
     start.unwrap_or_else(|_| folder.clone())
+}
+
+impl Observer<'_> {
+    /// Returns whether this look, which is for a plan, met a file that an archive holds otherwise: with
+    /// rights that are lent to nobody, or though it is too large to be shared.
+    pub fn met_an_exception(&self) -> bool {
+        self.met_an_exception.get()
+    }
+}
+
+/// Returns every mark whose live files are looked at.
+pub fn marks(scope: &Scope<'_>, manifest: &Manifest) -> BTreeMap<HomePath, Mark> {
+    let mut marks = manifest.marks.clone();
+    for (home, mark) in scope.manifests.iter().flat_map(|manifest| &manifest.marks) {
+        marks.entry(home.clone()).or_insert_with(|| mark.clone());
+    }
+    marks
 }

@@ -13,7 +13,7 @@ use cfgsync_core::tree::{MODES, Tree};
 use super::sight::{Last, Sight};
 use super::words::{message, not_signed, paused, refused, remade, unsigned};
 use super::{Sync, unfiltered};
-use crate::backups;
+use crate::backups::{self, contents};
 use crate::context::Context;
 use crate::execute::execute;
 use crate::failure::Outcome;
@@ -80,7 +80,8 @@ impl Sync<'_> {
             note.withdraw()?;
             return Err(refused(refusal));
         }
-        let tree = self.secure(&picture, is_kept, &before, &plan)?;
+        let sight = contents::Sight { observer, picture: &picture };
+        let tree = self.secure(sight, is_kept, &before, &plan)?;
         let planned = Planned { picture: &picture, plan: &plan, tree, tainted: &tainted };
         let mut made = None;
         if sabotage::is(Break::BranchFirst) {
@@ -124,12 +125,12 @@ impl Sync<'_> {
     /// Puts everything that is about to change into the vault, and returns the plan's tree there.
     fn secure(
         &self,
-        picture: &Picture,
+        sight: contents::Sight<'_>,
         is_kept: bool,
         before: &Tree,
         plan: &Plan,
     ) -> Outcome<TreeId> {
-        let session = self.session;
+        let (session, picture) = (self.session, sight.picture);
         session.vault.gather();
         if !is_kept {
             session.snapshot(picture, "before a change")?;
@@ -139,7 +140,8 @@ impl Sync<'_> {
         let mut operation = Operation::between(before, &picture.observation.ours, edited);
         operation.extend(plan.operation.clone());
         self.note_operation(operation, &plan.changes)?;
-        backups::before(session, &plan.steps, &plan.tree, self.wishes.command.occasion())?;
+        let occasion = self.wishes.command.occasion();
+        backups::before(session, Some(sight), (&plan.steps, &plan.tree), occasion)?;
         session.vault.make_durable()?;
         session.vault.write(&plan.tree)
     }

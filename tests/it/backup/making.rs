@@ -209,3 +209,38 @@ fn exact_modes_are_kept_and_no_rights_are_lent_on_the_way_back() {
         assert_eq!(mac.mode(&format!("out/{name}")), mode, "{name}");
     }
 }
+
+/// Bytes of a file that is too large to be shared unasked.
+const LARGE: usize = 12 * 1024 * 1024;
+
+#[test]
+fn an_archive_of_a_sync_holds_what_is_not_shared_and_the_exact_modes() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    let change = |line: &str| {
+        mac.append(".conf", line);
+        mac.sync();
+        ec2.sync();
+        archives(&ec2).pop().unwrap()
+    };
+    ec2.write("app/one", "one\n");
+    ec2.run(&["--yes", "mark", "app"]).done();
+    ec2.sync();
+    mac.sync();
+    ec2.write("app/large", vec![b'x'; LARGE]);
+    let archive = change("10\n");
+    assert_eq!(content(&ec2, &archive, "external/app/large").len(), LARGE);
+    ec2.remove("app/large");
+    ec2.write("@run", "run\n");
+    ec2.chmod("@run", 0o4755);
+    let archive = change("11\n");
+    let listed = super::tar(&ec2, &["tvzf", archive.to_str().unwrap(), "run"]);
+    assert!(listed.starts_with("-rwsr-xr-x"), "{listed}");
+    ec2.chmod("@run", 0o755);
+    // What was archived once stays in archives, also where it is ignored from then on.
+    ec2.write("@odd", "odd\n");
+    ec2.run(&["backup"]).done();
+    ec2.write("@.git/info/exclude", "odd\n");
+    let archive = change("12\n");
+    assert_eq!(content(&ec2, &archive, "odd"), "odd\n");
+}

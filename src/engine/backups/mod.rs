@@ -1,0 +1,305 @@
+//! The archives of this machine: making one where there is something new, and forgetting the oldest.
+//!
+//! They are told apart by their numbers. A clock that was wrong names a file oddly and does nothing
+//! else. An archive that is the last to hold some content is not forgotten.
+
+pub mod contents;
+mod rotation;
+
+use std::path::{Path, PathBuf};
+
+use cfgsync_core::inventory::Inventory;
+use cfgsync_core::path::RepoPath;
+use cfgsync_core::steps::{Expected, Step};
+use cfgsync_core::tree::Tree;
+use cfgsync_core::unit::Version;
+
+use crate::archive::seal::Seals;
+use crate::archive::write::Written;
+use crate::archive::{read, write};
+use crate::context::Places;
+use crate::failure::{Code, Failure, Outcome};
+use crate::fs::dir::os;
+use crate::fs::plain;
+use crate::interrupt;
+use crate::observe::Purpose;
+use crate::sabotage::{self, Break};
+use crate::session::Session;
+use crate::ui::report::stamp;
+use contents::{Contents, Sight};
+pub use rotation::{forget, forgettable};
+
+/// How often an archive is begun anew because a file changed meanwhile.
+const TRIES: u32 = 5;
+
+/// What an archive is called until it is whole.
+const DRAFT: &str = "archive.new";
+
+const ENDING: &str = ".tar.gz";
+
+/// An archive, and what its head says.
+#[derive(Debug, Clone)]
+pub struct Backup {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Number, time, machine and reason.
+    pub head: Inventory,
+    /// Bytes of the file.
+    pub packed: u64,
+}
+
+/// The archives of a repository.
+#[derive(Debug, Default)]
+pub struct Backups {
+    /// Those that can be read, the oldest first.
+    pub sound: Vec<Backup>,
+    /// The others, and why not.
+    pub unsound: Vec<(PathBuf, Failure)>,
+}
+
+/// What became of a wish for an archive.
+#[derive(Debug)]
+pub enum Kept {
+    /// It was made; its head is the whole list of contents.
+    New(Backup),
+    /// The newest one holds the same already.
+    Same(Backup),
+}
+
+/// Returns where the draft of an archive lies.
+pub fn draft(places: &Places) -> PathBuf {
+    places.backups().join(DRAFT)
+}
+
+impl Backup {
+    /// Returns the name without its ending: the time.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.strip_suffix(ENDING).unwrap_or(&name).to_owned()
+    }
+}
+
+impl Backups {
+    /// Looks at what there is.
+    pub fn list(places: &Places) -> Outcome<Self> {
+        let folder = places.backups();
+        let mut backups = Self::default();
+        for name in plain::names(&folder)? {
+            if !name.ends_with(ENDING.as_bytes()) {
+                continue;
+            }
+            let path = folder.join(os(&name));
+            match read::head(&path) {
+                Ok(head) => {
+                    let packed = path.symlink_metadata().map_or(0, |file| file.len());
+                    backups.sound.push(Backup { path, head, packed });
+                }
+                Err(reason) => backups.unsound.push((path, reason)),
+            }
+        }
+        backups.sound.sort_by_key(|backup| backup.head.number);
+        Ok(backups)
+    }
+
+    /// Returns the newest archive that is whole, with its list of contents.
+    fn newest(&self, seals: &mut Seals) -> Option<(&Backup, Inventory)> {
+        let whole = self.sound.iter().rev().find(|it| seals.hold(&it.path))?;
+        Some((whole, read::inventory(&whole.path).ok()?))
+    }
+}
+
+/// Returns what is known of the archives that were read to their end.
+fn seals(places: &Places) -> Outcome<Seals> {
+    Seals::read(places.state.join("sealed"))
+}
+
+/// Makes sure that an archive holds what steps are about to replace or remove, with what the run saw
+/// already. The lock is held.
+pub fn before(
+    session: &Session<'_>,
+    sight: Option<Sight<'_>>,
+    (steps, after): (&[Step], &Tree),
+    reason: &str,
+) -> Outcome<()> {
+    // What a link takes the place of is often its very stored copy.
+    let goes = |(path, version): &(RepoPath, Version)| {
+        after.units.get(path).is_none_or(|there| there.blob != version.blob)
+    };
+    let endangered: Vec<(RepoPath, Version)> =
+        steps.iter().filter_map(endangered).filter(goes).collect();
+    if endangered.is_empty() {
+        return Ok(());
+    }
+    let archives = Archives::read(session)?;
+    let is_held = archives.newest.as_ref().is_some_and(|(_, inventory)| {
+        endangered.iter().all(|(path, version)| inventory.holds(path, *version))
+    });
+    if is_held {
+        return Ok(());
+    }
+    let with_local = session.context.settings.backup_local;
+    let mut wish = Wish { reason, with_local, first: &|| Ok(()), seen: None };
+    if let Some(sight) = sight.filter(|_| !with_local) {
+        let newest = archives.newest.as_ref().map(|(_, inventory)| inventory);
+        wish.seen = contents::of_sight(session, sight, newest);
+    }
+    archives.keep(session, wish).map(drop)
+}
+
+/// Returns the version a step takes from its place; none where nothing goes.
+fn endangered(step: &Step) -> Option<(RepoPath, Version)> {
+    let expecting = match step {
+        Step::Write { expecting, .. }
+        | Step::Adopt { expecting, .. }
+        | Step::Link { expecting, .. }
+        | Step::Remove { expecting, .. } => *expecting,
+        Step::KeepOriginal { .. } | Step::GiveBack { .. } | Step::Folder { .. } => return None,
+    };
+    // A link of ours at the home path holds nothing, and its stored copy is a step of its own.
+    let Expected::Version(version) = expecting else { return None };
+    Some((step.unit(), version))
+}
+
+/// Makes an archive of everything, unless the newest one holds the same. The lock is held.
+pub fn keep(session: &Session<'_>, reason: &str, with_local: bool) -> Outcome<Kept> {
+    keep_after(session, reason, with_local, &|| Ok(()))
+}
+
+/// The same; where there is something new, `first` is done before it is written.
+pub fn keep_after(
+    session: &Session<'_>,
+    reason: &str,
+    with_local: bool,
+    first: &dyn Fn() -> Outcome<()>,
+) -> Outcome<Kept> {
+    Archives::read(session)?.keep(session, Wish { reason, with_local, first, seen: None })
+}
+
+/// A wish for an archive.
+struct Wish<'a> {
+    reason: &'a str,
+    with_local: bool,
+    /// What is done before it is written.
+    first: &'a dyn Fn() -> Outcome<()>,
+    /// What it would hold, where the run has seen that already.
+    seen: Option<Contents>,
+}
+
+/// What there is when another one is made.
+struct Archives {
+    all: Backups,
+    seals: Seals,
+    /// The newest one that is whole, with its list of contents.
+    newest: Option<(Backup, Inventory)>,
+}
+
+impl Archives {
+    fn read(session: &Session<'_>) -> Outcome<Self> {
+        let places = &session.context.places;
+        plain::make_private(&places.backups())?;
+        let (all, mut seals) = (Backups::list(places)?, seals(places)?);
+        let newest = all.newest(&mut seals).map(|(backup, list)| (backup.clone(), list));
+        Ok(Self { all, seals, newest })
+    }
+
+    fn keep(mut self, session: &Session<'_>, mut wish: Wish<'_>) -> Outcome<Kept> {
+        let with_local = wish.with_local;
+        let observer = session.observer_for(Purpose::Archive { with_local });
+        for round in 0..TRIES {
+            let newest = self.newest.as_ref().map(|(_, inventory)| inventory);
+            let (contents, has_looked) = match wish.seen.take() {
+                Some(seen) => (seen, false),
+                None => (contents::look(session, &observer, newest, with_local)?, true),
+            };
+            if let Some((backup, known)) = &self.newest
+                && known.is_same_state(&contents.inventory)
+            {
+                if has_looked {
+                    observer.remember()?;
+                }
+                self.write_seals()?;
+                return Ok(Kept::Same(backup.clone()));
+            }
+            if round == 0 {
+                (wish.first)()?;
+            }
+            let Some(made) = self.make(session, contents, wish.reason)? else { continue };
+            if has_looked {
+                observer.remember()?;
+            }
+            forget(session, session.context.settings.backups)?;
+            return Ok(Kept::New(made));
+        }
+        plain::remove(&draft(&session.context.places))?;
+        Err(Failure::new(Code::Error, "files change faster than they can be backed up")
+            .hint("Run the command again when the program that writes them is done."))
+    }
+
+    /// Makes one; none where a file changed meanwhile.
+    fn make(
+        &mut self,
+        session: &Session<'_>,
+        contents: Contents,
+        reason: &str,
+    ) -> Outcome<Option<Backup>> {
+        let places = &session.context.places;
+        let last = self.all.sound.last();
+        let now = Inventory {
+            number: last.map_or(1, |last| last.head.number.saturating_add(1)),
+            at: session.context.now,
+            machine: session.context.machine.id.clone(),
+            reason: reason.to_owned(),
+            ..contents.inventory
+        };
+        let draft = draft(places);
+        let progress = session.context.ui.progress("Backing up", now.size());
+        let advance = |bytes| {
+            progress.advance(bytes);
+            interrupt::check()
+        };
+        let place_of = |path: &RepoPath| contents::place(places, &contents.at_home, path);
+        let tidy = |_: &Failure| drop(plain::remove(&draft));
+        match write::write(&draft, &now, &place_of, &advance).inspect_err(tidy)? {
+            Written::Whole => {}
+            Written::Changed(_) => return Ok(None),
+        }
+        drop(progress);
+        let path = publish(places, &draft, &now).inspect_err(tidy)?;
+        self.seals.add(&path);
+        let packed = path.symlink_metadata().map_or(0, |file| file.len());
+        let made = Backup { path, head: now, packed };
+        self.all.sound.push(made.clone());
+        self.write_seals()?;
+        Ok(Some(made))
+    }
+
+    fn write_seals(&self) -> Outcome<()> {
+        self.seals.write(self.all.sound.iter().map(|it| it.path.clone()))
+    }
+}
+
+/// Gives a draft its name, once every byte was read back.
+fn publish(places: &Places, draft: &Path, inventory: &Inventory) -> Outcome<PathBuf> {
+    if !sabotage::is(Break::Unverified) && read::verify(draft)? != *inventory {
+        return Err(Failure::error(format!("{} was not written as it should be", draft.display()))
+            .hint("The disk may be failing; nothing was replaced."));
+    }
+    // A name that is taken, as after a clock was set back, is no reason to replace an archive.
+    let mut at = inventory.at;
+    let mut path = places.backups().join(stamp(at) + ENDING);
+    while path.symlink_metadata().is_ok() {
+        at = at.after_seconds(1);
+        path = places.backups().join(stamp(at) + ENDING);
+    }
+    plain::install_draft(draft, &path)?;
+    Ok(path)
+}
+
+/// Returns what archive would be made; none where the newest one holds the same.
+pub fn preview(session: &Session<'_>, with_local: bool) -> Outcome<Option<Inventory>> {
+    let observer = session.observer_for(Purpose::Archive { with_local });
+    let backups = Backups::list(&session.context.places)?;
+    let newest = backups.newest(&mut seals(&session.context.places)?).map(|(_, it)| it);
+    let now = contents::look(session, &observer, newest.as_ref(), with_local)?.inventory;
+    Ok(Some(now).filter(|now| newest.is_none_or(|newest| !newest.is_same_state(now))))
+}
