@@ -16,6 +16,9 @@ mod failure;
 #[path = "../../src/engine/fs/mod.rs"]
 #[expect(dead_code, reason = "archives are read, no other file is")]
 mod fs;
+#[path = "../../src/engine/interrupt.rs"]
+#[expect(dead_code, reason = "nobody stops it")]
+mod interrupt;
 #[path = "../../src/engine/sabotage.rs"]
 #[expect(dead_code, unexpected_cfgs, reason = "no promise is broken here")]
 mod sabotage;

@@ -92,6 +92,18 @@ impl Item {
         let mode = self.version.mode.and(Mode(0o777));
         Version { mode, ..self.version }
     }
+
+    /// Writes the line of a file.
+    pub fn format(&self, path: &RepoPath, text: &mut String) {
+        let Self { version, size, mtime } = self;
+        let mode = match version.kind {
+            Kind::File => version.mode.to_string(),
+            Kind::Link => "link".to_owned(),
+        };
+        let (blob, path) = (version.blob, escape(path.as_bytes()));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{mode} {blob} {size} {mtime} {path}");
+    }
 }
 
 impl Inventory {
@@ -121,25 +133,24 @@ impl Inventory {
 
     /// Writes it.
     pub fn format(&self) -> String {
-        let Self { number, at, machine, reason, units, folders } = self;
-        let mut text = format!(
-            "{HEADING}\nnumber {number}\nat {}\nmachine {machine}\nreason {reason}\n\n",
-            at.0
-        );
-        for (path, Item { version, size, mtime }) in units {
-            let mode = match version.kind {
-                Kind::File => version.mode.to_string(),
-                Kind::Link => "link".to_owned(),
-            };
-            // Writing to a string cannot fail.
-            let _ = writeln!(
-                text,
-                "{mode} {} {size} {mtime} {}",
-                version.blob,
-                escape(path.as_bytes())
-            );
+        let mut text = self.format_head();
+        for (path, item) in &self.units {
+            item.format(path, &mut text);
         }
-        for (path, mode) in folders {
+        text + &self.format_folders()
+    }
+
+    /// Writes all but what is in it.
+    pub fn format_head(&self) -> String {
+        let Self { number, at, machine, reason, .. } = self;
+        format!("{HEADING}\nnumber {number}\nat {}\nmachine {machine}\nreason {reason}\n\n", at.0)
+    }
+
+    /// Writes the lines of its folders, which come last.
+    pub fn format_folders(&self) -> String {
+        let mut text = String::new();
+        for (path, mode) in &self.folders {
+            // Writing to a string cannot fail.
             let _ = writeln!(text, "folder {mode} {}", escape(path.as_bytes()));
         }
         text

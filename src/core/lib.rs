@@ -43,6 +43,7 @@ pub mod linking;
 pub mod local;
 pub mod machine;
 pub mod observed;
+pub mod portions;
 pub mod privacy;
 pub mod setting;
 pub mod suggest;

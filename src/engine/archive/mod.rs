@@ -5,8 +5,11 @@
 //! each against the list, and hands the bytes on. An archive counts as hostile until it was read to
 //! its end.
 
+mod entries;
+pub mod gzip;
 pub mod read;
 pub mod seal;
+pub mod verify;
 pub mod write;
 
 use std::path::Path;

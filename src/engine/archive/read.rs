@@ -6,15 +6,16 @@ use std::path::Path;
 
 use cfgsync_core::inventory::{Inventory, Item};
 use cfgsync_core::path::RepoPath;
-use cfgsync_core::unit::{Kind, Mode};
+use cfgsync_core::unit::Kind;
 use flate2::bufread::MultiGzDecoder;
-use tar::{Archive, Entry, EntryType};
+use tar::{Archive, EntryType};
 
+use super::entries::{LONGEST_NAME, Listed};
 use super::{LIST, unsound};
 use crate::failure::Outcome;
 use crate::fs::FsError;
-use crate::fs::dir::{StatKind, os};
-use crate::fs::hash::{self, BlobHasher};
+use crate::fs::dir::StatKind;
+use crate::fs::hash;
 use crate::interrupt;
 
 /// Largest list of contents in bytes: half a million files.
@@ -28,9 +29,6 @@ const LARGEST_FILE: u64 = 1024 * 1024 * 1024;
 
 /// Deflate packs no more than this many bytes into one.
 const DENSEST: u64 = 1032;
-
-/// Longest name of an entry in bytes: more than any path has.
-const LONGEST_NAME: u64 = 16 * 1024;
 
 /// Zeros that may follow the last entry, in bytes: tar fills up to a block of 10 KiB.
 const LONGEST_END: u64 = 64 * 1024;
@@ -77,53 +75,23 @@ pub fn read(
 ) -> Outcome<Inventory> {
     let inventory = inventory(path)?;
     let (mut archive, _) = open(path)?;
-    let damaged = |error: io::Error| unsound(path, error);
-    let mut entries = archive.entries().map_err(damaged)?.raw(true).skip(1);
-    let mut next = || -> Outcome<(Entry<'_, Gzip>, Vec<u8>)> {
-        let mut read = || {
-            let entry = entries.next().ok_or_else(|| unsound(path, "it ends too early"))?;
-            entry.map_err(damaged)
-        };
-        let first = read()?;
-        if first.header().entry_type() != EntryType::GNULongName {
-            let name = first.header().path_bytes().into_owned();
-            return Ok((first, name));
-        }
-        let name = long_name(path, first)?;
-        Ok((read()?, name))
-    };
+    let all = archive.entries().map_err(|error| unsound(path, error))?.raw(true).skip(1);
+    let mut entries = Listed::new(path, all);
     for (folder, mode) in &inventory.folders {
-        let (entry, name) = next()?;
-        check(path, (&entry, &name), (folder, EntryType::Directory, 0, *mode))?;
+        entries.folder(folder, *mode)?;
     }
     for (unit, item) in &inventory.units {
         interrupt::check()?;
-        let mode = if item.version.kind == Kind::Link { Mode::FILE } else { item.version.mode };
-        let (mut entry, name) = next()?;
-        check(path, (&entry, &name), (unit, EntryType::Regular, item.size, mode))?;
         let is_wanted = wanted(unit);
         if is_wanted && item.size > LARGEST_FILE {
             return Err(unsound(path, format!("{unit} is too large to be given back")));
         }
-        let mut bytes = Vec::new();
-        let mut hasher = BlobHasher::new(item.size);
-        let count = hash::copy(&mut entry, |chunk| {
-            hasher.update(chunk);
-            if is_wanted {
-                bytes.extend_from_slice(chunk);
-            }
-            Ok(())
-        });
-        if count.map_err(damaged)? != item.size || hasher.finish() != item.version.blob {
-            return Err(unsound(path, format!("the bytes of {unit} are not those it lists")));
-        }
+        let bytes = entries.file(unit, item, is_wanted)?;
         if is_wanted {
             taken(unit, item, bytes)?;
         }
     }
-    if entries.next().is_some() {
-        return Err(unsound(path, "it holds more than it lists"));
-    }
+    entries.end()?;
     check_end(path, archive.into_inner())?;
     Ok(inventory)
 }
@@ -164,38 +132,6 @@ fn list(path: &Path, archive: &mut Archive<Gzip>, most: u64) -> Outcome<String> 
         return Err(unsound(path, "it ends too early"));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Reads the name that does not fit into the header of the entry behind it. It ends with a zero.
-fn long_name(path: &Path, entry: Entry<'_, Gzip>) -> Outcome<Vec<u8>> {
-    let size = entry.size();
-    if size > LONGEST_NAME {
-        return Err(unsound(path, "it has a name that no file has"));
-    }
-    let mut name = Vec::new();
-    entry.take(LONGEST_NAME).read_to_end(&mut name).map_err(|error| unsound(path, error))?;
-    if name.len() as u64 != size || name.pop() != Some(0) {
-        return Err(unsound(path, "it has a name that no file has"));
-    }
-    Ok(name)
-}
-
-/// Checks that an entry is the one that the list names.
-fn check(
-    path: &Path,
-    (entry, name): (&Entry<'_, Gzip>, &[u8]),
-    (unit, kind, size, mode): (&RepoPath, EntryType, u64, Mode),
-) -> Outcome<()> {
-    let header = entry.header();
-    let name = name.strip_suffix(b"/").filter(|_| kind == EntryType::Directory).unwrap_or(name);
-    if os(name) != os(unit.as_bytes()) {
-        return Err(unsound(path, format!("it does not hold {unit} where it says")));
-    }
-    let is_mode = header.mode().is_ok_and(|bits| bits == u32::from(mode.0));
-    if header.entry_type() != kind || entry.size() != size || !is_mode {
-        return Err(unsound(path, format!("{unit} is not what it lists")));
-    }
-    Ok(())
 }
 
 /// After the last entry come zeros, a few, and the sums of gzip.

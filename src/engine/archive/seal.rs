@@ -60,7 +60,7 @@ impl Seals {
 }
 
 /// Returns the state of a file as one line.
-fn line(archive: &Path) -> Option<String> {
+pub fn line(archive: &Path) -> Option<String> {
     let name = archive.file_name()?.as_encoded_bytes();
     let stat = Dir::open(archive.parent()?).ok()?.stat(name).ok()??;
     let (size, mtime, ctime) = (stat.size, stat.mtime, stat.ctime);

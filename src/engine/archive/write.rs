@@ -1,18 +1,23 @@
 //! Writing an archive. Files stream through: memory does not grow with them.
+//!
+//! It is packed in members: the head of its list, the lines of each group of files, what follows them,
+//! each group of files itself, the last one with the end. Where an earlier archive has the same group, both of its members
+//! are copied.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use cfgsync_core::inventory::{Inventory, Item};
 use cfgsync_core::path::RepoPath;
+use cfgsync_core::portions::{Portion, portions};
 use cfgsync_core::unit::{Kind, Mode};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
 
 use super::LIST;
+use super::gzip::{Gzip, Member};
 use crate::failure::{Failure, Outcome};
 use crate::fs::FsError;
 use crate::fs::dir::os;
@@ -23,50 +28,254 @@ use crate::sabotage::{self, Break};
 /// What became of writing.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Written {
-    /// The archive is there, durably.
-    Whole,
+    /// The archive is there, durably, of these members.
+    Whole(Vec<Made>),
     /// A file is no longer what the inventory says.
     Changed(RepoPath),
+    /// The earlier archive is not what it was.
+    Damaged,
 }
 
-/// Bytes collected before the disk is asked.
-const BUFFER: usize = 256 * 1024;
+/// A member as it was made.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The member.
+    pub member: Member,
+    /// Where its bytes come from.
+    pub from: Origin,
+}
 
-type Tar = Builder<GzEncoder<BufWriter<File>>>;
+/// Where the bytes of a member come from.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was copied from an archive that was checked, and holds so many files.
+    Earlier(usize),
+    /// These bytes were packed.
+    Text(Vec<u8>),
+    /// A group of files was packed: so many.
+    Files(usize),
+}
 
-/// Writes what the inventory lists to a private file. `place_of` knows where a unit lies on disk;
-/// `advance` hears how many bytes more are done, and may end it.
-pub fn write(
-    draft: &Path,
-    inventory: &Inventory,
-    place_of: &dyn Fn(&RepoPath) -> PathBuf,
-    advance: &dyn Fn(u64) -> Outcome<()>,
-) -> Outcome<Written> {
-    let file = plain::create_private(draft)?;
-    let on = || FsError::on("write", draft);
-    let mut tar: Tar =
-        Builder::new(GzEncoder::new(BufWriter::with_capacity(BUFFER, file), Compression::new(6)));
-    let list = inventory.format();
-    let seconds = inventory.at.seconds();
-    let head = header(EntryType::Regular, list.len() as u64, Mode(0o600), seconds);
-    append(&mut tar, head, LIST.as_ref(), list.as_bytes()).map_err(on())?;
-    for (folder, mode) in &inventory.folders {
-        let head = header(EntryType::Directory, 0, *mode, seconds);
-        append(&mut tar, head, os(folder.as_bytes()).as_ref(), io::empty()).map_err(on())?;
-    }
-    for (path, item) in &inventory.units {
-        if !add(&mut tar, draft, (path, item), &place_of(path), advance)? {
-            return Ok(Written::Changed(path.clone()));
+/// An archive that was checked, and what it is made of.
+pub struct Earlier<'a> {
+    /// The archive.
+    pub file: File,
+    /// Its list.
+    pub inventory: &'a Inventory,
+    /// Its members.
+    pub members: Vec<Member>,
+}
+
+/// What is written.
+pub struct Source<'a> {
+    /// The list.
+    pub inventory: &'a Inventory,
+    /// Knows where a unit lies on disk.
+    pub place_of: &'a dyn Fn(&RepoPath) -> PathBuf,
+    /// Hears how many bytes more are done, and may end it.
+    pub advance: &'a dyn Fn(u64) -> Outcome<()>,
+}
+
+/// Bytes that tar counts in.
+const BLOCK: u64 = 512;
+
+type Tar = Builder<Gzip>;
+
+/// The two members of a group of files in an earlier archive, each with its place.
+type Known = [(u64, Member); 2];
+
+/// Writes what the inventory lists to a private file.
+pub fn write(draft: &Path, source: &Source<'_>, earlier: Option<&Earlier<'_>>) -> Outcome<Written> {
+    let inventory = source.inventory;
+    let portions = portions(inventory);
+    let known = earlier.map(known).unwrap_or_default();
+    let of_group = |(at, portion): (usize, &Portion<'_>)| {
+        known.get(portion.first()?.0)?.get(portion, at + 1 == portions.len())
+    };
+    let known: Vec<Option<&Known>> = portions.iter().enumerate().map(of_group).collect();
+    let lines_of = |(portion, known): (&Portion<'_>, Option<&Known>)| {
+        if let Some(known) = known {
+            return (known[0].1.plain, None);
+        }
+        let lines = lines_of(portion);
+        (lines.len() as u64, Some(lines))
+    };
+    let lines: Vec<(u64, Option<String>)> =
+        portions.iter().zip(known.iter().copied()).map(lines_of).collect();
+    let (first, last) = (inventory.format_head(), inventory.format_folders());
+    let size = (first.len() + last.len()) as u64 + lines.iter().map(|(size, _)| size).sum::<u64>();
+    let mut packing = Packing::begin(draft, earlier)?;
+    packing.text(|tar| begin_list(tar, size, inventory, &first))?;
+    for ((_, lines), known) in lines.iter().zip(&known) {
+        let is_there = match (lines, known) {
+            (Some(lines), _) => packing.text(|tar| tar.get_mut().write_all(lines.as_bytes()))?,
+            (None, known) => packing.copy(known.map(|known| known[0]), 0)?,
+        };
+        if !is_there {
+            return Ok(Written::Damaged);
         }
     }
-    let written = tar.into_inner().and_then(GzEncoder::finish);
-    let flushed =
-        written.and_then(|buffer| buffer.into_inner().map_err(io::IntoInnerError::into_error));
-    let file = flushed.map_err(on())?;
-    if !sabotage::is(Break::NoSync) {
-        file.sync_all().map_err(on())?;
+    packing.begin_text();
+    end_list(&mut packing.tar, size, inventory, &last).map_err(FsError::on("write", draft))?;
+    for (portion, known) in portions.iter().zip(&known) {
+        packing.cut()?;
+        match known {
+            Some(known) if packing.copy(Some(known[1]), portion.len())? => {
+                (source.advance)(portion.iter().map(|(_, item)| item.size).sum())?;
+            }
+            Some(_) => return Ok(Written::Damaged),
+            None => {
+                if let Some(changed) = packing.files(portion, source)? {
+                    return Ok(Written::Changed(changed.clone()));
+                }
+            }
+        }
     }
-    Ok(Written::Whole)
+    packing.finish().map(Written::Whole)
+}
+
+/// An archive on its way.
+struct Packing<'a> {
+    tar: Tar,
+    draft: &'a Path,
+    earlier: Option<&'a Earlier<'a>>,
+    made: Vec<Made>,
+    /// What the member at hand will be; none between members.
+    open: Option<Origin>,
+}
+
+impl<'a> Packing<'a> {
+    fn begin(draft: &'a Path, earlier: Option<&'a Earlier<'a>>) -> Outcome<Self> {
+        let tar = Builder::new(Gzip::new(plain::create_private(draft)?));
+        Ok(Self { tar, draft, earlier, made: Vec::new(), open: None })
+    }
+
+    /// Begins a member, and keeps what it holds.
+    fn begin_text(&mut self) {
+        self.tar.get_mut().keep_plain();
+        self.open = Some(Origin::Text(Vec::new()));
+    }
+
+    /// Packs a member, and keeps what it holds.
+    fn text(&mut self, put: impl FnOnce(&mut Tar) -> io::Result<()>) -> Outcome<bool> {
+        self.begin_text();
+        put(&mut self.tar).map_err(FsError::on("write", self.draft))?;
+        self.cut().map(|()| true)
+    }
+
+    /// Copies a member that holds so many files; false where it is not what it was.
+    fn copy(&mut self, known: Option<(u64, Member)>, count: usize) -> Outcome<bool> {
+        let Some(((at, member), earlier)) = known.zip(self.earlier) else { return Ok(false) };
+        let copied = self.tar.get_mut().copy(&earlier.file, at, member);
+        self.made.push(Made { member, from: Origin::Earlier(count) });
+        Ok(copied.map_err(FsError::on("write", self.draft))?)
+    }
+
+    /// Packs a group of files, into a member that is still open then; returns one that is not what the
+    /// inventory says.
+    fn files<'b>(
+        &mut self,
+        portion: &Portion<'b>,
+        source: &Source<'_>,
+    ) -> Outcome<Option<&'b RepoPath>> {
+        for &(path, item) in portion {
+            if !add(&mut self.tar, self.draft, (path, item), source)? {
+                return Ok(Some(path));
+            }
+        }
+        self.open = Some(Origin::Files(portion.len()));
+        Ok(None)
+    }
+
+    /// Ends the member at hand, if there is one.
+    fn cut(&mut self) -> Outcome<()> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let (member, bytes) = self.tar.get_mut().cut().map_err(FsError::on("write", self.draft))?;
+        let from = if let Origin::Text(_) = open { Origin::Text(bytes) } else { open };
+        self.made.push(Made { member, from });
+        Ok(())
+    }
+
+    /// Ends the archive, and makes it durable. Its end is in the member of its last files, so that none
+    /// is whole without it.
+    fn finish(mut self) -> Outcome<Vec<Made>> {
+        if self.open.is_none() {
+            self.tar.get_mut().close();
+        }
+        self.tar.finish().map_err(FsError::on("write", self.draft))?;
+        self.cut()?;
+        self.tar.get_mut().close();
+        let ended = self.tar.into_inner().and_then(Gzip::into_file);
+        let file = ended.map_err(FsError::on("write", self.draft))?;
+        if !sabotage::is(Break::NoSync) {
+            file.sync_all().map_err(FsError::on("write", self.draft))?;
+        }
+        Ok(self.made)
+    }
+}
+
+/// Returns the groups of an earlier archive by their first path; none where it was packed otherwise.
+fn known<'a>(earlier: &Earlier<'a>) -> BTreeMap<&'a RepoPath, Group<'a>> {
+    let portions = portions(earlier.inventory);
+    // Beside two for each group: the head, and the end of the list.
+    if earlier.members.len() != portions.len() * 2 + 2 {
+        return BTreeMap::new();
+    }
+    let mut at = 0;
+    let mut placed = earlier.members.iter().map(|member| {
+        at += member.packed;
+        (at - member.packed, *member)
+    });
+    let lines: Vec<_> = placed.by_ref().skip(1).take(portions.len()).collect();
+    let files = placed.skip(1);
+    let members = lines.into_iter().zip(files).map(|(lines, files)| [lines, files]);
+    let count = portions.len();
+    let group = |(at, (portion, members)): (usize, (Portion<'a>, Known))| {
+        Some((portion.first()?.0, Group { portion, members, is_last: at + 1 == count }))
+    };
+    portions.into_iter().zip(members).enumerate().filter_map(group).collect()
+}
+
+/// A group of files of an earlier archive.
+struct Group<'a> {
+    portion: Portion<'a>,
+    members: Known,
+    /// Whether the archive ends with it.
+    is_last: bool,
+}
+
+impl Group<'_> {
+    /// Returns its members, where it is this very group.
+    fn get(&self, portion: &Portion<'_>, is_last: bool) -> Option<&Known> {
+        (self.is_last == is_last && self.portion == *portion).then_some(&self.members)
+    }
+}
+
+fn lines_of(portion: &Portion<'_>) -> String {
+    let mut text = String::new();
+    portion.iter().for_each(|(path, item)| item.format(path, &mut text));
+    text
+}
+
+/// Begins the entry of the list, which is so many bytes in all.
+fn begin_list(tar: &mut Tar, size: u64, inventory: &Inventory, text: &str) -> io::Result<()> {
+    let mut head = header(EntryType::Regular, size, Mode(0o600), inventory.at.seconds());
+    head.set_path(LIST)?;
+    head.set_cksum();
+    tar.get_mut().write_all(head.as_bytes())?;
+    tar.get_mut().write_all(text.as_bytes())
+}
+
+/// Ends it, as tar fills up a block, and adds the folders.
+fn end_list(tar: &mut Tar, size: u64, inventory: &Inventory, text: &str) -> io::Result<()> {
+    tar.get_mut().write_all(text.as_bytes())?;
+    let rest = usize::try_from(size.next_multiple_of(BLOCK) - size).unwrap_or(0);
+    tar.get_mut().write_all(&vec![0; rest])?;
+    for (folder, mode) in &inventory.folders {
+        let head = header(EntryType::Directory, 0, *mode, inventory.at.seconds());
+        append(tar, head, os(folder.as_bytes()).as_ref(), io::empty())?;
+    }
+    Ok(())
 }
 
 /// Adds one file; false when it is not what the inventory says.
@@ -74,9 +283,9 @@ fn add(
     tar: &mut Tar,
     draft: &Path,
     (path, item): (&RepoPath, &Item),
-    place: &Path,
-    advance: &dyn Fn(u64) -> Outcome<()>,
+    Source { place_of, advance, .. }: &Source<'_>,
 ) -> Outcome<bool> {
+    let place = &place_of(path);
     let mode = match item.version.kind {
         Kind::File => item.version.mode,
         Kind::Link => Mode::FILE,

@@ -6,6 +6,7 @@
 pub mod contents;
 mod rotation;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use cfgsync_core::inventory::Inventory;
@@ -15,8 +16,8 @@ use cfgsync_core::tree::Tree;
 use cfgsync_core::unit::Version;
 
 use crate::archive::seal::Seals;
-use crate::archive::write::Written;
-use crate::archive::{read, write};
+use crate::archive::write::{Earlier, Made, Origin, Source, Written};
+use crate::archive::{read, verify, write};
 use crate::context::Places;
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::os;
@@ -106,6 +107,11 @@ impl Backups {
         let whole = self.sound.iter().rev().find(|it| seals.hold(&it.path))?;
         Some((whole, read::inventory(&whole.path).ok()?))
     }
+}
+
+/// Returns where it is remembered of what the newest archive is made up.
+fn members(places: &Places) -> PathBuf {
+    places.state.join("members")
 }
 
 /// Returns what is known of the archives that were read to their end.
@@ -258,19 +264,30 @@ impl Archives {
             interrupt::check()
         };
         let place_of = |path: &RepoPath| contents::place(places, &contents.at_home, path);
+        let source = Source { inventory: &now, place_of: &place_of, advance: &advance };
         let tidy = |_: &Failure| drop(plain::remove(&draft));
-        match write::write(&draft, &now, &place_of, &advance).inspect_err(tidy)? {
-            Written::Whole => {}
-            Written::Changed(_) => return Ok(None),
+        let mut written = write::write(&draft, &source, self.earlier(places)?.as_ref());
+        if matches!(written, Ok(Written::Damaged)) {
+            written = write::write(&draft, &source, None);
         }
+        let Written::Whole(made) = written.inspect_err(tidy)? else { return Ok(None) };
         drop(progress);
-        let path = publish(places, &draft, &now).inspect_err(tidy)?;
+        let path = publish(places, &draft, &now, &made).inspect_err(tidy)?;
         self.seals.add(&path);
+        verify::remember(&members(places), &path, &made)?;
         let packed = path.symlink_metadata().map_or(0, |file| file.len());
         let made = Backup { path, head: now, packed };
         self.all.sound.push(made.clone());
         self.write_seals()?;
         Ok(Some(made))
+    }
+
+    /// Opens the newest one, where it is known of what it is made up.
+    fn earlier(&self, places: &Places) -> Outcome<Option<Earlier<'_>>> {
+        let Some((backup, inventory)) = &self.newest else { return Ok(None) };
+        let members = verify::recall(&members(places), &backup.path)?;
+        let opened = members.zip(File::open(&backup.path).ok());
+        Ok(opened.map(|(members, file)| Earlier { file, inventory, members }))
     }
 
     fn write_seals(&self) -> Outcome<()> {
@@ -279,8 +296,22 @@ impl Archives {
 }
 
 /// Gives a draft its name, once every byte was read back.
-fn publish(places: &Places, draft: &Path, inventory: &Inventory) -> Outcome<PathBuf> {
-    if !sabotage::is(Break::Unverified) && read::verify(draft)? != *inventory {
+fn publish(
+    places: &Places,
+    draft: &Path,
+    inventory: &Inventory,
+    made: &[Made],
+) -> Outcome<PathBuf> {
+    let is_copied = made.iter().any(|made| matches!(made.from, Origin::Earlier(_)));
+    let is_whole = if sabotage::is(Break::Unverified) {
+        true
+    } else if is_copied {
+        verify::verify(draft, inventory, made)?;
+        true
+    } else {
+        read::verify(draft)? == *inventory
+    };
+    if !is_whole {
         return Err(Failure::error(format!("{} was not written as it should be", draft.display()))
             .hint("The disk may be failing; nothing was replaced."));
     }

@@ -1,5 +1,7 @@
 //! When a command makes an archive by itself, and when it does not.
 
+use std::fs;
+
 use super::{archives, content, contents, numbers};
 use crate::sandbox::{Sandbox, assert_clean, assert_converged, assert_same};
 
@@ -243,4 +245,66 @@ fn an_archive_of_a_sync_holds_what_is_not_shared_and_the_exact_modes() {
     ec2.write("@.git/info/exclude", "odd\n");
     let archive = change("12\n");
     assert_eq!(content(&ec2, &archive, "odd"), "odd\n");
+}
+
+#[test]
+fn archives_that_share_most_of_their_bytes_are_whole_each() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair(LINES);
+    let name = |number: u32| format!("@many/{}/file-{number}", number % 7);
+    for number in 0..300 {
+        mac.write(name(number), format!("{number}\n").repeat(40));
+    }
+    mac.sync();
+    ec2.sync();
+    for round in 0..6 {
+        // One is changed, one goes, one comes, and from the third on one has another mode.
+        mac.write(name(round * 11), format!("round {round}\n"));
+        mac.remove(&name(round * 11 + 100));
+        mac.write(format!("@many/0/new-{round}"), format!("{round}\n"));
+        if round > 1 {
+            mac.chmod(&name(round * 3 + 200), 0o755);
+        }
+        mac.sync();
+        ec2.sync();
+    }
+    let known = ec2.state().join("members");
+    ec2.run(&["backup", "--verify"]).done();
+    for (round, archive) in archives(&ec2).iter().enumerate() {
+        let path = archive.to_str().unwrap();
+        assert!(ec2.command("gzip").args(["-t", path]).status().unwrap().success());
+        let unpacked = sandbox.path(&format!("unpacked-{round}"));
+        fs::create_dir(&unpacked).unwrap();
+        super::tar(&ec2, &["xzf", path, "-C", unpacked.to_str().unwrap()]);
+        for number in (0..300).filter(|it| it % 11 != 0 && it % 11 != 1) {
+            let (name, bytes) = (name(number), format!("{number}\n").repeat(40));
+            assert_eq!(fs::read_to_string(unpacked.join(&name[1..])).unwrap(), bytes, "{name}");
+        }
+    }
+    // No part of one is whole without the rest.
+    let text = fs::read_to_string(&known).unwrap();
+    let newest = archives(&ec2).pop().unwrap();
+    let whole = fs::read(&newest).unwrap();
+    let mut length = 0;
+    for member in text.lines().skip(2).map(|line| line.split(' ').next().unwrap()) {
+        fs::write(&newest, &whole[..length]).unwrap();
+        let _ = ec2.run(&["backup", "--verify"]).code(1).says(&["no sound archive"]);
+        length += member.parse::<usize>().unwrap();
+    }
+    assert_eq!(length, whole.len());
+    fs::write(&newest, &whole).unwrap();
+    mac.append(".conf", "9\n");
+    mac.sync();
+    ec2.sync();
+    // What is written down of the newest is no more than a shortcut: a lie costs a longer way.
+    let text = fs::read_to_string(&known).unwrap();
+    let lies: Vec<String> =
+        text.lines().map(|line| line.strip_suffix('1').unwrap_or(line).to_owned() + "1").collect();
+    let heading: Vec<&str> = text.lines().take(2).collect();
+    fs::write(&known, format!("{}\n{}\n", heading.join("\n"), lies[2..].join("\n"))).unwrap();
+    mac.append(".conf", "10\n");
+    mac.sync();
+    ec2.sync();
+    ec2.run(&["backup", "--verify"]).done();
+    assert_clean(&sandbox, &[&mac, &ec2]);
 }

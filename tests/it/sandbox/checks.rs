@@ -115,6 +115,7 @@ pub fn assert_clean(sandbox: &Sandbox, machines: &[&Machine]) {
                 "displaced",
                 "filtered",
                 "lock",
+                "members",
                 "privacy",
                 "quiet",
                 "refused",

@@ -30,7 +30,7 @@ const INTERNAL: [&str; 5] =
     [".local", ".config/cfgsync", "configs/.git", "configs/.sync", "configs/.git.cfgsync-new"];
 
 /// What belongs into the state folder.
-const STATE: [&str; 18] = [
+const STATE: [&str; 19] = [
     "allowed-secrets",
     "archived",
     "came",
@@ -38,6 +38,7 @@ const STATE: [&str; 18] = [
     "displaced",
     "filtered",
     "lock",
+    "members",
     "privacy",
     "quiet",
     "refused",
