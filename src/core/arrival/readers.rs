@@ -152,7 +152,7 @@ fn git(listing: &[u8]) -> BTreeSet<Vec<u8>> {
 
 /// The keys of Git's that name a program, a file of more keys, a file to write, another address or
 /// folder, or what is trusted or handed over there, and that a call of cfgsync's may heed. The name in the middle of a key does not matter.
-const GIT_KEYS: [(&str, &[&str]); 19] = [
+const GIT_KEYS: [(&str, &[&str]); 20] = [
     (
         "core",
         &[
@@ -218,7 +218,21 @@ const GIT_KEYS: [(&str, &[&str]); 19] = [
             "delegation",
         ],
     ),
-    ("lfs", &["url", "pushurl"]),
+    (
+        "lfs",
+        &[
+            "url",
+            "pushurl",
+            "path",
+            "args",
+            "standalonetransferagent",
+            "clean",
+            "smudge",
+            "storage",
+        ],
+    ),
+    // Which attributes count, and with them which filters.
+    ("attr", &["tree"]),
     ("hook", &["command"]),
 ];
 
@@ -289,6 +303,10 @@ mod tests {
             "include.path",
             "includeif.onbranch:a.b.path",
             "branch.main.remote",
+            "lfs.customtransfer.a.path",
+            "lfs.standalonetransferagent",
+            "lfs.extension.a.clean",
+            "attr.tree",
         ] {
             assert_eq!(named(&format!("{key}\nx\0")), 1, "{key}");
         }
