@@ -161,6 +161,21 @@ fn everything_that_reports_names_rule_and_line_only() {
 }
 
 #[test]
+fn a_conflict_with_a_secret_in_it_shows_no_line_of_it() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("one\n");
+    mac.write(".conf", "theirs\n");
+    mac.sync();
+    ec2.write(".conf", token());
+    let _ = ec2.run(&["sync"]).code(4);
+    for command in [&["diff"][..], &["diff", "--json"], &["diff", ".conf"], &["diff", "--stat"]] {
+        let output = ec2.run(command).says(&["both sides changed", "a secret is in it"]);
+        assert!(!output.stdout.contains(&token()), "{command:?}: {}", output.stdout);
+    }
+    let _ = ec2.run(&["diff"]).says(&["+theirs"]);
+}
+
+#[test]
 fn in_a_marked_folder_the_rest_is_shared() {
     let sandbox = Sandbox::new();
     let (mac, ec2) = (sandbox.joined("mac"), sandbox.joined("ec2"));

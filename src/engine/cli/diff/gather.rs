@@ -163,8 +163,19 @@ fn waiting(session: &Session<'_>, observation: &Observation, held: &Held) -> Out
     if pairs.is_empty() || is_secret {
         return Ok(vec![entry(None, None, None)]);
     }
+    // One that waits for another reason may hold one, too.
+    let holds_secret =
+        |it: &Version| observation.secrets.contains_key(&(held.path.clone(), it.blob));
     let mut entries = Vec::new();
     for (between, versions) in pairs {
+        if versions.iter().flatten().any(holds_secret) {
+            let why = format!(
+                "{}; a secret is in it, so its lines are not shown",
+                report::reason_of(held)
+            );
+            entries.push(Entry { why: Some(why), ..entry(None, None, None) });
+            continue;
+        }
         let [before, after] = contents(session, versions)?;
         entries.push(entry(Some(between), before, after));
     }
