@@ -1,8 +1,17 @@
 //! Names that mean something wherever they stand.
 
-/// Returns true for a file that never leaves the machine: `*.local`.
+use crate::fold::is_ignored;
+
+/// What the name of a file ends with that never leaves the machine.
+const LOCAL: &[u8] = b".local";
+
+/// Returns true for a file that never leaves the machine: `*.local`, however a disk may spell it. Some take
+/// a name that comes from upstream for the one that is here.
 pub fn is_local_only(name: &[u8]) -> bool {
-    name.ends_with(b".local")
+    let Ok(text) = std::str::from_utf8(name) else { return name.ends_with(LOCAL) };
+    let mut seen = text.chars().rev().filter(|c| !is_ignored(*c));
+    let mut wanted = LOCAL.iter().rev().map(|byte| char::from(*byte));
+    wanted.all(|wanted| seen.next().is_some_and(|c| c.to_ascii_lowercase() == wanted))
 }
 
 /// cfgsync's own places below a home, as they would be stored: what is set on a machine, and its state.

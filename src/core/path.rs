@@ -231,6 +231,7 @@ mod tests {
         let local = |path: &str| RepoPath::new(path).unwrap().is_local_only();
         assert!(local(".zshrc.local"));
         assert!(local("a/.local"));
+        assert!(local("a/b.LoCal") && local("a/b.lo\u{200c}cal"), "as a disk may take it");
         assert!(!local("external/.local/bin/tool"));
         assert!(local("external/.config/cfgsync/config.toml"));
         assert!(local("external/.local/state/cfgsync/0123/vault/HEAD"));

@@ -2,10 +2,13 @@
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use cfgsync_core::fold::fold;
 use cfgsync_core::machine::{Kind, Machine};
 use cfgsync_core::time::UnixTime;
 
@@ -42,12 +45,12 @@ impl Places {
 
     /// Returns true for what cfgsync has of its own beside the repository: settings and state.
     pub fn are_at(&self, path: &Path) -> bool {
-        path == self.user_config || path.starts_with(&self.shared_state)
+        lies_in(path, &self.user_config) || lies_in(path, &self.shared_state)
     }
 
     /// Returns true for places that no mark may mean: the state, and the repository itself.
     pub fn never_shares(&self, path: &Path) -> bool {
-        path.starts_with(&self.shared_state) || path.starts_with(&self.repo)
+        lies_in(path, &self.shared_state) || lies_in(path, &self.repo)
     }
 
     /// The status record.
@@ -164,6 +167,25 @@ pub fn known_places(dir: Option<&Path>) -> Outcome<Places> {
     }
     refuse_strangers(&places)?;
     Ok(places)
+}
+
+/// Returns true for what lies in a folder, also where the disk takes another spelling for its name.
+fn lies_in(path: &Path, folder: &Path) -> bool {
+    let (bytes, own) = (path.as_os_str().as_bytes(), folder.as_os_str().as_bytes());
+    // What is plain is most of all, and looked at for each file.
+    if bytes.is_ascii()
+        && own.is_ascii()
+        && !bytes.get(..own.len()).is_some_and(|it| it.eq_ignore_ascii_case(own))
+    {
+        return false;
+    }
+    if path.starts_with(folder) {
+        return true;
+    }
+    let above: PathBuf = path.components().take(folder.components().count()).collect();
+    let spelled = |path: &Path| fold(path.as_os_str().as_bytes());
+    let inode = |path: &Path| std::fs::metadata(path).ok().map(|it| (it.dev(), it.ino()));
+    spelled(&above) == spelled(folder) && inode(&above).is_some_and(|it| Some(it) == inode(folder))
 }
 
 /// Returns `PATH` without folders that are named from where a program works; where none is left, the
@@ -343,4 +365,26 @@ pub fn dice() -> u64 {
 pub fn now() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lies_in;
+    use crate::fs::desk::Desk;
+
+    #[test]
+    fn another_spelling_of_a_folder_is_that_folder_where_the_disk_says_so() {
+        let desk = Desk::set_up(&std::env::temp_dir()).unwrap();
+        let root = desk.folder();
+        let own = root.join("state/cfgsync");
+        std::fs::create_dir_all(&own).unwrap();
+        std::fs::create_dir_all(root.join("other/cfgsync")).unwrap();
+        // A link stands for a disk that takes both for one; on such a disk, it is there already.
+        let _ = std::os::unix::fs::symlink(root.join("state"), root.join("State"));
+        assert!(lies_in(&own.join("a"), &own) && lies_in(&own, &own));
+        assert!(lies_in(&root.join("State/cfgsync/a/b"), &own));
+        assert!(!lies_in(&root.join("other/cfgsync/a"), &own));
+        assert!(!lies_in(&root.join("state/cfgsync2/a"), &own));
+        assert!(!lies_in(&root.join("State"), &own));
+    }
 }
