@@ -147,7 +147,7 @@ impl Context {
 
     /// Reads what belongs to a repository whose place is known.
     pub fn at(places: Places, ui: Ui) -> Outcome<Self> {
-        let kind = host::facts(declared_kind()?).kind();
+        let kind = host::kind(declared_kind()?);
         let id = identity::read(&places)?;
         let settings = Settings::read(&places)?;
         let machine = Machine { id, kind };
@@ -158,7 +158,7 @@ impl Context {
 /// Finds the repository, which has to be there.
 pub fn known_places(dir: Option<&Path>) -> Outcome<Places> {
     let home = home()?;
-    let kind = host::facts(declared_kind()?).kind();
+    let kind = host::kind(declared_kind()?);
     let repo = find_repository(dir, &home, kind)?.ok_or_else(no_repository)?;
     let places = places(home, repo);
     if !places.repo.join(".git").exists() {
@@ -250,7 +250,7 @@ fn find_repository(dir: Option<&Path>, home: &Path, kind: Kind) -> Outcome<Optio
 /// is asked.
 pub fn folder_for_setup(dir: Option<&Path>, ui: &Ui) -> Outcome<PathBuf> {
     let home = home()?;
-    let kind = host::facts(declared_kind()?).kind();
+    let kind = host::kind(declared_kind()?);
     match find_repository(dir, &home, kind)? {
         Some(folder) => Ok(folder),
         None if ui.answers == Answers::Asked => {
