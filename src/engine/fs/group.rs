@@ -39,8 +39,13 @@ impl Group {
         bytes: &[u8],
         mode: u32,
     ) -> Result<(), FsError> {
-        plain::remove(&draft)?;
-        self.lock(place, draft, bytes, mode)
+        match self.lock(place.clone(), draft.clone(), bytes, mode) {
+            Err(error) if error.is(io::ErrorKind::AlreadyExists) => {
+                plain::remove(&draft)?;
+                self.lock(place, draft, bytes, mode)
+            }
+            written => written,
+        }
     }
 
     /// Writes a file under a name that others use too: one that is there is an error.

@@ -80,6 +80,7 @@ fn hand_out(jobs: Vec<Job>) {
     let mut queue = lock(&QUEUE);
     queue.jobs.extend(jobs);
     let wanted = queue.jobs.len().saturating_sub(1).min(LANES);
+    let at_rest = queue.threads - queue.busy;
     while queue.threads - queue.busy < wanted && queue.threads < LANES {
         let lane = thread::Builder::new().stack_size(64 * 1024).spawn(lane);
         if lane.is_err() {
@@ -88,7 +89,12 @@ fn hand_out(jobs: Vec<Job>) {
         queue.threads += 1;
     }
     drop(queue);
-    FILLED.notify_all();
+    // Whoever wakes for nothing only stands in the way of the others.
+    if wanted < at_rest {
+        (0..wanted).for_each(|_| FILLED.notify_one());
+    } else if at_rest > 0 {
+        FILLED.notify_all();
+    }
 }
 
 fn take() -> Option<Job> {

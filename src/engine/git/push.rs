@@ -2,7 +2,6 @@
 
 use super::program::{Answer, Limits, start};
 use super::remote::Remote;
-use super::worktree::Worktree;
 use super::{CommitId, global, locks};
 use crate::failure::Outcome;
 use crate::fs::plain::{self, Durability};
@@ -19,15 +18,6 @@ pub enum Pushed {
 
 /// The note of a push that is under way: its process and its commit.
 pub const PUSHING: &str = "pushing";
-
-impl Worktree {
-    /// Returns where a push to a remote goes: another address than that of a fetch, where the user says so.
-    pub fn push_url(&self, name: &str) -> Option<String> {
-        let remote = self.store().find_remote(name).ok()?;
-        let own = remote.pushurl().ok().flatten().map(str::to_owned);
-        own.or_else(|| self.remote_url(name))
-    }
-}
 
 impl Remote<'_> {
     /// Pushes a commit, if the remote's branch still is what we saw last. What is to be done `meanwhile`

@@ -1,11 +1,42 @@
 //! What Git's configuration says, of the repository and of the user: read once for as long as it is taken
 //! to stand, since each answer of the library begins with a look at every file.
 
+use std::collections::HashMap;
+
 use git2::Config;
 
 use super::worktree::Worktree;
 
+/// What the configuration said when it was asked first.
+#[derive(Default)]
+pub struct Settings {
+    all: Option<Config>,
+    /// Where a fetch from a remote goes, and where a push goes.
+    addresses: HashMap<String, Option<[String; 2]>>,
+}
+
 impl Worktree {
+    /// Returns the address of a remote.
+    pub fn remote_url(&self, name: &str) -> Option<String> {
+        self.addresses(name).map(|[fetched, _]| fetched)
+    }
+
+    /// Returns where a push to a remote goes: another address than that of a fetch, where the user says so.
+    pub fn push_url(&self, name: &str) -> Option<String> {
+        self.addresses(name).map(|[_, pushed]| pushed)
+    }
+
+    fn addresses(&self, name: &str) -> Option<[String; 2]> {
+        let ask = || {
+            let remote = self.store().find_remote(name).ok()?;
+            let fetched = remote.url().ok()?.to_owned();
+            let pushed = remote.pushurl().ok().flatten().map(str::to_owned);
+            Some([fetched.clone(), pushed.unwrap_or(fetched)])
+        };
+        let known = &mut self.settings.borrow_mut().addresses;
+        known.entry(name.to_owned()).or_insert_with(ask).clone()
+    }
+
     /// Returns a value of the repository's configuration.
     pub fn setting(&self, key: &str) -> Option<String> {
         self.with_settings(|settings| settings.get_string(key).ok())
@@ -37,7 +68,7 @@ impl Worktree {
     }
 
     fn with_settings<T>(&self, ask: impl FnOnce(&Config) -> Option<T>) -> Option<T> {
-        let mut settings = self.settings.borrow_mut();
+        let settings = &mut self.settings.borrow_mut().all;
         if settings.is_none() {
             *settings = self.store().config().and_then(|mut config| config.snapshot()).ok();
         }

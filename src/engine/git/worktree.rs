@@ -10,10 +10,11 @@ use cfgsync_core::time::UnixTime;
 use cfgsync_core::tree::{MODES, Tree};
 use cfgsync_core::unit::BlobId;
 use git2::{
-    Config, ErrorCode, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags, RepositoryState,
+    ErrorCode, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags, RepositoryState,
 };
 
 use super::refs::{self, From, Move};
+use super::settings::Settings;
 use super::store::Store;
 use super::{CommitId, GitError, ref_target, remote};
 use crate::failure::{Code, Failure, Outcome};
@@ -26,8 +27,8 @@ pub const UPSTREAM: &str = "refs/cfgsync/upstream";
 /// The configs repository.
 pub struct Worktree {
     objects: Store,
-    /// The configuration as it was when it was first asked, since it was last forgotten.
-    pub(super) settings: RefCell<Option<Config>>,
+    /// What its configuration said, since that was last forgotten.
+    pub(super) settings: RefCell<Settings>,
     root: PathBuf,
 }
 
@@ -282,12 +283,6 @@ impl Worktree {
         let is_list =
             |blob: git2::Blob<'_>| Tree::is_list_of_modes(&String::from_utf8_lossy(blob.content()));
         Ok(blob.is_ok_and(is_list))
-    }
-
-    /// Returns the address of a remote.
-    pub fn remote_url(&self, name: &str) -> Option<String> {
-        let remote = self.store().find_remote(name).ok()?;
-        remote.url().ok().map(str::to_owned)
     }
 
     /// Returns the remote that is synced with: the branch's own, else `origin`, else the only one.
