@@ -7,13 +7,15 @@ use crate::arrival::rules::{Rules, becomes};
 use crate::observed::{Finding, Observation};
 use crate::path::RepoPath;
 use crate::plan::Why;
+use crate::tree::Tree;
 use crate::unit::Version;
 use crate::verdict::Verdict;
 
-/// Returns the attributes that upstream changed and this machine is about to take, by themselves or
-/// merged with its own changes; `own` are those of the user that lie elsewhere.
-pub fn arriving_attributes<'a>(
+/// Returns the rules that upstream changed and this machine is about to take, by themselves or merged with
+/// its own changes; `own` are those of the user that lie elsewhere.
+pub fn arriving<'a>(
     observation: &'a Observation,
+    rules: Rules,
     own: Option<&RepoPath>,
 ) -> impl Iterator<Item = (&'a RepoPath, &'a Version)> {
     let Observation { agreed, ours, .. } = observation;
@@ -21,12 +23,27 @@ pub fn arriving_attributes<'a>(
     theirs.filter(move |(path, version)| {
         let is_news = agreed.units.get(*path) != Some(*version);
         let is_taken = || becomes(observation, path) != ours.units.get(*path).copied();
-        is_of_attributes(path, own) && is_news && is_taken()
+        is_of(path, rules, own) && is_news && is_taken()
     })
 }
 
-fn is_of_attributes(path: &RepoPath, own: Option<&RepoPath>) -> bool {
-    Rules::of(path) == Some(Rules::Attributes) || Some(path) == own
+fn is_of(path: &RepoPath, rules: Rules, own: Option<&RepoPath>) -> bool {
+    Rules::of(path) == Some(rules) || Some(path) == own
+}
+
+/// Lets wait what nobody shared yet, for one round: the ignore rules that arrive in it may keep it here.
+/// Returns whether there is any. What a person committed is shared by that.
+pub fn hold_what_is_new_here(observation: &mut Observation, head: &Tree) -> bool {
+    let trees = [observation.upstream(), &observation.agreed, head];
+    let is_new = |path: &&RepoPath| {
+        Rules::of(path).is_none() && trees.iter().all(|tree| !tree.units.contains_key(*path))
+    };
+    let waits: Vec<RepoPath> = observation.ours.units.keys().filter(is_new).cloned().collect();
+    let has_any = !waits.is_empty();
+    for path in waits {
+        observation.local.findings.entry(path).or_insert(Finding::Busy);
+    }
+    has_any
 }
 
 /// Lets everything wait that only this machine has, for one round: the attributes that arrive in it may
@@ -36,7 +53,7 @@ pub fn hold_what_is_only_here(observation: &mut Observation, own: Option<&RepoPa
     let is_only_here = |(path, version): &(&RepoPath, &Version)| {
         theirs.units.get(*path) != Some(*version)
             && observation.agreed.units.get(*path) != Some(*version)
-            && !is_of_attributes(path, own)
+            && !is_of(path, Rules::Attributes, own)
     };
     let waits: Vec<RepoPath> =
         observation.ours.units.iter().filter(is_only_here).map(|(path, _)| path.clone()).collect();
@@ -67,7 +84,8 @@ pub fn hold_secrets(verdicts: &mut BTreeMap<RepoPath, Verdict>, observation: &Ob
 
 #[cfg(test)]
 mod tests {
-    use super::{arriving_attributes, hold_what_is_only_here};
+    use super::{arriving, hold_what_is_new_here, hold_what_is_only_here};
+    use crate::arrival::rules::Rules;
     use crate::manifest::Manifest;
     use crate::observed::{Finding, Observation};
     use crate::path::RepoPath;
@@ -95,21 +113,21 @@ mod tests {
             ..Observation::default()
         };
         let name = "a/.gitattributes";
-        let arriving = |agreed: &[_], ours: &[_], theirs: &[_]| {
-            arriving_attributes(&observe(agreed, ours, theirs), None).count()
+        let count = |agreed: &[_], ours: &[_], theirs: &[_]| {
+            arriving(&observe(agreed, ours, theirs), Rules::Attributes, None).count()
         };
-        assert_eq!(arriving(&[], &[], &[(name, b't')]), 1);
-        assert_eq!(arriving(&[(name, b'a')], &[(name, b'a')], &[(name, b't')]), 1);
-        assert_eq!(arriving(&[], &[(name, b't')], &[(name, b't')]), 0, "it is here");
-        assert_eq!(arriving(&[], &[(name, b'o')], &[(name, b't')]), 0, "a person decides");
+        assert_eq!(count(&[], &[], &[(name, b't')]), 1);
+        assert_eq!(count(&[(name, b'a')], &[(name, b'a')], &[(name, b't')]), 1);
+        assert_eq!(count(&[], &[(name, b't')], &[(name, b't')]), 0, "it is here");
+        assert_eq!(count(&[], &[(name, b'o')], &[(name, b't')]), 0, "a person decides");
         let mut merged = observe(&[(name, b'a')], &[(name, b'o')], &[(name, b't')]);
         let path = RepoPath::new(name).unwrap();
         merged.merged.insert(path, Merged::Clean(BlobId([b'm'; 20])));
-        assert_eq!(arriving_attributes(&merged, None).count(), 1, "both changed it");
+        assert_eq!(arriving(&merged, Rules::Attributes, None).count(), 1, "both changed it");
         let elsewhere = observe(&[], &[], &[("x", b't')]);
-        assert_eq!(arriving_attributes(&elsewhere, None).count(), 0);
+        assert_eq!(arriving(&elsewhere, Rules::Attributes, None).count(), 0);
         let own = RepoPath::new("x").unwrap();
-        assert_eq!(arriving_attributes(&elsewhere, Some(&own)).count(), 1);
+        assert_eq!(arriving(&elsewhere, Rules::Attributes, Some(&own)).count(), 1);
         let same = [("both", b'b'), ("same", b's')];
         let mut observation = observe(
             &same,
@@ -120,6 +138,12 @@ mod tests {
         let waits: Vec<String> =
             observation.local.findings.keys().map(ToString::to_string).collect();
         assert_eq!(waits, ["both", "new"]);
+        observation.local.findings.clear();
+        assert!(hold_what_is_new_here(&mut observation, &tree(&[])));
+        let waits: Vec<String> =
+            observation.local.findings.keys().map(ToString::to_string).collect();
+        assert_eq!(waits, ["new"], "it alone was shared by nobody");
+        assert!(!hold_what_is_new_here(&mut observation, &tree(&[("new", b'n')])), "committed");
     }
 
     /// Plans one file of the repository from base, ours, theirs (`-` is absent), where `s` holds a

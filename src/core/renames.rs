@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::along::Along;
+use crate::arrival::rules::Rules;
 use crate::observed::{Observation, Rename, Side};
 use crate::path::RepoPath;
 use crate::plan::Why;
@@ -41,7 +42,10 @@ pub fn candidates(observation: &Observation) -> Vec<Candidate> {
         for (path, base) in &observation.agreed.units {
             let is_changed = changed.at(path).is_some_and(|version| version != base);
             let is_gone = moved.at(path).is_none();
-            // Files that hold nothing are all alike.
+            // Rules of another name are none. Files that hold nothing are all alike.
+            if Rules::of(path).is_some() {
+                continue;
+            }
             if !is_gone || !is_changed || base.kind != Kind::File || base.blob == BlobId::EMPTY {
                 continue;
             }
@@ -73,6 +77,7 @@ fn fresh(
             && !observation.agreed.units.contains_key(name)
             && !other.units.contains_key(name)
             && mark_of(mover, name) == reach
+            && Rules::of(name).is_none()
     };
     mover
         .units

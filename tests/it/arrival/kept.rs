@@ -132,3 +132,44 @@ fn neither_an_undo_nor_a_restore_takes_rules_away_that_keep_a_file() {
     assert_kept(&sandbox, "after a restore");
     assert_eq!(ec2.read(".conf"), "one\n", "the rest comes back");
 }
+
+#[test]
+fn ignore_rules_that_arrive_keep_what_nobody_shared_yet() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("one\n");
+    mac.append("@.gitignore", "*.secret\n");
+    mac.write(".folder/shared", "shared\n");
+    mac.run(&["mark", ".folder"]).done();
+    mac.sync();
+    ec2.write("@a.secret", WORDS);
+    ec2.write(".folder/a.secret", WORDS);
+    ec2.write(".folder/own", "own\n");
+    ec2.sync();
+    assert_kept(&sandbox, "with the sync that brings the rules");
+    mac.sync();
+    assert_eq!(mac.read(".folder/own"), "own\n", "the rest is shared by the same sync");
+    // A new machine has its files before it knows any rule.
+    let other = sandbox.machine("ec2b");
+    other.write(".folder/b.secret", WORDS);
+    other.run(&["--yes", "setup", other.url()]).done();
+    other.sync();
+    assert_kept(&sandbox, "with a setup");
+    assert_eq!(other.read(".folder/b.secret"), WORDS);
+}
+
+#[test]
+fn no_rename_of_rules_takes_them_away() {
+    let (sandbox, ec2) = keeping("*.secret\n# 1\n# 2\n# 3\n# 4\n", "@a.secret");
+    let rules = ec2.read("@.gitignore");
+    let _ = bring(&sandbox, &[("renamed", FILE, rules.as_bytes())]);
+    let forge = Forge::new(&sandbox);
+    let mut top = forge.top();
+    top.retain(|(_, name, _)| name != b".gitignore");
+    forge.push(&forge.tree(&top));
+    ec2.append("@.gitignore", "# mine\n");
+    for _ in 0..3 {
+        let _ = ec2.run(&["sync"]);
+        assert_kept(&sandbox, "with a rename");
+    }
+    assert!(ec2.read("@.gitignore").contains("*.secret"));
+}
