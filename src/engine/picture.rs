@@ -13,6 +13,7 @@ use cfgsync_core::unit::BlobId;
 
 use crate::arrivals;
 use crate::failure::Outcome;
+use crate::fs::dir::os;
 use crate::git::{CommitId, trees, vault};
 use crate::loosening;
 use crate::merges;
@@ -186,7 +187,8 @@ impl Session<'_> {
         let mut contested = BTreeSet::new();
         let unshared: Vec<RepoPath> = local::unshared(ours, local, known, head).cloned().collect();
         for path in unshared {
-            if !self.worktree.is_ignored(&path)? {
+            let marks = &local.stored.manifest;
+            if !self.worktree.is_ignored(&path)? && !self.is_of_a_repository(&path, marks) {
                 continue;
             }
             if known.theirs.is_some_and(|theirs| theirs.units.contains_key(&path)) {
@@ -200,6 +202,20 @@ impl Session<'_> {
             local.ignored.insert(path);
         }
         Ok(contested)
+    }
+
+    /// Returns true for what lies in a repository of its own, here or in a marked folder.
+    fn is_of_a_repository(&self, path: &RepoPath, marks: &Manifest) -> bool {
+        let places = &self.context.places;
+        path.ancestors().any(|folder| {
+            let live = folder.home().filter(|home| {
+                let top = marks.covering(home).map(|(top, _)| top);
+                top.is_some_and(|top| top != home)
+            });
+            let live = live.map(|home| places.home.join(os(home.as_bytes())));
+            let stored = places.repo.join(os(folder.as_bytes()));
+            [Some(stored), live].into_iter().flatten().any(|place| place.join(".git").exists())
+        })
     }
 
     /// A branch without a commit, where there was more: the repository was made anew.

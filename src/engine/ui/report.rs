@@ -149,7 +149,8 @@ fn found(finding: Finding) -> String {
         }
         Finding::OnlyHere => "it was restored for this machine only".to_owned(),
         Finding::Ignored => {
-            "it is ignored here, and upstream has another file of this name".to_owned()
+            "it is ignored here or of another repository, and upstream has a file of its name"
+                .to_owned()
         }
         Finding::Secret(secret) => {
             let verb = if secret.tier == Tier::Certain { "holds" } else { "may hold" };

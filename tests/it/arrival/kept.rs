@@ -57,6 +57,21 @@ fn a_file_of_its_name_that_comes_and_goes_takes_nothing_with_it() {
 }
 
 #[test]
+fn nor_does_one_that_comes_into_a_repository_of_its_own() {
+    let (sandbox, ec2) = keeping("*.secret\n", ".folder/own/a.secret");
+    ec2.write(".folder/own/.git/HEAD", "ref: refs/heads/main\n");
+    ec2.write(".folder/own/file", WORDS);
+    ec2.sync();
+    let before = bring(&sandbox, &[("external/.folder/own/file", FILE, b"theirs\n")]);
+    let _ = ec2.run(&["sync"]).code(4).says(&["own/file", "of another repository"]);
+    Forge::new(&sandbox).push(&before);
+    ec2.sync();
+    ec2.sync();
+    assert_kept(&sandbox, "once it is gone upstream");
+    assert_eq!(ec2.read(".folder/own/file"), WORDS);
+}
+
+#[test]
 fn no_attribute_of_upstream_combines_it_with_theirs() {
     let (sandbox, ec2) = keeping("*.secret\n", "@a.secret");
     let attributes = (".gitattributes", FILE, &b"a.secret merge=union\n"[..]);
