@@ -17,7 +17,12 @@ pub enum Course {
     /// There is no remote.
     Alone,
     /// A fetch runs beside the first look.
-    Fetching(Running),
+    Fetching {
+        /// The fetch.
+        fetch: Running,
+        /// Whether it is expected to bring something.
+        is_awaited: bool,
+    },
     /// The remote is a folder, and was seen to be where it was.
     Known(CommitId),
     /// Nothing yet: after the first look, and the login beside it, comes a fetch.
@@ -56,25 +61,28 @@ impl Sync<'_> {
         let session = self.session;
         let places = &session.context.places;
         let Some(remote) = &self.remote else { return Ok(Course::Alone) };
+        let fetching = |fetch| Course::Fetching { fetch, is_awaited: false };
         let agreed = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
         let known = agreed.filter(|tip| session.worktree.has(*tip));
         let known = known.filter(|_| self.wishes.are_plain());
         let fetched = session.worktree.upstream()?;
         let Some(tip) = known.filter(|tip| fetched == Some(*tip)) else {
-            return remote.start_fetch().map(Course::Fetching);
+            return remote.start_fetch().map(fetching);
         };
-        if remote.glance() == Some(tip) {
+        let seen = remote.glance();
+        if seen == Some(tip) {
             return Ok(Course::Known(tip));
         }
         if remote.is_folder() || self.is_still()? {
-            return remote.start_fetch().map(Course::Fetching);
+            let is_awaited = seen.is_some() || came(places).exists();
+            return remote.start_fetch().map(|fetch| Course::Fetching { fetch, is_awaited });
         }
         // Whatever is sent, there may be more than one connection.
         let shares = remote.share_login();
         match (came(places).exists(), shares) {
             (false, _) => Ok(Course::Open { tip }),
             (true, true) => Ok(Course::Later),
-            (true, false) => remote.start_fetch().map(Course::Fetching),
+            (true, false) => remote.start_fetch().map(fetching),
         }
     }
 
@@ -84,7 +92,7 @@ impl Sync<'_> {
         let fetched = match course {
             Course::Alone => return Ok(None),
             Course::Known(tip) => Ok(Fetched::Tip(tip)),
-            Course::Fetching(fetch) => remote.finish_fetch(fetch),
+            Course::Fetching { fetch, .. } => remote.finish_fetch(fetch),
             Course::Later | Course::Open { .. } => remote.fetch(),
         };
         self.note_whether_it_came(&fetched)?;

@@ -123,6 +123,13 @@ impl<'a> Sync<'a> {
         if let (Course::Open { tip }, Ok(Looked::Whole), Ok(())) = (&course, &looked, &published) {
             return self.rounds(&observer, Some(*tip), Contact::Due);
         }
+        // What comes in will be compared with all that is here, so that is looked at meanwhile.
+        let ahead = match (&looked, &course) {
+            (Ok(Looked::Quiet { .. }), Course::Fetching { is_awaited: true, .. }) => {
+                Some(self.look_whole(&observer, None, Keep::InRound))
+            }
+            _ => None,
+        };
         // Whatever the first look came to, a fetch under way has to be waited for.
         let fetched = self.meet(course)?;
         published?;
@@ -140,7 +147,7 @@ impl<'a> Sync<'a> {
             if known == upstream && failure.is_none() {
                 return self.finish(Report::default(), upstream, None, ending);
             }
-            self.look_whole(&observer, None, Keep::InRound)?;
+            ahead.unwrap_or_else(|| self.look_whole(&observer, None, Keep::InRound))?;
         }
         self.check_history(upstream)?;
         self.rounds(&observer, upstream, failure.map_or(Contact::Made, Contact::Failed))
