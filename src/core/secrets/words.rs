@@ -1,11 +1,12 @@
 //! Finds words in bytes, with one of two searches: one that is quickly made, for the few bytes of a file
-//! that changed, and one that takes a millisecond to make and looks through many in half the time.
+//! that changed, and one that takes longer to make and looks through many in a third of the time.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
-/// Up to how many bytes are few.
+/// Up to how many bytes, of all that were looked at, are few.
 const FEW: usize = 8 * 1024;
 
 /// Whether letters count as the same in both cases.
@@ -21,6 +22,8 @@ pub enum Case {
 pub struct Words {
     all: Vec<&'static str>,
     case: Case,
+    /// How many bytes were looked at; both searches find the same.
+    looked_at: AtomicUsize,
     for_few: OnceLock<Option<AhoCorasick>>,
     for_many: OnceLock<Option<AhoCorasick>>,
 }
@@ -28,12 +31,14 @@ pub struct Words {
 impl Words {
     /// Words, in an order that a search knows them by.
     pub fn new(words: Vec<&'static str>, case: Case) -> Self {
-        Self { all: words, case, for_few: OnceLock::new(), for_many: OnceLock::new() }
+        let (for_few, for_many) = (OnceLock::new(), OnceLock::new());
+        Self { all: words, case, looked_at: AtomicUsize::new(0), for_few, for_many }
     }
 
     /// Returns the search for these bytes; none would mean that the words do not fit a machine.
     pub fn search(&self, bytes: &[u8]) -> Option<&AhoCorasick> {
-        let (search, kind) = if bytes.len() <= FEW {
+        let before = self.looked_at.fetch_add(bytes.len(), Ordering::Relaxed);
+        let (search, kind) = if before.saturating_add(bytes.len()) <= FEW {
             (&self.for_few, AhoCorasickKind::ContiguousNFA)
         } else {
             (&self.for_many, AhoCorasickKind::DFA)
