@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use crate::names::is_ignored;
+
 /// The tables, as text.
 const TABLES: &str = include_str!("fold.txt");
 
@@ -62,11 +64,6 @@ fn parts(known: &Tables, c: char) -> Vec<char> {
         return letters.into_iter().filter(is_there).filter_map(char::from_u32).collect();
     }
     known.parts.get(&c).map_or_else(|| vec![c], |parts| parts.chars().collect())
-}
-
-/// The code points HFS+ drops when it compares names (git's `next_hfs_char`).
-pub fn is_ignored(c: char) -> bool {
-    matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
 }
 
 fn parse(text: &str) -> Tables {

@@ -1,6 +1,5 @@
-//! Names that mean something wherever they stand.
-
-use crate::fold::is_ignored;
+//! Names that mean something wherever they stand. The prompt reads this file too, where there is no
+//! standard library.
 
 /// What the name of a file ends with that never leaves the machine.
 const LOCAL: &[u8] = b".local";
@@ -8,10 +7,15 @@ const LOCAL: &[u8] = b".local";
 /// Returns true for a file that never leaves the machine: `*.local`, however a disk may spell it. Some take
 /// a name that comes from upstream for the one that is here.
 pub fn is_local_only(name: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(name) else { return name.ends_with(LOCAL) };
+    let Ok(text) = core::str::from_utf8(name) else { return name.ends_with(LOCAL) };
     let mut seen = text.chars().rev().filter(|c| !is_ignored(*c));
     let mut wanted = LOCAL.iter().rev().map(|byte| char::from(*byte));
     wanted.all(|wanted| seen.next().is_some_and(|c| c.to_ascii_lowercase() == wanted))
+}
+
+/// The code points HFS+ drops when it compares names (git's `next_hfs_char`).
+pub fn is_ignored(c: char) -> bool {
+    matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
 }
 
 /// cfgsync's own places below a home, as they would be stored: what is set on a machine, and its state.

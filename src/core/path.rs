@@ -8,8 +8,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::fold::is_ignored;
 use crate::inert::display;
+use crate::names::is_ignored;
 
 /// The folder of the repository that holds stored copies.
 pub const EXTERNAL: &str = "external";
