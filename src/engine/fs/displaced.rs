@@ -115,12 +115,12 @@ fn open_files() -> Option<HashSet<(u64, u64)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fs::plain;
     use cfgsync_core::unit::Mode;
 
     #[test]
     #[cfg(target_os = "linux")]
     fn a_lease_tells_who_has_a_file_open() {
+        use crate::fs::plain;
         let folder = std::env::temp_dir().join(format!("cfgsync-lease-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         plain::publish(&folder.join("file"), b"x", plain::Durability::Relaxed).unwrap();
