@@ -42,11 +42,12 @@ pub fn candidates(observation: &Observation) -> Vec<Candidate> {
         for (path, base) in &observation.agreed.units {
             let is_changed = changed.at(path).is_some_and(|version| version != base);
             let is_gone = moved.at(path).is_none();
-            // Rules of another name are none. Files that hold nothing are all alike.
-            if Rules::of(path).is_some() {
+            // Files that hold nothing are all alike.
+            if !is_gone || !is_changed || base.kind != Kind::File || base.blob == BlobId::EMPTY {
                 continue;
             }
-            if !is_gone || !is_changed || base.kind != Kind::File || base.blob == BlobId::EMPTY {
+            // Rules of another name are none.
+            if Rules::of(path).is_some() {
                 continue;
             }
             let mut to = fresh(observation, path, mover, other);

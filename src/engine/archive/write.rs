@@ -1,8 +1,8 @@
 //! Writing an archive. Files stream through: memory does not grow with them.
 //!
 //! It is packed in members: the head of its list, the lines of each group of files, what follows them,
-//! each group of files itself, the last one with the end. Where an earlier archive has the same group, both of its members
-//! are copied.
+//! each group of files itself, the last one with the end. Where an earlier archive has the same group,
+//! both of its members are copied.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -93,26 +93,26 @@ pub fn write(draft: &Path, source: &Source<'_>, earlier: Option<&Earlier<'_>>) -
         known.get(portion.first()?.0)?.get(portion, at + 1 == portions.len())
     };
     let known: Vec<Option<&Known>> = portions.iter().enumerate().map(of_group).collect();
-    let lines_of = |(portion, known): (&Portion<'_>, Option<&Known>)| {
-        if let Some(known) = known {
-            return (known[0].1.plain, None);
-        }
-        let lines = lines_of(portion);
-        (lines.len() as u64, Some(lines))
+    // The lines of a group that is copied are not written anew, but they count.
+    let lines_of = |(portion, known): (&Portion<'_>, Option<&Known>)| match known {
+        Some(_) => String::new(),
+        None => lines_of(portion),
     };
-    let lines: Vec<(u64, Option<String>)> =
-        portions.iter().zip(known.iter().copied()).map(lines_of).collect();
+    let lines: Vec<String> = portions.iter().zip(known.iter().copied()).map(lines_of).collect();
+    let size_of = |(lines, known): (&String, Option<&Known>)| match known {
+        Some([(_, member), _]) => member.plain,
+        None => lines.len() as u64,
+    };
     let (first, last) = (inventory.format_head(), inventory.format_folders());
-    let size = (first.len() + last.len()) as u64 + lines.iter().map(|(size, _)| size).sum::<u64>();
+    let of_groups: u64 = lines.iter().zip(known.iter().copied()).map(size_of).sum();
+    let size = (first.len() + last.len()) as u64 + of_groups;
     let mut packing = Packing::begin(draft, earlier)?;
     packing.text(|tar| begin_list(tar, size, inventory, &first))?;
-    for ((_, lines), known) in lines.iter().zip(&known) {
-        let is_there = match (lines, known) {
-            (Some(lines), _) => packing.text(|tar| tar.get_mut().write_all(lines.as_bytes()))?,
-            (None, known) => packing.copy(known.map(|known| known[0]), 0)?,
-        };
-        if !is_there {
-            return Ok(Written::Damaged);
+    for (lines, known) in lines.iter().zip(&known) {
+        match known {
+            Some([of_lines, _]) if packing.copy(*of_lines, 0)? => {}
+            Some(_) => return Ok(Written::Damaged),
+            None => packing.text(|tar| tar.get_mut().write_all(lines.as_bytes()))?,
         }
     }
     packing.begin_text();
@@ -120,7 +120,7 @@ pub fn write(draft: &Path, source: &Source<'_>, earlier: Option<&Earlier<'_>>) -
     for (portion, known) in portions.iter().zip(&known) {
         packing.cut()?;
         match known {
-            Some(known) if packing.copy(Some(known[1]), portion.len())? => {
+            Some([_, of_files]) if packing.copy(*of_files, portion.len())? => {
                 (source.advance)(portion.iter().map(|(_, item)| item.size).sum())?;
             }
             Some(_) => return Ok(Written::Damaged),
@@ -157,15 +157,15 @@ impl<'a> Packing<'a> {
     }
 
     /// Packs a member, and keeps what it holds.
-    fn text(&mut self, put: impl FnOnce(&mut Tar) -> io::Result<()>) -> Outcome<bool> {
+    fn text(&mut self, put: impl FnOnce(&mut Tar) -> io::Result<()>) -> Outcome<()> {
         self.begin_text();
         put(&mut self.tar).map_err(FsError::on("write", self.draft))?;
-        self.cut().map(|()| true)
+        self.cut()
     }
 
     /// Copies a member that holds so many files; false where it is not what it was.
-    fn copy(&mut self, known: Option<(u64, Member)>, count: usize) -> Outcome<bool> {
-        let Some(((at, member), earlier)) = known.zip(self.earlier) else { return Ok(false) };
+    fn copy(&mut self, (at, member): (u64, Member), count: usize) -> Outcome<bool> {
+        let Some(earlier) = self.earlier else { return Ok(false) };
         let copied = self.tar.get_mut().copy(&earlier.file, at, member);
         self.made.push(Made { member, from: Origin::Earlier(count) });
         Ok(copied.map_err(FsError::on("write", self.draft))?)

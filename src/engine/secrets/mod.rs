@@ -36,7 +36,6 @@ pub fn find(
 ) -> Outcome<()> {
     let upstream = observation.upstream();
     let is = |version: Option<&Version>, blob| version.is_some_and(|version| version.blob == blob);
-    let is_there = |path: &RepoPath, blob: BlobId| is(upstream.units.get(path), blob);
     // What a link leads to is sent as a file is.
     let mut theirs = Along::new(&upstream.units);
     let ours = observation.ours.units.iter().map(|(path, version)| (path, version.blob));
@@ -49,10 +48,11 @@ pub fn find(
         Choice::Merged(blob) => Some((path, *blob)),
         Choice::Ours | Choice::Theirs => None,
     });
+    let made = merged.chain(chosen).filter(|(path, blob)| !is(upstream.units.get(*path), *blob));
     let mut found = BTreeMap::new();
-    for (path, blob) in ours.chain(merged).chain(chosen) {
+    for (path, blob) in ours.chain(made) {
         // What a rehearsal was told of exists only where it was told; the run itself looks at it.
-        if is_there(path, blob) || session.vault.size(blob).is_none() {
+        if session.vault.size(blob).is_none() {
             continue;
         }
         let bytes = || session.vault.bytes(blob);
