@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::along::Along;
 use crate::manifest::Manifest;
 use crate::path::RepoPath;
-use crate::tree::Tree;
+use crate::tree::{Tree, Units};
 use crate::unit::{BlobId, Version};
 
 /// What the last run left behind.
@@ -43,24 +43,32 @@ pub fn agreed(memories: Memories<'_>, ours: &Tree) -> Tree {
     let Some(common) = memories.common else {
         return last.agreed.clone();
     };
-    let head = memories.head.unwrap_or(&empty);
-    let paths: BTreeSet<&RepoPath> =
-        [&last.agreed, common].into_iter().flat_map(|tree| tree.units.keys()).collect();
-    let trees = [&last.agreed, &last.upstream, common, head, ours];
-    let mut trees = trees.map(|tree| Along::new(&tree.units));
-    let mut index = Along::new(memories.index);
-    let units: BTreeMap<RepoPath, Version> = paths
-        .into_iter()
-        .filter_map(|path| {
-            let versions = trees.each_mut().map(|tree| tree.at(path).copied());
-            let version = agreed_unit(versions, index.at(path).copied())?;
-            Some((path.clone(), version))
-        })
-        .collect();
     let pulled = common.manifest != last.upstream.manifest;
     let source = if pulled { common } else { &last.agreed };
+    let are_one = common.units.is(&last.upstream.units) && common.units.is(&last.agreed.units);
+    let units = if are_one {
+        last.agreed.units.clone()
+    } else {
+        let head = memories.head.unwrap_or(&empty);
+        agreed_units([&last.agreed, &last.upstream, common, head, ours], memories.index)
+    };
     let manifest: Manifest = source.manifest.clone();
     Tree { units, folders: source.folders.clone(), manifest, opaque: source.opaque.clone() }
+}
+
+/// Returns what is agreed of each unit, from the trees in the order of [`agreed_unit`].
+fn agreed_units(trees: [&Tree; 5], index: &BTreeMap<RepoPath, BlobId>) -> Units {
+    let [remembered, _, common, ..] = trees;
+    let paths: BTreeSet<&RepoPath> =
+        [remembered, common].into_iter().flat_map(|tree| tree.units.keys()).collect();
+    let mut trees = trees.map(|tree| Along::new(&tree.units));
+    let mut index = Along::new(index);
+    let unit = |path: &RepoPath| {
+        let versions = trees.each_mut().map(|tree| tree.at(path).copied());
+        let version = agreed_unit(versions, index.at(path).copied())?;
+        Some((path.clone(), version))
+    };
+    paths.into_iter().filter_map(unit).collect()
 }
 
 /// A unit that upstream did not change since the last run keeps what that run agreed on. One that

@@ -16,10 +16,16 @@ impl<'a, V> Along<'a, V> {
         Self { rest: map.iter().peekable() }
     }
 
+    /// Returns the key of the map that equals this one, with its value. This one comes after the last one
+    /// that was asked for.
+    pub fn entry(&mut self, path: &RepoPath) -> Option<(&'a RepoPath, &'a V)> {
+        while self.rest.next_if(|(here, _)| *here < path).is_some() {}
+        self.rest.next_if(|(here, _)| *here == path)
+    }
+
     /// Returns the value at a key, which comes after the last one that was asked for.
     pub fn at(&mut self, path: &RepoPath) -> Option<&'a V> {
-        while self.rest.next_if(|(here, _)| *here < path).is_some() {}
-        self.rest.next_if(|(here, _)| *here == path).map(|(_, value)| value)
+        self.entry(path).map(|(_, value)| value)
     }
 }
 

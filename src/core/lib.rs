@@ -19,6 +19,7 @@ pub mod names;
 pub mod near;
 pub mod need;
 pub mod path;
+pub mod shared;
 pub mod time;
 pub mod unit;
 
@@ -54,6 +55,7 @@ pub mod gate;
 pub mod operation;
 pub mod plan;
 pub mod policy;
+pub mod refusal;
 pub mod renames;
 pub mod rest;
 pub mod retention;

@@ -40,10 +40,12 @@ pub fn overlay(local: &Local, marks: &Manifest, last: Option<&Tree>) -> Tree {
             continue;
         }
         let remembered = last.and_then(|tree| tree.units.get(path)).copied();
-        match visible(path, *live, seen.units.get(path).copied(), remembered, marks) {
-            Some(version) => seen.units.insert(path.clone(), version),
-            None => seen.units.remove(path),
-        };
+        let stored = seen.units.get(path).copied();
+        match visible(path, *live, stored, remembered, marks) {
+            visible if visible == stored => {}
+            Some(version) => drop(seen.units.insert(path.clone(), version)),
+            None => drop(seen.units.remove(path)),
+        }
     }
     seen
 }
@@ -119,7 +121,11 @@ pub fn unshared<'a>(
     let has = |tree: Option<&Tree>, path: &RepoPath| {
         tree.is_some_and(|tree| tree.units.contains_key(path))
     };
+    let mut remembered = Along::new(&known.remembered.unwrap_or(known.agreed).units);
     let is_unshared = move |(path, version): &(&RepoPath, &Version)| {
+        if remembered.at(path).is_some() {
+            return false;
+        }
         let is_same = || known.theirs.is_some_and(|tree| tree.units.get(*path) == Some(version));
         let is_committed = has(Some(head), path) && !has(known.common, path);
         let is_asked_for = match scope(path, &local.stored.manifest) {
@@ -129,7 +135,7 @@ pub fn unshared<'a>(
             }
             None => false,
         };
-        !has(known.remembered.or(Some(known.agreed)), path) && !is_committed && !is_asked_for
+        !is_committed && !is_asked_for
     };
     ours.units.iter().filter(is_unshared).map(|(path, _)| path)
 }
@@ -139,7 +145,9 @@ pub fn unshared<'a>(
 /// the file itself keeps the inode, and is an edit.
 pub fn settle_modes(ours: &mut Tree, agreed: &Tree, replaced: &BTreeSet<RepoPath>, memory: Memory) {
     let mut then = Along::new(&agreed.units);
-    for (path, version) in &mut ours.units {
+    let mut taken_back = Vec::new();
+    let is_any = memory == Memory::None || !replaced.is_empty();
+    for (path, version) in ours.units.iter().filter(|_| is_any) {
         let Some(before) = then.at(path) else { continue };
         if before.kind != version.kind
             || before.mode.is_executable() != version.mode.is_executable()
@@ -148,8 +156,11 @@ pub fn settle_modes(ours: &mut Tree, agreed: &Tree, replaced: &BTreeSet<RepoPath
         }
         let widened = replaced.contains(path) && version.mode.is_wider_than(before.mode);
         if widened || memory == Memory::None {
-            version.mode = before.mode;
+            taken_back.push((path.clone(), Version { mode: before.mode, ..*version }));
         }
+    }
+    for (path, version) in taken_back {
+        ours.units.insert(path, version);
     }
     if memory == Memory::None {
         for folder in agreed.folder_paths() {
@@ -172,6 +183,9 @@ pub enum Memory {
 
 /// Returns the paths on which two trees differ.
 pub fn differing<'a>(one: &'a Tree, other: &'a Tree) -> BTreeSet<&'a RepoPath> {
+    if one.units.is(&other.units) {
+        return BTreeSet::new();
+    }
     let strays = |these: &'a Tree, those: &'a Tree| {
         let mut those = Along::new(&those.units);
         these.units.iter().filter(move |(path, version)| those.at(path) != Some(*version))

@@ -4,7 +4,9 @@
 //! or `..` component, never holds NUL, and never names git's own folder, so a path that exists can
 //! be joined to its root without leaving it. Names are bytes, because a file name on Linux is.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -38,11 +40,37 @@ pub enum PathError {
 }
 
 /// A path below a root: one type for each root, so that two of them cannot be mixed up.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone)]
 pub struct PathBelow<Root> {
     // Every tree of a run names the same paths; they share the bytes.
     bytes: Arc<[u8]>,
     root: PhantomData<Root>,
+}
+
+impl<Root> PartialEq for PathBelow<Root> {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other) || self.bytes == other.bytes
+    }
+}
+
+impl<Root> Eq for PathBelow<Root> {}
+
+impl<Root> PartialOrd for PathBelow<Root> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<Root> Ord for PathBelow<Root> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.is(other) { Ordering::Equal } else { self.bytes.cmp(&other.bytes) }
+    }
+}
+
+impl<Root> Hash for PathBelow<Root> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
+    }
 }
 
 /// The root of the repository's working tree.
@@ -96,6 +124,11 @@ impl<Root> PathBelow<Root> {
     /// Returns every folder above this path, the nearest first.
     pub fn ancestors(&self) -> impl Iterator<Item = Self> {
         std::iter::successors(self.parent(), Self::parent)
+    }
+
+    /// Returns true where both are the same bytes, and not merely equal ones.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.bytes, &other.bytes)
     }
 
     /// Returns true when `self` is `folder` or lies below it.

@@ -11,19 +11,20 @@ use crate::arrival::{hold_arrivals, is_left_behind};
 use crate::clash::{hold_files_against_folders, hold_same_names};
 use crate::doubt::Doubt;
 use crate::gate::hold_secrets;
-use crate::linking::{Tie, Ties};
+use crate::linking::Ties;
 use crate::machine::Kind;
 use crate::manifest::Manifest;
 use crate::observed::{Finding, Live, Observation, Side};
 use crate::operation::Operation;
 use crate::path::{HomePath, RepoPath};
-use crate::policy::{Names, Overruled, Policy, Removals, Winner};
+use crate::policy::{Names, Overruled, Policy, Winner};
 use crate::reconcile::{Contest, folder_mode, pick};
+use crate::refusal::{Refusal, refusal};
 use crate::renames;
 use crate::rest::{Parted, part};
 use crate::steps::{Hold, Step, Target, relinked, sort, steps};
-use crate::tree::{Opaque, Tree};
-use crate::unit::{BlobId, Mode, Sides, Version};
+use crate::tree::{Opaque, Tree, Units};
+use crate::unit::{Mode, Sides, Version};
 use crate::verdict::{Verdict, judge};
 
 /// Why a unit waits, or was left alone.
@@ -97,23 +98,6 @@ pub struct Change {
     pub deed: Deed,
 }
 
-/// Why nothing at all is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// Upstream holds nothing any more.
-    Emptied {
-        /// Units there are.
-        of: usize,
-    },
-    /// Upstream removes or empties more than a fifth of everything.
-    MassRemoval {
-        /// Units that would go.
-        removed: usize,
-        /// Units there are.
-        of: usize,
-    },
-}
-
 impl Plan {
     /// Returns the paths at which an app replaced our link by a file, and the plan links again:
     /// what was agreed on before had been linked.
@@ -184,7 +168,7 @@ pub fn plan(observation: &Observation, policy: &Policy) -> Plan {
 }
 
 fn assemble(
-    resting: BTreeMap<RepoPath, Version>,
+    resting: Units,
     verdicts: BTreeMap<RepoPath, Verdict>,
     observation: &Observation,
     policy: &Policy,
@@ -213,11 +197,17 @@ fn assemble(
         operation: Operation::default(),
         refusal: refusal(&verdicts, observation, policy),
     };
-    plan.shared = plan.tree.clone();
+    // What waits is agreed as it was.
+    let mut as_before = Vec::new();
     for (path, verdict) in verdicts {
         note(&mut plan, &path, &verdict, observation, policy);
-        settle(&mut plan, path, &verdict, observation, policy);
+        let base = verdict.sides.base;
+        if settle(&mut plan, path.clone(), &verdict, observation, policy) == Settled::Waits {
+            as_before.push((path, base));
+        }
     }
+    plan.shared = plan.tree.clone();
+    as_before.iter().for_each(|(path, base)| put(&mut plan.shared, path, *base));
     plan.tree.prune_folders();
     plan.shared.prune_folders();
     plan.operation.change_folders(&observation.local.stored, &plan.tree);
@@ -254,6 +244,13 @@ fn note(
     }
 }
 
+/// Whether a unit waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Settled {
+    Done,
+    Waits,
+}
+
 /// Puts one verdict into the plan.
 fn settle(
     plan: &mut Plan,
@@ -261,7 +258,7 @@ fn settle(
     verdict: &Verdict,
     observation: &Observation,
     policy: &Policy,
-) {
+) -> Settled {
     let live = observation.local.live.get(&path).copied();
     let target = Target {
         path: &path,
@@ -292,7 +289,6 @@ fn settle(
     let agreed = |version| if held.is_some() { verdict.sides.base } else { version };
     put(&mut plan.tree, &path, verdict.result);
     put(&mut plan.received, &path, agreed(verdict.sides.theirs));
-    put(&mut plan.shared, &path, agreed(verdict.result));
     if let Some((flow, deed)) = verdict.change {
         plan.changes.push(Change { path: path.clone(), flow, deed });
     }
@@ -309,11 +305,15 @@ fn settle(
         let said = said.or_else(|| of_rules.get(&path)?.said.clone());
         plan.held.push(Held { path, why, sides, said });
     }
+    if held.is_some() { Settled::Waits } else { Settled::Done }
 }
 
+/// Makes a unit of a tree this version; a tree that has it so stays the one it is.
 fn put(tree: &mut Tree, path: &RepoPath, version: Option<Version>) {
-    if let Some(version) = version {
-        tree.units.insert(path.clone(), version);
+    match version {
+        version if tree.units.get(path) == version.as_ref() => {}
+        Some(version) => drop(tree.units.insert(path.clone(), version)),
+        None => drop(tree.units.remove(path)),
     }
 }
 
@@ -361,38 +361,4 @@ fn merged_opaque(observation: &Observation, agreed: &Tree) -> BTreeMap<Vec<u8>, 
             Some((path.clone(), *entry))
         })
         .collect()
-}
-
-/// Returns true when so many of the units go that a person should be asked: more than three, and
-/// more than a fifth.
-pub fn is_mass_removal(removed: usize, of: usize) -> bool {
-    removed > 3 && removed * 5 > of
-}
-
-fn refusal(
-    verdicts: &BTreeMap<RepoPath, Verdict>,
-    observation: &Observation,
-    policy: &Policy,
-) -> Option<Refusal> {
-    let of = observation.agreed.units.len();
-    let is_new = |(path, _): &(&RepoPath, &Version)| !observation.agreed.units.contains_key(*path);
-    let fresh = observation.upstream().units.iter().filter(is_new);
-    let there: BTreeSet<BlobId> = fresh.map(|(_, version)| version.blob).collect();
-    let has_bytes =
-        |version: Option<Version>| version.is_some_and(|version| version.blob != BlobId::EMPTY);
-    let is_lost = |verdict: &&Verdict| {
-        let is_incoming = matches!(verdict.change, Some((Flow::In, _)));
-        let is_emptied = has_bytes(verdict.sides.ours) && !has_bytes(verdict.result);
-        // What upstream has under a new name was renamed.
-        let is_elsewhere = verdict.sides.ours.is_some_and(|ours| there.contains(&ours.blob));
-        !is_elsewhere && is_incoming && verdict.tie != Tie::Unmarked && is_emptied
-    };
-    let is_emptied =
-        of > 0 && observation.theirs.as_ref().is_some_and(|tree| tree.units.is_empty());
-    if is_emptied && policy.removals == Removals::Few {
-        return Some(Refusal::Emptied { of });
-    }
-    let removed = verdicts.values().filter(is_lost).count();
-    let is_mass = is_mass_removal(removed, of);
-    (is_mass && policy.removals == Removals::Few).then_some(Refusal::MassRemoval { removed, of })
 }

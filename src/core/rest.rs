@@ -1,13 +1,14 @@
 //! Units at rest: the same on every side, and on disk as they must be. Nothing is to be decided of
 //! them, so a plan looks only at the others, however many files there are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::along::Along;
 use crate::linking::{Tie, Ties};
 use crate::observed::{Live, Observation};
 use crate::path::RepoPath;
 use crate::policy::{Names, Policy};
+use crate::tree::Units;
 use crate::unit::Version;
 use crate::verdict::{pinned, without_a_file};
 
@@ -16,8 +17,8 @@ use crate::verdict::{pinned, without_a_file};
 pub struct Parted {
     /// Units of which something may have to be decided.
     pub judged: BTreeSet<RepoPath>,
-    /// The units at rest.
-    pub resting: BTreeMap<RepoPath, Version>,
+    /// Upstream's units, of which those count that are not judged; none where all are.
+    pub resting: Units,
 }
 
 /// Parts the units at rest from the others. None is left at rest where what a unit at rest is called
@@ -37,11 +38,7 @@ pub fn part(observation: &Observation, policy: &Policy, ties: &Ties<'_>) -> Part
         && shut.is_empty();
     let moving = if is_plain && is_quiet { moving(observation, ties) } else { None };
     let Some(judged) = moving else { return Parted::all(observation, policy, shut) };
-    let mut resting = observation.upstream().units.clone();
-    for path in &judged {
-        resting.remove(path);
-    }
-    Parted { judged, resting }
+    Parted { judged, resting: observation.upstream().units.clone() }
 }
 
 impl Parted {
@@ -50,7 +47,7 @@ impl Parted {
         let known = observation.paths().into_iter();
         let meant = policy.restored.keys().chain(&policy.edited);
         let judged = known.chain(meant).cloned().chain(shut).collect();
-        Self { judged, resting: BTreeMap::new() }
+        Self { judged, resting: Units::default() }
     }
 }
 
@@ -66,7 +63,7 @@ fn moving(observation: &Observation, ties: &Ties<'_>) -> Option<BTreeSet<RepoPat
         return None;
     }
     let [mut ours, mut theirs, mut stored] =
-        [&ours.units, theirs, &local.stored.units].map(Along::new);
+        [&ours.units, theirs, &local.stored.units].map(|units| Along::new(units));
     let mut live = Along::new(&local.live);
     let mut moving = BTreeSet::new();
     for (path, base) in &agreed.units {

@@ -6,9 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::along::Along;
 use crate::escape::{escape, unescape, words};
 use crate::manifest::Manifest;
 use crate::path::RepoPath;
+use crate::shared::Shared;
 use crate::unit::{BlobId, Kind, Mode, Version};
 
 /// The place of the exact modes in the repository.
@@ -17,11 +19,14 @@ pub const MODES: &str = ".sync/modes.txt";
 /// What a list of modes says that has no line: it is there, so nobody lost it.
 const NO_MODES: &str = "# no mode that Git does not keep\n";
 
+/// The units of one side.
+pub type Units = Shared<BTreeMap<RepoPath, Version>>;
+
 /// Every unit of one side, the exact modes of its folders, and its manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tree {
     /// Files and links.
-    pub units: BTreeMap<RepoPath, Version>,
+    pub units: Units,
     /// Folders that are not 0755.
     pub folders: BTreeMap<RepoPath, Mode>,
     /// The marks.
@@ -86,6 +91,48 @@ impl Tree {
             };
             self.opaque.insert(path.as_bytes().to_vec(), Opaque { filemode, id: blob });
         }
+    }
+
+    /// Takes the units of another tree, as far as they are the same: its paths, and all of it where nothing
+    /// differs. What is one is compared at once.
+    pub fn share_with(&mut self, other: &Self) {
+        if self.units.is(&other.units) {
+            return;
+        }
+        let mut theirs = Along::new(&other.units);
+        let (mut same, mut renamed) = (0, false);
+        for (path, version) in &self.units {
+            let Some((known, theirs)) = theirs.entry(path) else { continue };
+            renamed |= !known.is(path);
+            same += usize::from(theirs == version);
+        }
+        if [same, other.units.len()] == [self.units.len(); 2] {
+            self.units = other.units.clone();
+        } else if renamed {
+            let mut theirs = Along::new(&other.units);
+            let own = std::mem::take(&mut self.units).into_inner();
+            let named = |(path, version): (RepoPath, Version)| {
+                (theirs.entry(&path).map_or(path.clone(), |(known, _)| known.clone()), version)
+            };
+            self.units = own.into_iter().map(named).collect();
+        }
+    }
+
+    /// Returns true for a tree that is read from Git exactly as it was written: every mode comes back from
+    /// Git or the list of modes, and every mark from the manifest.
+    pub fn comes_back(&self) -> bool {
+        let unit = |(path, Version { kind, mode, .. }): (&RepoPath, &Version)| match kind {
+            Kind::Link => *mode == Mode(0o777) && path.home().is_none(),
+            Kind::File => *mode == mode.in_git() || may_be_listed(*mode),
+        };
+        let folder = |(path, mode): (&RepoPath, &Mode)| {
+            *mode != Mode::EXECUTABLE && mode.0 & 0o700 == 0o700 && self.has_folder(path)
+        };
+        self.opaque.is_empty()
+            && self.units.keys().all(|path| !path.is_meta())
+            && self.units.iter().all(unit)
+            && self.folders.iter().all(folder)
+            && Manifest::parse(&self.manifest.format()).is_ok_and(|read| read == self.manifest)
     }
 
     /// Returns the mode a folder must have.
@@ -178,12 +225,16 @@ impl Tree {
         if let Some(version) = self.units.get_mut(&path)
             && version.kind == Kind::File
             && version.mode == mode.in_git()
-            && mode.0 & !0o777 == 0
-            && mode.0 & 0o400 != 0
+            && may_be_listed(mode)
         {
             version.mode = mode;
         }
     }
+}
+
+/// Returns true for the mode of a file that a list of modes may give it.
+fn may_be_listed(mode: Mode) -> bool {
+    mode.0 & !0o777 == 0 && mode.0 & 0o400 != 0
 }
 
 #[cfg(test)]
@@ -235,6 +286,47 @@ mod tests {
         tree.set_local_aside();
         assert_eq!(tree.units.len(), 1);
         assert_eq!(tree.opaque[&b"x/b.local"[..]].filemode, 0o100_755);
+    }
+
+    #[test]
+    fn what_is_equal_becomes_one() {
+        let known = tree(&[("a", 0o644), ("b", 0o644), ("c", 0o644)]);
+        let mut equal = tree(&[("a", 0o644), ("b", 0o644), ("c", 0o644)]);
+        equal.share_with(&known);
+        assert!(equal.units.is(&known.units));
+        for files in
+            [&[("a", 0o600), ("b", 0o644)][..], &[("0", 0o644), ("a", 0o644), ("d", 0o644)]]
+        {
+            let (mut other, as_it_was) = (tree(files), tree(files));
+            other.share_with(&known);
+            assert_eq!(other, as_it_was);
+            let is_known = |path: &RepoPath| known.units.keys().any(|known| known.is(path));
+            assert!(
+                other.units.keys().all(|path| is_known(path) || !known.units.contains_key(path))
+            );
+        }
+    }
+
+    #[test]
+    fn a_tree_that_does_not_come_back_is_known() {
+        let mut good = tree(&[("a", 0o644), ("x/b", 0o600), ("x/c", 0o755)]);
+        good.folders.insert(RepoPath::new("x").unwrap(), Mode(0o700));
+        assert!(good.comes_back());
+        let path = |path| RepoPath::new(path).unwrap();
+        let spoil: [fn(&mut Tree, RepoPath); 4] = [
+            |tree, _| tree.folders.extend([(RepoPath::new("x").unwrap(), Mode(0o500))]),
+            |tree, path| tree.units.extend([(path, Version::file(Mode(0o200), BlobId([1; 20])))]),
+            |tree, path| tree.folders.extend([(path, Mode(0o700))]),
+            |tree, path| {
+                let local = Opaque { filemode: 0o100_644, id: BlobId([1; 20]) };
+                tree.opaque.insert(path.as_bytes().to_vec(), local);
+            },
+        ];
+        for spoil in spoil {
+            let mut tree = good.clone();
+            spoil(&mut tree, path("y.local"));
+            assert!(!tree.comes_back());
+        }
     }
 
     #[test]

@@ -152,7 +152,7 @@ fn progress(
 
 impl State {
     fn of(tree: Tree) -> Self {
-        let units = tree.units.clone();
+        let units = tree.units.into_inner();
         Self { units, folders: Tree { folders: tree.folders, ..Tree::default() }, size: None }
     }
 }

@@ -49,15 +49,23 @@ enum View<'a> {
 }
 
 impl View<'_> {
-    fn look(self, observer: &Observer<'_>, scope: Scope<'_>) -> Outcome<Local> {
-        match self {
-            Self::Whole => observer.look(&scope),
-            Self::As(marks) => observer.look(&Scope { instead: Some(marks), ..scope }),
+    /// Looks, and names what is seen as the tree that is remembered does.
+    fn look(
+        self,
+        observer: &Observer<'_>,
+        scope: Scope<'_>,
+        remembered: Option<&Tree>,
+    ) -> Outcome<Local> {
+        let mut local = match self {
+            Self::Whole => observer.look(&scope)?,
+            Self::As(marks) => observer.look(&Scope { instead: Some(marks), ..scope })?,
             Self::Again { local, touched } => match observer.look_again(&scope, *local, touched)? {
-                Some(local) => Ok(local),
-                None => observer.look(&scope),
+                Some(local) => local,
+                None => observer.look(&scope)?,
             },
-        }
+        };
+        remembered.into_iter().for_each(|tree| local.stored.share_with(tree));
+        Ok(local)
     }
 }
 
@@ -111,7 +119,7 @@ impl Session<'_> {
             [remembered, theirs.as_ref(), Some(&head_tree)].into_iter().flatten().collect();
         let listed = listed(head.map(|_| &head_tree), remembered);
         let scope = Scope::of(&trees, Some(&listed));
-        let mut local = view.look(observer, scope)?;
+        let mut local = view.look(observer, scope, remembered)?;
         if head.is_none() && last.is_some() {
             self.find_lost(&mut local)?;
         }
@@ -134,7 +142,9 @@ impl Session<'_> {
         let (mut ours, twice) = local::ours(&local, seen.clone(), known, |path| ties.of(path));
         local.findings.extend(twice);
         let contested = self.find_ignored(&mut ours, &mut local, known, &head_tree)?;
-        agreed.units.retain(|path, _| !contested.contains(path));
+        if !contested.is_empty() {
+            agreed.units.retain(|path, _| !contested.contains(path));
+        }
         let kind = last.map_or(Memory::None, |_| Memory::OfLastRun);
         settle_modes(&mut ours, &agreed, &local.replaced, kind);
         ours.opaque.clone_from(&head_tree.opaque);
@@ -251,21 +261,14 @@ impl Session<'_> {
     /// What was agreed with nobody is no memory once there is somebody.
     fn memory(&self, upstream: Option<CommitId>) -> Outcome<Option<vault::Memory>> {
         let memory = self.vault.memory()?;
-        let mut memory = memory.filter(|memory| memory.upstream.is_some() || upstream.is_none());
-        if let Some(memory) = &mut memory {
-            memory.run.agreed.set_local_aside();
-            memory.run.upstream.set_local_aside();
-        }
-        Ok(memory)
+        Ok(memory.filter(|memory| memory.upstream.is_some() || upstream.is_none()))
     }
 
     /// Returns a commit's tree, with all of its contents in the vault.
     pub fn tree(&self, commit: CommitId) -> Outcome<Tree> {
         let tree = self.worktree.tree_of(commit)?;
         self.vault.take(self.worktree.store(), tree)?;
-        let mut tree = self.vault.read(tree)?;
-        tree.set_local_aside();
-        Ok(tree)
+        self.vault.read_shared(tree)
     }
 
     /// A file that stood at a marked path before it was ever linked, and that is an old version of
@@ -310,8 +313,8 @@ fn listed(head: Option<&Tree>, remembered: Option<&Tree>) -> Manifest {
 /// pull by hand brought beside it.
 fn forget_untied(agreed: &mut Tree, local: &Local, remembered: Option<&Tree>) {
     for (path, live) in &local.live {
-        let was_tied = remembered.is_some_and(|tree| tree.units.contains_key(path));
-        if matches!(live, Live::File(_)) && !was_tied {
+        let was_tied = || remembered.is_some_and(|tree| tree.units.contains_key(path));
+        if matches!(live, Live::File(_)) && !was_tied() && agreed.units.contains_key(path) {
             agreed.units.remove(path);
         }
     }

@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use cfgsync_core::escape::{escape, unescape};
 use cfgsync_core::observed::Local;
 use cfgsync_core::path::RepoPath;
+use cfgsync_core::shared::Shared;
 
 use crate::context::Places;
 use crate::failure::Outcome;
@@ -24,7 +25,7 @@ const HEADING: &str = "cfgsync quiet 1";
 pub struct Quiet {
     key: String,
     /// The units there were.
-    pub known: BTreeSet<RepoPath>,
+    pub known: Shared<BTreeSet<RepoPath>>,
 }
 
 impl Quiet {

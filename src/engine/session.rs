@@ -1,5 +1,6 @@
 //! One repository at work: its parts opened together, and the picture a plan is made from.
 
+use cfgsync_core::along::Along;
 use cfgsync_core::observed::OnDisk;
 use cfgsync_core::path::RepoPath;
 use cfgsync_core::policy::{Names, Policy};
@@ -199,11 +200,11 @@ impl<'a> Session<'a> {
 
     /// Returns a tree of what is staged and is neither on disk nor committed; it exists nowhere else.
     fn staged_alone(&self, picture: &Picture) -> Outcome<Option<TreeId>> {
-        let blob = |tree: &Tree, path: &RepoPath| tree.units.get(path).map(|unit| unit.blob);
+        let trees = [&picture.seen, &picture.head_tree, &picture.observation.local.stored];
+        let mut trees = trees.map(|tree| Along::new(&tree.units));
         let is_alone = |(path, staged): &(&RepoPath, &BlobId)| {
-            [&picture.seen, &picture.head_tree, &picture.observation.local.stored]
-                .into_iter()
-                .all(|tree| blob(tree, path) != Some(**staged))
+            let blobs = trees.each_mut().map(|tree| tree.at(path).map(|unit| unit.blob));
+            blobs.iter().all(|blob| *blob != Some(**staged))
         };
         let mut alone = Tree::default();
         for (path, staged) in picture.staged.iter().filter(is_alone) {

@@ -157,7 +157,7 @@ fn the_changelog_knows_this_version() {
 const CORE_FLOORS: [&[&str]; 8] = [
     &[
         "activity", "address", "along", "doubt", "escape", "fold", "inert", "names", "near",
-        "need", "path", "time", "timer", "unit",
+        "need", "path", "shared", "time", "timer", "unit",
     ],
     &[
         "checkup",
@@ -182,6 +182,7 @@ const CORE_FLOORS: [&[&str]; 8] = [
         "operation",
         "plan",
         "policy",
+        "refusal",
         "renames",
         "rest",
         "schedule",

@@ -56,7 +56,7 @@ pub fn look(
     let is_lost = !places.repo.join(MANIFEST).exists() && places.repo.join("external").exists();
     let memory = if is_lost { session.vault.memory()? } else { None };
     let fallback = memory.as_ref().map(|memory| &memory.run.agreed.manifest);
-    let local = observer.look(&Scope { known, fallback, ..Scope::default() })?;
+    let local = observer.look(&Scope { known: known.into(), fallback, ..Scope::default() })?;
     Ok(of(places, &local, &|path| observer.stamp(path)))
 }
 

@@ -3,8 +3,8 @@
 use cfgsync_core::merge::{Rule, TextMerge, merge};
 use cfgsync_core::operation::{Operation, Undo};
 use cfgsync_core::path::RepoPath;
-use cfgsync_core::plan::is_mass_removal;
 use cfgsync_core::policy::{Overruled, Removals};
+use cfgsync_core::refusal::is_mass_removal;
 use cfgsync_core::unit::{Sides, Version};
 
 use super::sync::dry_run;

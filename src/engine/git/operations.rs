@@ -63,7 +63,7 @@ impl Vault {
     /// with what the last operation made of them after it.
     pub fn last_state(&self) -> Outcome<BTreeMap<RepoPath, Version>> {
         let Some((latest, _)) = self.latest()? else { return Ok(BTreeMap::new()) };
-        let mut units = self.read(latest)?.units;
+        let mut units = self.read(latest)?.units.into_inner();
         let last = self.operations()?.last().copied();
         let operation = last.map(|number| self.operation(number)).transpose()?.flatten();
         for (path, (before, after)) in operation.unwrap_or_default().units {

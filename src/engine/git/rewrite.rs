@@ -22,7 +22,9 @@ pub fn rewrite(
 ) -> Result<Oid, GitError> {
     // What people wrote into cfgsync's own files by hand is written as cfgsync writes it.
     let own = trees::write_own_files(repository, tree)?;
-    let mut changes = differing(&trees::sorted(base), &trees::sorted(tree));
+    let are_one = base.units.is(&tree.units) && base.opaque == tree.opaque;
+    let mut changes =
+        if are_one { Vec::new() } else { differing(&trees::sorted(base), &trees::sorted(tree)) };
     changes.extend(own.iter().map(|(path, blob)| (path.as_bytes(), *blob)));
     let written = folder(repository, Some(name), &changes, known);
     let written = written.map_err(GitError::on("write a tree"))?;

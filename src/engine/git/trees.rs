@@ -39,8 +39,9 @@ pub fn read_blob(repository: &Repository, blob: BlobId) -> Result<Vec<u8>, GitEr
 /// Reads a tree. A path that could not lie on any disk is refused: such a tree is no accident.
 pub fn read(repository: &Repository, tree: Oid) -> Outcome<Tree> {
     let mut result = Tree::default();
-    let mut reading = Reading { listing: Listing::default(), own_files: OwnFiles::default() };
+    let mut reading = Reading::default();
     read_folder(repository, tree, &[], &mut result, &mut reading)?;
+    result.units = std::mem::take(&mut reading.units).into_iter().collect();
     let own_files = reading.own_files;
     let text = |blob: Option<Oid>| -> Outcome<String> {
         let Some(blob) = blob else { return Ok(String::new()) };
@@ -67,8 +68,11 @@ struct OwnFiles {
 }
 
 /// What is found on the way through a tree.
+#[derive(Default)]
 struct Reading {
     listing: Listing,
+    /// In the order of Git, which is that of whole paths.
+    units: Vec<(RepoPath, Version)>,
     own_files: OwnFiles,
 }
 
@@ -113,11 +117,11 @@ fn read_folder(
                 result.opaque.insert(raw, Opaque { filemode, id: blob_id(entry.id()) });
             }
             LINK if !is_external => {
-                result.units.insert(path, Version::link(blob_id(entry.id())));
+                reading.units.push((path, Version::link(blob_id(entry.id()))));
             }
             0o100_000..=0o100_777 => {
                 let mode = if filemode & 0o100 != 0 { Mode::EXECUTABLE } else { Mode::FILE };
-                result.units.insert(path, Version::file(mode, blob_id(entry.id())));
+                reading.units.push((path, Version::file(mode, blob_id(entry.id()))));
             }
             _ => {
                 result.opaque.insert(raw, Opaque { filemode, id: blob_id(entry.id()) });

@@ -49,6 +49,8 @@ pub struct Vault {
     pub(super) refs: Refs,
     pub(super) known: Known,
     trees: RefCell<HashMap<Oid, Tree>>,
+    /// The same without what only this machine has.
+    shared: RefCell<HashMap<Oid, Tree>>,
     /// The tree that was read or written last: the next one is mostly like it.
     newest: RefCell<Option<(Oid, Tree)>>,
     written: RefCell<HashSet<Oid>>,
@@ -93,8 +95,9 @@ impl Vault {
     }
 
     fn of(objects: Store, at: UnixTime) -> Self {
-        let (refs, known, trees, newest, written) = Default::default();
-        Self { objects, refs, known, trees, newest, written, waiting: Waiting::default(), at }
+        let (refs, known, trees, shared, newest, written) = Default::default();
+        let waiting = Waiting::default();
+        Self { objects, refs, known, trees, shared, newest, written, waiting, at }
     }
 
     /// Opens the vault so that whatever is written stays in memory and is gone with it.
@@ -149,6 +152,9 @@ impl Vault {
             None => trees::write(self.store(), tree, &mut known)?,
         };
         *newest = Some((written, tree.clone()));
+        if tree.comes_back() {
+            self.trees.borrow_mut().insert(written, tree.clone());
+        }
         Ok(written)
     }
 
@@ -169,9 +175,22 @@ impl Vault {
         if let Some(known) = self.trees.borrow().get(&tree) {
             return Ok(known.clone());
         }
-        let read = trees::read(self.store(), tree)?;
-        self.newest.borrow_mut().get_or_insert_with(|| (tree, read.clone()));
+        let mut read = trees::read(self.store(), tree)?;
+        let mut newest = self.newest.borrow_mut();
+        let (_, base) = newest.get_or_insert_with(|| (tree, read.clone()));
+        read.share_with(base);
         self.trees.borrow_mut().insert(tree, read.clone());
+        Ok(read)
+    }
+
+    /// Reads a tree of the vault, without what only this machine has.
+    pub fn read_shared(&self, tree: Oid) -> Outcome<Tree> {
+        if let Some(known) = self.shared.borrow().get(&tree) {
+            return Ok(known.clone());
+        }
+        let mut read = self.read(tree)?;
+        read.set_local_aside();
+        self.shared.borrow_mut().insert(tree, read.clone());
         Ok(read)
     }
 
@@ -233,10 +252,11 @@ impl Vault {
         Ok(number.unwrap_or(0))
     }
 
-    /// Returns what the last run left behind.
+    /// Returns what the last run left behind, without what only this machine has.
     pub fn memory(&self) -> Outcome<Option<Memory>> {
         let Some((agreed, upstream, tip)) = self.agreed_trees()? else { return Ok(None) };
-        let run = LastRun { agreed: self.read(agreed)?, upstream: self.read(upstream)? };
+        let [agreed, upstream] = [self.read_shared(agreed)?, self.read_shared(upstream)?];
+        let run = LastRun { agreed, upstream };
         Ok(Some(Memory { run, upstream: tip }))
     }
 

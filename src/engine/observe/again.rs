@@ -33,7 +33,9 @@ impl Observer<'_> {
         let mut units = touched.clone();
         {
             let asked = self.asked.borrow();
-            units.extend(asked.known.symmetric_difference(&scope.known).cloned());
+            if !asked.known.is(&scope.known) {
+                units.extend(asked.known.symmetric_difference(&scope.known).cloned());
+            }
             if manifest != before.stored.manifest || marks != asked.marks {
                 return Ok(None);
             }
@@ -129,7 +131,7 @@ impl Observer<'_> {
             is_new |= self.is_repository(&above.child(path.name())?)?;
             Ok(())
         })?;
-        let stored = local.stored.units.keys().chain(&scope.known);
+        let stored = local.stored.units.keys().chain(scope.known.iter());
         let missing: BTreeSet<RepoPath> = stored
             .filter(|path| is_in(path.as_bytes(), unit.as_bytes()))
             .filter(|path| !local.live.contains_key(*path))

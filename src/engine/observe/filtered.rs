@@ -20,8 +20,13 @@ const LFS: &str = "lfs";
 pub fn look(observer: &Observer<'_>, scope: &Scope<'_>, local: &mut Local) -> Outcome<()> {
     // Attributes count where they are ignored themselves, too.
     let ignored = local.ignored.iter().filter(|path| Rules::of(path).is_some());
-    let units = local.stored.units.keys().chain(local.live.keys()).chain(&scope.known);
-    let paths: BTreeSet<RepoPath> = units.chain(ignored).cloned().collect();
+    let units = local.stored.units.keys().chain(local.live.keys()).chain(scope.known.iter());
+    let paths = units.chain(ignored);
+    let attributes = |path: &&RepoPath| Rules::of(path) == Some(Rules::Attributes);
+    if !observer.worktree.may_filter(paths.clone().filter(attributes)) {
+        return Ok(());
+    }
+    let paths: BTreeSet<RepoPath> = paths.cloned().collect();
     let mut filters = observer.filters.of(observer.worktree, &paths)?;
     filters.retain(|path, _| !local.ignored.contains(path));
     for (path, name) in filters {

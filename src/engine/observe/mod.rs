@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use cfgsync_core::manifest::{MANIFEST, Manifest, Mark};
 use cfgsync_core::observed::{Finding, Local};
 use cfgsync_core::path::{HomePath, RepoPath};
+use cfgsync_core::shared::Shared;
 use cfgsync_core::status::watch::Names;
 use cfgsync_core::time::UnixTime;
 use cfgsync_core::unit::{BlobId, Version};
@@ -96,7 +97,7 @@ pub struct Link {
 /// What a look was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Asked {
-    known: BTreeSet<RepoPath>,
+    known: Shared<BTreeSet<RepoPath>>,
     marks: BTreeMap<HomePath, Mark>,
 }
 

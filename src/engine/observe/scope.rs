@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cfgsync_core::manifest::{Manifest, Mark};
 use cfgsync_core::path::{HomePath, RepoPath};
+use cfgsync_core::shared::Shared;
 use cfgsync_core::tree::Tree;
 
 use super::Observer;
@@ -12,7 +13,7 @@ use super::Observer;
 #[derive(Debug, Default)]
 pub struct Scope<'a> {
     /// Units that are known: no ignore rule and no size limit hides them.
-    pub known: BTreeSet<RepoPath>,
+    pub known: Shared<BTreeSet<RepoPath>>,
     /// Manifests whose marks are looked at too.
     pub manifests: Vec<&'a Manifest>,
     /// The manifest for when the file is missing: a manifest nobody emptied is not empty.
@@ -33,7 +34,14 @@ pub enum Size {
 impl<'a> Scope<'a> {
     /// Takes the units and the marks of trees into account.
     pub fn of(trees: &[&'a Tree], fallback: Option<&'a Manifest>) -> Self {
-        let known = trees.iter().flat_map(|tree| tree.units.keys().cloned()).collect();
+        let mut known: Vec<&RepoPath> = Vec::new();
+        for (at, tree) in trees.iter().enumerate() {
+            // What is one tree has one set of paths.
+            if !trees[..at].iter().any(|earlier| earlier.units.is(&tree.units)) {
+                known.extend(tree.units.keys());
+            }
+        }
+        let known = known.into_iter().cloned().collect();
         let manifests = trees.iter().map(|tree| &tree.manifest).collect();
         Self { known, manifests, fallback, instead: None }
     }

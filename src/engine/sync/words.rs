@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use cfgsync_core::doubt::Doubt;
 use cfgsync_core::observed::Finding;
 use cfgsync_core::path::RepoPath;
-use cfgsync_core::plan::{Change, Deed, Flow, Held, Refusal, Why};
+use cfgsync_core::plan::{Change, Deed, Flow, Held, Why};
+use cfgsync_core::refusal::Refusal;
 
 use crate::failure::{Code, Failure};
 use crate::git::worktree::Foreign;

@@ -89,7 +89,7 @@ pub struct Now {
 
 impl Now {
     fn of(picture: &Picture) -> Self {
-        let mut stored = picture.seen.units.clone();
+        let mut stored = picture.seen.units.clone().into_inner();
         stored.retain(|path, _| is_shown(picture, path));
         let mut on_disk = stored.clone();
         for (path, at) in &picture.observation.local.filtered {
