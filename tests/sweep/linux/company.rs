@@ -34,6 +34,8 @@ pub struct Company {
     rival: Option<Child>,
     /// How the other sync ended, where it did not have to wait.
     code: Option<i32>,
+    /// Whether the other machine could not send what it has, as the remote's branch was locked.
+    is_early: bool,
 }
 
 impl Company {
@@ -41,7 +43,7 @@ impl Company {
     pub fn new(place: &Place, mode: Mode) -> Self {
         let (ec2, mac) = (place.ec2(), place.mac());
         let open = if mode == Mode::Late { appending(&ec2) } else { None };
-        Self { ec2, mac, open, rival: None, code: None }
+        Self { ec2, mac, open, rival: None, code: None, is_early: false }
     }
 
     /// Returns true when a mode makes sense for a command.
@@ -70,7 +72,7 @@ impl Company {
             Mode::Meanwhile => {
                 let there = NEW_THERE;
                 self.mac.write(&format!("@{there}"), WORD);
-                self.mac.run(&["sync"]);
+                self.is_early = self.mac.run(&["sync"]).0 != 0;
             }
             Mode::Rival => {
                 let mut rival = self.ec2.cfgsync(&["sync"]).spawn().unwrap();
@@ -84,6 +86,10 @@ impl Company {
     /// Ends what is still under way, and returns how another sync ended that ended before this run.
     pub fn leave(&mut self) -> Option<i32> {
         drop(self.open.take());
+        if self.is_early {
+            // Its next sync sends it.
+            self.mac.run(&["sync"]);
+        }
         if let Some(mut rival) = self.rival.take() {
             // The tracer may have seen its end already.
             let _ = rival.wait();
