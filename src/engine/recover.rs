@@ -4,16 +4,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cfgsync_core::escape::unescape;
+
 use crate::context::Places;
 use crate::failure::Outcome;
 use crate::fs::desk;
+use crate::fs::dir::os;
 use crate::fs::group::Group;
 use crate::fs::plain::{self, Durability};
 use crate::git::loose::DRAFT;
 use crate::git::program::OUTPUT;
 use crate::git::push::PUSHING;
 use crate::git::worktree::Worktree;
-use crate::git::{CommitId, index, locks};
+use crate::git::{CommitId, index, locks, parcel};
 use crate::sabotage::{self, Break};
 
 /// Written before a run changes anything, and removed when it is done.
@@ -95,12 +98,18 @@ pub fn recover_shared(places: &Places, git_folder: &Path) -> Outcome<()> {
 fn recover_push(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> {
     let note = places.state.join(PUSHING);
     let Some(text) = plain::read_text(&note)? else { return Ok(()) };
-    let (pid, commit) = text.trim().split_once(' ').unwrap_or_default();
+    let (pid, rest) = text.trim_end().split_once(' ').unwrap_or_default();
+    let (commit, folder) = rest.split_once(' ').unwrap_or((rest, ""));
     if pid.parse().is_ok_and(crate::host::is_alive) {
         return Ok(());
     }
     locks::remove_all(&git_folder.join("refs/cfgsync"))?;
     locks::remove_of_remotes(git_folder, branch, commit)?;
+    let folder = unescape(folder).filter(|folder| folder.starts_with(b"/"));
+    if let (Some(commit), Some(folder)) = (CommitId::parse(commit), folder) {
+        // A folder that is not there now is no reason to stop.
+        let _ = parcel::recover(Path::new(os(&folder)), branch, commit);
+    }
     Ok(plain::remove(&note)?)
 }
 
@@ -109,7 +118,7 @@ fn clear_drafts(places: &Places) -> Outcome<()> {
     let state = &places.state;
     let draft_of_index = index_draft(places);
     for name in plain::names(state)? {
-        let path = state.join(crate::fs::dir::os(&name));
+        let path = state.join(os(&name));
         if name.starts_with(desk::NAME.as_bytes()) {
             if !is_alive(&name) {
                 plain::remove_draft(&path)?;
@@ -137,7 +146,7 @@ fn is_alive(name: &[u8]) -> bool {
 /// index its name before its pack.
 fn clear_drafts_of_packs(packs: &Path) -> Outcome<()> {
     for name in plain::names(packs)? {
-        let path = packs.join(crate::fs::dir::os(&name));
+        let path = packs.join(os(&name));
         let is_alone = name.ends_with(b".idx") && !path.with_extension("pack").exists();
         if name.starts_with(b"pack_git2_") || name.ends_with(b".idx.lock") || is_alone {
             plain::remove(&path)?;
@@ -150,7 +159,7 @@ fn clear_drafts_of_packs(packs: &Path) -> Outcome<()> {
 /// they can go; a draft of the library's own, of which nobody knows the name, can go too.
 fn set_aside_empty_objects(objects: &Path) -> Outcome<()> {
     for folder in plain::names(objects)? {
-        let folder_path = objects.join(crate::fs::dir::os(&folder));
+        let folder_path = objects.join(os(&folder));
         if folder.starts_with(DRAFT.as_bytes()) {
             plain::remove(&folder_path)?;
         }
@@ -158,7 +167,7 @@ fn set_aside_empty_objects(objects: &Path) -> Outcome<()> {
             continue;
         }
         for name in plain::names(&folder_path)? {
-            let path = folder_path.join(crate::fs::dir::os(&name));
+            let path = folder_path.join(os(&name));
             if fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() == 0) {
                 plain::remove(&path)?;
             }

@@ -23,6 +23,7 @@ mod errors;
 mod explain;
 mod filters;
 mod first_minute;
+mod folder;
 mod force;
 mod foreign;
 mod hammer;

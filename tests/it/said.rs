@@ -52,6 +52,8 @@ fn once_says_why_and_twice_names_the_calls() {
     let why = said(&ec2, &["-v", "sync"]);
     assert!(why.contains("↓ edited   ~/.conf  changed upstream"), "{why}");
     assert!(!why.contains("$ git"), "{why}");
+    // A remote with rules of its own is Git's to talk to.
+    let _ = sandbox.git(&["config", "receive.denyDeletes", "true"]);
     mac.write(".conf", "three\n");
     let calls = said(&mac, &["sync", "-vv"]);
     assert!(calls.contains("$ git push") && calls.contains(" ms)"), "{calls}");

@@ -5,6 +5,7 @@
 //! version alone makes doubtful (it is broken, it names programs that a sync itself would run) is
 //! asked anew.
 
+pub mod authored;
 pub mod listed;
 pub mod modes;
 pub mod readers;

@@ -12,7 +12,7 @@ use git2::{Commit, Index, ObjectType, Oid, Repository, Signature, Sort, Time, Tr
 
 use super::refs::{self, From, Move};
 use super::signing::{Signed, Signer};
-use super::worktree::Worktree;
+use super::worktree::{UPSTREAM, Worktree};
 use super::{CommitId, GitError};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::os;
@@ -300,6 +300,16 @@ pub fn advance(
     });
     let moves: Vec<Move> = own.into_iter().chain(shown).collect();
     if moves.is_empty() { Ok(()) } else { refs::advance(worktree, &moves) }
+}
+
+/// Remembers what upstream was pushed to, under cfgsync's own name for it and under Git's.
+pub fn show_pushed(
+    worktree: &Worktree,
+    (remote_name, branch): (&str, &str),
+    to: CommitId,
+) -> Outcome<()> {
+    let names = [UPSTREAM.to_owned(), shown_as(remote_name, branch)];
+    refs::advance(worktree, &names.map(|name| Move { name, from: From::Any, to }))
 }
 
 /// Keeps a tip that the branch leaves behind under a ref of cfgsync's own.

@@ -1,8 +1,13 @@
 //! Push: a commit goes to the remote, if its branch still is where it was seen.
 
+use std::os::unix::ffi::OsStrExt;
+
+use cfgsync_core::escape::escape;
+
+use super::parcel::{Parcel, Sent};
 use super::program::{Answer, Limits, start};
 use super::remote::Remote;
-use super::{CommitId, global, locks};
+use super::{CommitId, branch, global, locks};
 use crate::failure::Outcome;
 use crate::fs::plain::{self, Durability};
 use crate::sabotage::{self, Break};
@@ -16,7 +21,8 @@ pub enum Pushed {
     Refused,
 }
 
-/// The note of a push that is under way: its process and its commit.
+/// The note of a push that is under way: its process, its commit, and the folder that it goes to, where it is
+/// one of this machine.
 pub const PUSHING: &str = "pushing";
 
 impl Remote<'_> {
@@ -37,9 +43,19 @@ impl Remote<'_> {
         }
         // Should this run die, the next one knows whose locks Git left.
         let note = self.scratch.join(PUSHING);
-        let text = format!("{} {commit}\n", std::process::id());
+        let place = self.place().unwrap_or_default();
+        let place = escape(place.as_os_str().as_bytes());
+        let text = format!("{} {commit} {place}\n", std::process::id());
         plain::publish(&note, text.as_bytes(), Durability::Synced)?;
-        let pushed = self.push_as(&lease, &refspec, commit, meanwhile);
+        let parcel = expecting.filter(|_| !sabotage::is(Break::BlindPush));
+        let parcel = match parcel {
+            Some(seen) => self.parcel(commit, seen, self.worktree.hooks()?),
+            None => None,
+        };
+        let pushed = match parcel {
+            Some(parcel) => self.send(parcel, [&lease, &refspec], commit, meanwhile),
+            None => self.push_as([&lease, &refspec], commit, meanwhile),
+        };
         if !matches!(pushed, Ok(Pushed::Done)) {
             locks::remove_of_remotes(self.worktree.git_folder(), self.branch, &commit.to_string())?;
         }
@@ -47,10 +63,29 @@ impl Remote<'_> {
         pushed
     }
 
+    /// Carries a commit to a folder of this machine. Where that fails, Git pushes, and says why it cannot.
+    fn send(
+        &self,
+        parcel: Parcel,
+        arguments: [&str; 2],
+        commit: CommitId,
+        meanwhile: impl FnOnce(),
+    ) -> Outcome<Pushed> {
+        let sending = std::thread::spawn(move || parcel.send());
+        meanwhile();
+        match sending.join() {
+            Ok(Ok(Sent::Done)) => {
+                branch::show_pushed(self.worktree, (self.name, self.branch), commit)?;
+                Ok(Pushed::Done)
+            }
+            Ok(Ok(Sent::Refused)) => Ok(Pushed::Refused),
+            Ok(Err(_)) | Err(_) => self.push_as(arguments, commit, || ()),
+        }
+    }
+
     fn push_as(
         &self,
-        lease: &str,
-        refspec: &str,
+        [lease, refspec]: [&str; 2],
         commit: CommitId,
         meanwhile: impl FnOnce(),
     ) -> Outcome<Pushed> {

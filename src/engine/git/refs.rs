@@ -13,7 +13,7 @@ use crate::failure::{Code, Failure, Outcome};
 use crate::fs::group::Group;
 
 /// As Git makes the files of refs.
-const MODE: u32 = 0o666;
+pub(super) const MODE: u32 = 0o666;
 
 /// What a ref must be, to be moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,14 +10,11 @@ use super::login::{self, Login, user_ssh};
 use super::program::{Answer, Aside, Hooks, Limits, Manners, Running, run, run_aside, start};
 use super::trouble::{cut, failure, not_git};
 use super::worktree::{UPSTREAM, Worktree};
-use super::{CommitId, GitError, global};
+use super::{CommitId, GitError, folder, global};
 use crate::failure::{Failure, Outcome};
 use crate::fs::plain;
 use crate::ui::Ui;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-
-use nix::unistd::geteuid;
 
 /// How long one connection may take that goes on moving. Runs that nobody waits for end long before.
 const DEADLINE: Duration = Duration::from_secs(3600);
@@ -152,34 +149,19 @@ impl<'a> Remote<'a> {
     /// Returns where the branch is at a remote that is a folder of this machine, without starting
     /// a process; none where only Git can tell.
     pub fn glance(&self) -> Option<CommitId> {
-        let url = self.worktree.remote_url(self.name)?;
-        let Reached::Folder(folder) = Reached::of(&url) else { return None };
-        let folder = self.worktree.root().join(folder);
-        if let Some(tip) = self.glimpse(&folder) {
+        let place = self.place()?;
+        if let Some(tip) = folder::tip(&place, self.branch) {
             return Some(tip);
         }
         let flags = git2::RepositoryOpenFlags::NO_SEARCH;
         let nowhere: [&Path; 0] = [];
-        let remote = git2::Repository::open_ext(folder, flags, nowhere).ok()?;
+        let remote = git2::Repository::open_ext(place, flags, nowhere).ok()?;
         super::ref_target(&remote, &format!("refs/heads/{}", self.branch)).ok()?
-    }
-
-    /// Returns what a file of the branch says in the simplest kind of remote: a bare repository of our
-    /// own. To open it as one takes fifty calls of the system.
-    fn glimpse(&self, folder: &Path) -> Option<CommitId> {
-        let is_bare = folder.join("HEAD").is_file() && folder.join("objects").is_dir();
-        let is_ours = folder.metadata().is_ok_and(|it| it.uid() == geteuid().as_raw());
-        if !is_bare || !is_ours {
-            return None;
-        }
-        let text = std::fs::read_to_string(folder.join("refs/heads").join(self.branch)).ok()?;
-        CommitId::parse(&text)
     }
 
     /// Returns true when the remote is a folder of this machine.
     pub fn is_folder(&self) -> bool {
-        let url = self.worktree.remote_url(self.name).unwrap_or_default();
-        matches!(Reached::of(&url), Reached::Folder(_))
+        self.place().is_some()
     }
 
     /// Asks where the branch is; none where the remote does not have it.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{ObjectType, Odb, OdbLookupFlags, Oid, Repository};
 
-use super::loose::{self, Object};
+use super::loose::{self, DRAFT, Object};
 use super::packing::{WORTH_A_PACK, missing_of, pack};
 use super::{GitError, objects_in, remember};
 use crate::failure::Outcome;
@@ -144,9 +144,10 @@ impl Store {
         let read = read.map_err(failed())?;
         let object = |it| {
             let it: &git2::OdbObject<'_> = it;
-            Object { id: it.id(), kind: it.kind(), bytes: it.data() }
+            Object { id: it.id(), kind: it.kind(), bytes: it.data().into() }
         };
-        loose::add(&disk.folder, &read.iter().map(object).collect::<Vec<_>>(), group)
+        let objects: Vec<Object<'_>> = read.iter().map(object).collect();
+        loose::add(&disk.folder, DRAFT, &objects, group)
     }
 }
 

@@ -14,8 +14,8 @@ use super::{GitError, remember};
 use crate::failure::{Code, Failure, Outcome};
 
 pub(super) const FILE: i32 = 0o100_644;
-const EXECUTABLE: i32 = 0o100_755;
-const LINK: i32 = 0o120_000;
+pub(super) const EXECUTABLE: i32 = 0o100_755;
+pub(super) const LINK: i32 = 0o120_000;
 pub(super) const FOLDER: i32 = 0o040_000;
 const SUBMODULE: i32 = 0o160_000;
 

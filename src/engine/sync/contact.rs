@@ -11,6 +11,7 @@ use crate::fs::plain::{self, Durability};
 use crate::git::CommitId;
 use crate::git::program::Running;
 use crate::git::remote::{Fetched, Remote};
+use crate::recover::Note;
 
 /// How a sync begins to talk to its remote.
 pub enum Course {
@@ -23,7 +24,7 @@ pub enum Course {
         /// Whether it is expected to bring something.
         is_awaited: bool,
     },
-    /// The remote is a folder, and was seen to be where it was.
+    /// The remote is a folder, and what its branch holds is here, without a connection.
     Known(CommitId),
     /// Nothing yet: after the first look, and the login beside it, comes a fetch.
     Later,
@@ -54,6 +55,16 @@ impl Contact {
     }
 }
 
+impl Course {
+    /// Returns where upstream is, where that is known without waiting.
+    pub fn known(&self) -> Option<CommitId> {
+        match self {
+            Self::Known(tip) => Some(*tip),
+            _ => None,
+        }
+    }
+}
+
 impl Sync<'_> {
     /// Decides whom to ask first: where the last sync saw nothing new upstream and something
     /// changed here, the remote is best told at once.
@@ -66,13 +77,15 @@ impl Sync<'_> {
         let known = agreed.filter(|tip| session.worktree.has(*tip));
         let known = known.filter(|_| self.wishes.are_plain());
         let fetched = session.worktree.upstream()?;
-        let Some(tip) = known.filter(|tip| fetched == Some(*tip)) else {
-            return remote.start_fetch().map(fetching);
-        };
-        let seen = remote.glance();
-        if seen == Some(tip) {
+        let known = known.filter(|tip| fetched == Some(*tip));
+        let seen = known.and_then(|_| remote.glance());
+        if let Some(tip) = known.filter(|tip| seen == Some(*tip)) {
             return Ok(Course::Known(tip));
         }
+        if let Some(tip) = self.take(remote)? {
+            return Ok(Course::Known(tip));
+        }
+        let Some(tip) = known else { return remote.start_fetch().map(fetching) };
         if remote.is_folder() || self.is_still()? {
             let is_awaited = seen.is_some() || came(places).exists();
             return remote.start_fetch().map(|fetch| Course::Fetching { fetch, is_awaited });
@@ -91,7 +104,7 @@ impl Sync<'_> {
         let Some(remote) = &self.remote else { return Ok(None) };
         let fetched = match course {
             Course::Alone => return Ok(None),
-            Course::Known(tip) => Ok(Fetched::Tip(tip)),
+            Course::Known(tip) => return Ok(Some(Ok(Fetched::Tip(tip)))),
             Course::Fetching { fetch, .. } => remote.finish_fetch(fetch),
             Course::Later | Course::Open { .. } => remote.fetch(),
         };
@@ -101,13 +114,29 @@ impl Sync<'_> {
 
     /// Asks the remote where it is now.
     pub fn ask(&self, remote: &Remote<'_>, upstream: &mut Option<CommitId>) -> Outcome<Contact> {
-        let fetched = remote.fetch();
+        let fetched = match self.take(remote)? {
+            Some(tip) => Ok(Fetched::Tip(tip)),
+            None => remote.fetch(),
+        };
         self.note_whether_it_came(&fetched)?;
         let (tip, failure) = self.upstream(Some(fetched))?;
         *upstream = tip;
         self.check_tip(tip, failure.as_ref())?;
         self.check_history(tip)?;
         Ok(failure.map_or(Contact::Made, Contact::Failed))
+    }
+
+    /// Under the lock: takes what a remote holds that is a folder of this machine, as far as that needs no
+    /// Git.
+    fn take(&self, remote: &Remote<'_>) -> Outcome<Option<CommitId>> {
+        if !remote.is_folder() {
+            return Ok(None);
+        }
+        let _lock = self.session.lock()?;
+        let note = Note::leave(&self.session.context.places)?;
+        let taken = remote.take();
+        note.withdraw()?;
+        Ok(taken)
     }
 
     /// Remembers whether upstream brought something this time: whoever edits elsewhere does so more

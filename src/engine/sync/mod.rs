@@ -119,14 +119,14 @@ impl<'a> Sync<'a> {
         let observer = session.observer();
         let is_next = matches!(course, Course::Open { .. } | Course::Known(_));
         let keep = if is_next { Keep::InRound } else { Keep::Now };
-        let looked = self.look_first(&observer, keep);
+        let looked = self.look_first(&observer, course.known(), keep);
         if let (Course::Open { tip }, Ok(Looked::Whole), Ok(())) = (&course, &looked, &published) {
             return self.rounds(&observer, Some(*tip), Contact::Due);
         }
         // What comes in will be compared with all that is here, so that is looked at meanwhile.
         let ahead = match (&looked, &course) {
             (Ok(Looked::Quiet { .. }), Course::Fetching { is_awaited: true, .. }) => {
-                Some(self.look_whole(&observer, None, Keep::InRound))
+                Some(self.look_whole(&observer, (None, None), Keep::InRound))
             }
             _ => None,
         };
@@ -147,7 +147,7 @@ impl<'a> Sync<'a> {
             if known == upstream && failure.is_none() {
                 return self.finish(Report::default(), upstream, None, ending);
             }
-            ahead.unwrap_or_else(|| self.look_whole(&observer, None, Keep::InRound))?;
+            ahead.unwrap_or_else(|| self.look_whole(&observer, (None, None), Keep::InRound))?;
         }
         self.check_history(upstream)?;
         self.rounds(&observer, upstream, failure.map_or(Contact::Made, Contact::Failed))

@@ -77,6 +77,9 @@ impl Sync<'_> {
         let tainted = self.tainted(&picture)?;
         let (plan, replaced) = self.plan_and_count(&picture)?;
         if let Some(refusal) = plan.refusal {
+            if !is_kept {
+                session.snapshot(&picture, "before a sync")?;
+            }
             note.withdraw()?;
             return Err(refused(refusal));
         }

@@ -72,17 +72,27 @@ pub enum Looked {
 impl Sync<'_> {
     /// Under the lock: looks whether the repository is ours to touch, and whether anything happened
     /// since the last run left everything in sync.
-    pub fn look_first(&self, observer: &Observer<'_>, keep: Keep) -> Outcome<Looked> {
+    pub fn look_first(
+        &self,
+        observer: &Observer<'_>,
+        upstream: Option<CommitId>,
+        keep: Keep,
+    ) -> Outcome<Looked> {
         let session = self.session;
+        let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+        // What came in is compared with everything that is here.
+        if upstream.is_some() && upstream != known {
+            self.look_whole(observer, (None, upstream), keep)?;
+            return Ok(Looked::Whole);
+        }
         if self.is_still()? {
-            let upstream = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+            let upstream = known;
             return Ok(Looked::Quiet { upstream, ending: Ending::Still });
         }
         let quiet = Quiet::read(&session.context.places)?;
         let mut seen = None;
         if let Some(quiet) = quiet.filter(|_| self.wishes.are_plain()) {
             let _lock = self.session.lock()?;
-            let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
             let scope = Scope { known: quiet.known.clone(), ..Scope::default() };
             let since = now();
             let local = observer.look(&scope)?;
@@ -99,7 +109,7 @@ impl Sync<'_> {
             }
             seen = Some((local, since));
         }
-        self.look_whole(observer, seen, keep)?;
+        self.look_whole(observer, (seen, None), keep)?;
         Ok(Looked::Whole)
     }
 
@@ -118,18 +128,18 @@ impl Sync<'_> {
     }
 
     /// Under the lock: looks at everything, whoever is at work in the repository. `seen` is what this
-    /// run saw just now, and since when.
+    /// run saw just now, and since when; upstream is where it was agreed on last, unless it is known better.
     pub fn look_whole(
         &self,
         observer: &Observer<'_>,
-        seen: Option<(Local, UnixTime)>,
+        (seen, upstream): (Option<(Local, UnixTime)>, Option<CommitId>),
         keep: Keep,
     ) -> Outcome<()> {
         let session = self.session;
         let _lock = self.session.lock()?;
         let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
         let note = Note::leave(&session.context.places)?;
-        let known = known.filter(|tip| session.worktree.has(*tip));
+        let known = upstream.or(known).filter(|tip| session.worktree.has(*tip));
         let since = seen.as_ref().map_or_else(now, |(_, since)| *since);
         let picture = match seen {
             Some((local, _)) => session.picture_again(observer, known, local, &BTreeSet::new())?,
