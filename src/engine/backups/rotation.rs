@@ -13,16 +13,19 @@ use crate::fs::plain;
 use crate::session::Session;
 
 /// Forgets the oldest archives over the limit, but for those that alone hold something. The lock is
-/// held.
+/// held. What waits for the vault becomes durable with what it keeps of them, before any of them goes.
 pub fn forget(session: &Session<'_>, limit: usize) -> Outcome<()> {
-    for (backup, alone) in forgettable(session, limit)? {
-        if !alone.units.is_empty() {
-            session.vault.keep_archived(backup.head.number, &alone)?;
-        }
-        session.vault.make_durable()?;
-        plain::remove(&backup.path)?;
+    let forgettable = forgettable(session, limit)?;
+    if forgettable.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let vault = &session.vault;
+    vault.gather();
+    for (backup, alone) in forgettable.iter().filter(|(_, alone)| !alone.units.is_empty()) {
+        vault.keep_archived(backup.head.number, alone)?;
+    }
+    vault.make_durable()?;
+    forgettable.iter().try_for_each(|(backup, _)| Ok(plain::remove(&backup.path)?))
 }
 
 /// Returns the archives over the limit that can go, with what the vault must keep of each: at least what
