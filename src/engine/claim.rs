@@ -29,6 +29,15 @@ pub fn of(places: &Places, record: Option<&StatusRecord>) -> Outcome<Truth> {
     Ok(list.map_or(Truth::Unreadable, |list| truth(&list, &Here)))
 }
 
+/// Returns true where a record claims that all is in sync, of every file, and that still holds.
+pub fn holds(places: &Places, record: Option<&StatusRecord>) -> Outcome<bool> {
+    let Some(record) = record.filter(|record| record.watched) else { return Ok(false) };
+    let bytes = plain::read(&places.watch())?.unwrap_or_default();
+    let list = List::read(&bytes).filter(|list| list.generation == record.generation);
+    let list = list.filter(|list| list.left_out == 0 && record.state == SyncState::Synced);
+    Ok(list.is_some_and(|list| truth(&list, &Here) == Truth::Holds))
+}
+
 /// This computer.
 struct Here;
 

@@ -5,11 +5,16 @@
 //! if it is killed, its end of that pipe closes, and the shell ends the connection. Who shares
 //! connections by a configuration of their own is left alone.
 
+use std::io::{PipeReader, PipeWriter, Write, pipe};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use super::ear::Ended;
 use super::program::{Limits, Manners, SSH_PATIENCE, clean};
@@ -22,7 +27,7 @@ use crate::interrupt;
 const LONGEST_SOCKET: usize = 80;
 
 /// How often is looked whether the login is done.
-const POLL: Duration = Duration::from_millis(2);
+const POLL: Duration = Duration::from_millis(1);
 
 /// A login that failed later than this is not tried again without sharing.
 const QUICK: Duration = Duration::from_secs(2);
@@ -30,17 +35,38 @@ const QUICK: Duration = Duration::from_secs(2);
 /// How long a person may take to type a password.
 const TYPING: Duration = Duration::from_secs(120);
 
+/// What the command begins with that waits at a gate before it calls ssh.
+const WAITS: &str = "read -r go < /dev/fd/";
+
 /// A login under way, or done. Ended with it.
 #[derive(Debug)]
 pub struct Login {
     keeper: Child,
-    over: mpsc::Receiver<()>,
+    door: Arc<Door>,
     socket: PathBuf,
-    start: Instant,
-    limits: Limits,
     /// Holds the socket where the state folder's path is too long.
     _desk: Option<Desk>,
 }
+
+/// Where whoever wants to share a login waits until it is done.
+#[derive(Debug, Default)]
+struct Door {
+    state: Mutex<State>,
+    opened: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the login came to; none while it is under way.
+    reached: Option<Reached>,
+    /// The ends of the pipes at which programs wait for that.
+    waiting: Vec<PipeWriter>,
+}
+
+/// What a program waits at that was started before the login was done: the end of a pipe that it
+/// inherits. To be kept until it is started.
+#[derive(Debug)]
+pub struct Gate(#[expect(dead_code, reason = "held open")] PipeReader);
 
 /// What a login came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +100,8 @@ impl Login {
         let script = format!(
             "trap '' INT HUP QUIT; {ssh} {batch}{SSH_PATIENCE} -oControlMaster=yes \
              -oControlPersist=no -S \"$1\" -N {port}{destination} & p=$!; exec 2>/dev/null; \
-             read x; kill $p; wait $p; rm -f \"$1\"; [ -z \"$2\" ] || rmdir \"$2\""
+             read x; kill $p; wait $p; [ ! -e \"$1\" ] || rm -f \"$1\"; \
+             [ -z \"$2\" ] || rmdir \"$2\""
         );
         let mut command = clean("sh");
         command.arg("-c").arg(script).arg("sh").arg(&socket);
@@ -91,44 +118,116 @@ impl Login {
             let _ = std::io::copy(&mut said, &mut std::io::sink());
             let _ = tell.send(());
         });
-        let start = Instant::now();
-        Some(Self { keeper, over, socket, start, limits, _desk: desk })
+        let door = Arc::new(Door::default());
+        let (watched, at) = (Arc::clone(&door), socket.clone());
+        std::thread::spawn(move || watched.open(watch(&over, &at, limits)));
+        Some(Self { keeper, door, socket, _desk: desk })
     }
 
-    /// Waits until the login is done, or is not going to be.
-    pub fn wait(&self) -> Reached {
-        let limit = self.limits.silence.and_then(|silence| silence.answer).unwrap_or(TYPING);
-        loop {
-            if self.socket.exists() {
-                return Reached::Yes;
-            }
-            if self.over.recv_timeout(POLL) != Err(RecvTimeoutError::Timeout) {
-                let is_late = QUICK < self.start.elapsed();
-                let asks = self.limits.manners == Manners::Ask;
-                // At a terminal, what a person was asked is no reason not to ask again.
-                return if is_late && !asks { Reached::Never(Ended::Silent) } else { Reached::No };
-            }
-            if interrupt::is_wanted() {
-                return Reached::Never(Ended::Stopped);
-            }
-            if limit < self.start.elapsed() {
-                return Reached::Never(Ended::Silent);
-            }
+    /// Returns what it came to; none while it is under way.
+    pub fn reached(&self) -> Option<Reached> {
+        self.door.state().reached
+    }
+
+    /// Returns the ssh command for a program that is started now, while the login may be under way, and
+    /// what has to be held until it is started. What cannot be shared then, connects by itself.
+    pub fn command(&self, ssh: &str) -> (String, Option<Gate>) {
+        let ssh = format!("{ssh} {}", self.options());
+        let mut state = self.door.state();
+        if state.reached.is_none()
+            && let Some((reader, writer)) = gate()
+        {
+            state.waiting.push(writer);
+            return (format!("{WAITS}{} && {ssh}", reader.as_raw_fd()), Some(Gate(reader)));
         }
+        self.door.wait(state);
+        (ssh, None)
+    }
+
+    /// Begins to end it. This waits for nothing.
+    pub fn leave(&mut self) {
+        drop(self.keeper.stdin.take());
     }
 
     /// Returns the options with which ssh shares it.
-    pub fn options(&self) -> String {
+    fn options(&self) -> String {
         let socket = self.socket.to_string_lossy().replace('\'', r"'\''").replace('%', "%%");
         format!("-oControlMaster=no -S '{socket}'")
     }
 }
 
+impl Door {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the login is done, or is not going to be.
+    fn wait(&self, mut state: MutexGuard<'_, State>) {
+        while state.reached.is_none() {
+            state = self.opened.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Says what the login came to. Where there is nobody to talk to, nobody tries.
+    fn open(&self, reached: Reached) {
+        let mut state = self.state();
+        state.reached = Some(reached);
+        for mut waiting in state.waiting.drain(..) {
+            if !matches!(reached, Reached::Never(_)) {
+                // Whoever waited there may be gone.
+                let _ = waiting.write_all(b"\n");
+            }
+        }
+        self.opened.notify_all();
+    }
+}
+
+/// Makes a gate, whose one end is inherited by what is started; none where a shell could not name it.
+fn gate() -> Option<(PipeReader, PipeWriter)> {
+    let (reader, writer) = pipe().ok()?;
+    fcntl(&reader, FcntlArg::F_SETFD(FdFlag::empty())).ok()?;
+    let is_named = Path::new("/dev/fd").join(reader.as_raw_fd().to_string()).exists();
+    is_named.then_some((reader, writer))
+}
+
+/// Watches a login until it is done, or is not going to be.
+fn watch(over: &mpsc::Receiver<()>, socket: &Path, limits: Limits) -> Reached {
+    let start = Instant::now();
+    let limit = limits.silence.and_then(|silence| silence.answer).unwrap_or(TYPING);
+    loop {
+        if socket.exists() {
+            return Reached::Yes;
+        }
+        if over.recv_timeout(POLL) != Err(RecvTimeoutError::Timeout) {
+            let is_late = QUICK < start.elapsed();
+            let asks = limits.manners == Manners::Ask;
+            // At a terminal, what a person was asked is no reason not to ask again.
+            return if is_late && !asks { Reached::Never(Ended::Silent) } else { Reached::No };
+        }
+        if interrupt::is_wanted() {
+            return Reached::Never(Ended::Stopped);
+        }
+        if limit < start.elapsed() {
+            return Reached::Never(Ended::Silent);
+        }
+    }
+}
+
 impl Drop for Login {
     fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
+        self.leave();
         // It ends ssh and itself.
         let _ = self.keeper.wait();
+    }
+}
+
+/// Makes Git connect by this ssh command.
+pub fn connect_by(command: &mut Command, ssh: &str, manners: Manners) {
+    let batch = if manners == Manners::Silent { "-oBatchMode=yes " } else { "" };
+    command.env("GIT_SSH_COMMAND", format!("{ssh} {batch}{SSH_PATIENCE}"));
+    if ssh.starts_with(WAITS) {
+        // Git would know ssh by the first word.
+        command.env("GIT_SSH_VARIANT", "ssh");
     }
 }
 

@@ -22,6 +22,7 @@ use nix::unistd::Pid;
 use super::ear::{Ear, Ended, REPORT, Silence, is_answered, moved, without_reports};
 use super::global;
 use super::heard;
+use super::login::connect_by;
 use crate::failure::{Failure, Outcome};
 use crate::fs::FsError;
 use crate::interrupt;
@@ -233,8 +234,7 @@ pub(super) fn git(folder: &Path, ssh: Option<&str>, limits: Limits, arguments: &
         command.env("GIT_CONFIG_GLOBAL", "/dev/null");
     }
     if let Some(ssh) = ssh {
-        let batch = if limits.manners == Manners::Silent { "-oBatchMode=yes " } else { "" };
-        command.env("GIT_SSH_COMMAND", format!("{ssh} {batch}{SSH_PATIENCE}"));
+        connect_by(&mut command, ssh, limits.manners);
     }
     if limits.manners == Manners::Silent {
         command

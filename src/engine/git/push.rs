@@ -90,7 +90,7 @@ impl Remote<'_> {
         meanwhile: impl FnOnce(),
     ) -> Outcome<Pushed> {
         let limits = Limits { hooks: self.worktree.hooks()?, ..self.limits };
-        let ssh = self.ssh()?;
+        let (ssh, gate) = self.ssh()?;
         let arguments = [
             "push",
             "--porcelain",
@@ -102,12 +102,14 @@ impl Remote<'_> {
             self.name,
             refspec,
         ];
-        let (root, ssh) = (self.worktree.root(), ssh.as_deref());
-        let push = start(root, ssh, limits, self.scratch, &arguments)?;
+        let root = self.worktree.root();
+        let push = start(root, ssh.as_deref(), limits, self.scratch, &arguments)?;
+        drop(gate);
         meanwhile();
         let mut answer = push.finish()?;
         if global::is_to_blame(&answer) {
-            answer = start(root, ssh, limits, self.scratch, &arguments)?.finish()?;
+            let (ssh, _gate) = self.ssh()?;
+            answer = start(root, ssh.as_deref(), limits, self.scratch, &arguments)?.finish()?;
         }
         if answer.code == Some(0) {
             self.worktree.set_upstream(commit)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cfgsync_core::address::Reached;
 
 use super::ear::Silence;
-use super::login::{self, Login, user_ssh};
+use super::login::{self, Gate, Login, user_ssh};
 use super::program::{Answer, Aside, Hooks, Limits, Manners, Running, run, run_aside, start};
 use super::trouble::{cut, failure, not_git};
 use super::worktree::{UPSTREAM, Worktree};
@@ -65,34 +65,38 @@ impl<'a> Remote<'a> {
         self.start(&self.fetching(&refspec))
     }
 
-    /// Begins to log in once for all that follows, and says whether there is anything to share.
-    pub fn share_login(&self) -> bool {
+    /// Begins to log in once for all that follows, where that can be shared.
+    pub fn share_login(&self) {
         let url = self.worktree.remote_url(self.name).unwrap_or_default();
         if let (Reached::Ssh { destination, port }, Some(ssh)) = (Reached::of(&url), &self.ssh) {
             let login = Login::start(ssh, (destination, port), self.limits, self.scratch);
             self.login.replace(login);
         }
-        self.login.borrow().is_some()
     }
 
-    /// Returns the ssh command, with the shared login once it is done.
-    pub(super) fn ssh(&self) -> Outcome<Option<String>> {
-        let mut login = self.login.borrow_mut();
-        let Some(shared) = &*login else { return Ok(self.ssh.clone()) };
-        match shared.wait() {
-            login::Reached::Yes => {
-                let options = shared.options();
-                Ok(self.ssh.as_ref().map(|ssh| format!("{ssh} {options}")))
-            }
-            login::Reached::No => {
-                *login = None;
-                Ok(self.ssh.clone())
-            }
-            login::Reached::Never(ended) => {
-                *login = None;
-                let url = self.worktree.remote_url(self.name).unwrap_or_default();
-                Err(cut(&format!("could not reach {}", without_password(&url)), ended))
-            }
+    /// Returns the ssh command, which waits for the shared login and then uses it, and what is to be held
+    /// until it was started.
+    pub(super) fn ssh(&self) -> Outcome<(Option<String>, Option<Gate>)> {
+        let login = self.login.borrow();
+        let (Some(login), Some(ssh)) = (&*login, &self.ssh) else {
+            return Ok((self.ssh.clone(), None));
+        };
+        let (ssh, gate) = login.command(ssh);
+        self.unreached().map_or(Ok((Some(ssh), gate)), Err)
+    }
+
+    /// Says why nobody needs to try, where the shared login met nobody.
+    fn unreached(&self) -> Option<Failure> {
+        let login = self.login.borrow();
+        let Some(login::Reached::Never(ended)) = login.as_ref()?.reached() else { return None };
+        let url = self.worktree.remote_url(self.name).unwrap_or_default();
+        Some(cut(&format!("could not reach {}", without_password(&url)), ended))
+    }
+
+    /// Begins to end the shared login. Nothing is waited for.
+    pub fn leave(&self) {
+        if let Some(login) = &mut *self.login.borrow_mut() {
+            login.leave();
         }
     }
 
@@ -209,7 +213,7 @@ impl<'a> Remote<'a> {
     }
 
     fn start(&self, arguments: &[&str]) -> Outcome<Running> {
-        let ssh = self.ssh()?;
+        let (ssh, _gate) = self.ssh()?;
         start(self.worktree.root(), ssh.as_deref(), self.limits, self.scratch, arguments)
     }
 
@@ -223,7 +227,8 @@ impl<'a> Remote<'a> {
 
     pub(super) fn failure(&self, action: &str, answer: &Answer) -> Failure {
         let url = self.worktree.remote_url(self.name).unwrap_or_else(|| self.name.to_owned());
-        failure(&format!("could not {action} {}", without_password(&url)), &url, answer)
+        let what = format!("could not {action} {}", without_password(&url));
+        self.unreached().unwrap_or_else(|| failure(&what, &url, answer))
     }
 }
 

@@ -4,7 +4,10 @@
 //! before it asks: a remote that moved refuses, and is asked then. The order changes how often there
 //! is a connection, never what becomes of a file.
 
+use cfgsync_core::status::StatusRecord;
+
 use super::Sync;
+use crate::claim;
 use crate::context::Places;
 use crate::failure::{Failure, Outcome};
 use crate::fs::plain::{self, Durability};
@@ -26,8 +29,6 @@ pub enum Course {
     },
     /// The remote is a folder, and what its branch holds is here, without a connection.
     Known(CommitId),
-    /// Nothing yet: after the first look, and the login beside it, comes a fetch.
-    Later,
     /// Nothing yet: what the first look finds is sent, with the remote expected at this commit.
     Open {
         /// The commit.
@@ -68,7 +69,7 @@ impl Course {
 impl Sync<'_> {
     /// Decides whom to ask first: where the last sync saw nothing new upstream and something
     /// changed here, the remote is best told at once.
-    pub fn course(&self) -> Outcome<Course> {
+    pub fn course(&self, record: Option<&StatusRecord>) -> Outcome<Course> {
         let session = self.session;
         let places = &session.context.places;
         let Some(remote) = &self.remote else { return Ok(Course::Alone) };
@@ -86,17 +87,16 @@ impl Sync<'_> {
             return Ok(Course::Known(tip));
         }
         let Some(tip) = known else { return remote.start_fetch().map(fetching) };
-        if remote.is_folder() || self.is_still()? {
-            let is_awaited = seen.is_some() || came(places).exists();
-            return remote.start_fetch().map(|fetch| Course::Fetching { fetch, is_awaited });
+        let has_come = came(places).exists();
+        if !remote.is_folder() && !self.is_still()? && !claim::holds(places, record)? {
+            // Whatever is sent, there may be more than one connection.
+            remote.share_login();
+            if !has_come {
+                return Ok(Course::Open { tip });
+            }
         }
-        // Whatever is sent, there may be more than one connection.
-        let shares = remote.share_login();
-        match (came(places).exists(), shares) {
-            (false, _) => Ok(Course::Open { tip }),
-            (true, true) => Ok(Course::Later),
-            (true, false) => remote.start_fetch().map(fetching),
-        }
+        let is_awaited = seen.is_some() || has_come;
+        remote.start_fetch().map(|fetch| Course::Fetching { fetch, is_awaited })
     }
 
     /// Brings the first talk to its end; none without a remote.
@@ -106,7 +106,7 @@ impl Sync<'_> {
             Course::Alone => return Ok(None),
             Course::Known(tip) => return Ok(Some(Ok(Fetched::Tip(tip)))),
             Course::Fetching { fetch, .. } => remote.finish_fetch(fetch),
-            Course::Later | Course::Open { .. } => remote.fetch(),
+            Course::Open { .. } => remote.fetch(),
         };
         self.note_whether_it_came(&fetched)?;
         Ok(Some(fetched))

@@ -33,6 +33,10 @@ impl Sync<'_> {
     /// Looks once more at what was left behind: only what is seen to be in sync is called so.
     pub fn settle(&self, observer: &Observer<'_>, upstream: Option<CommitId>) -> Outcome<Ending> {
         let session = self.session;
+        // Nobody connects any more.
+        if let Some(remote) = &self.remote {
+            remote.leave();
+        }
         let _lock = self.session.lock()?;
         let (Sight { picture, since, is_kept, is_done }, list) =
             self.look_after(observer, upstream)?;

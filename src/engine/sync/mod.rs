@@ -113,7 +113,7 @@ impl<'a> Sync<'a> {
         session.settle_displaced()?;
         drop(lock);
         let record = record::read(&session.context.places)?;
-        let course = self.course()?;
+        let course = self.course(record.as_ref())?;
         let standing = Standing::of(record.as_ref());
         let published = record::publish(session.context, SyncState::Syncing, standing);
         let observer = session.observer();
@@ -124,8 +124,9 @@ impl<'a> Sync<'a> {
             return self.rounds(&observer, Some(*tip), Contact::Due);
         }
         // What comes in will be compared with all that is here, so that is looked at meanwhile.
-        let ahead = match (&looked, &course) {
-            (Ok(Looked::Quiet { .. }), Course::Fetching { is_awaited: true, .. }) => {
+        let is_awaited = matches!(course, Course::Fetching { is_awaited: true, .. });
+        let ahead = match &looked {
+            Ok(Looked::Quiet { .. }) if is_awaited => {
                 Some(self.look_whole(&observer, (None, None), Keep::InRound))
             }
             _ => None,
