@@ -98,7 +98,7 @@ pub fn change(
     let concerns = |unit: &RepoPath| concerns(paths, unit);
     session.snapshot(&picture, "before the marks change")?;
     let steps: Vec<Step> = plan.steps.into_iter().filter(|step| concerns(&step.unit())).collect();
-    backups::before(session, None, (&steps, &plan.tree), "before the marks change")?;
+    backups::before(session, None, (&steps, &plan.tree), "before the marks change", None)?;
     let mut operation = plan.operation;
     operation.units.retain(|path, _| concerns(path));
     operation.marks.clear();

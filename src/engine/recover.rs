@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cfgsync_core::escape::unescape;
 
+use crate::backups;
 use crate::context::Places;
 use crate::failure::Outcome;
 use crate::fs::desk;
@@ -132,7 +133,8 @@ fn clear_drafts(places: &Places) -> Outcome<()> {
             plain::remove(&path)?;
         }
     }
-    Ok(plain::remove(&crate::backups::draft(places))?)
+    plain::remove(&backups::ahead::place(places))?;
+    Ok(plain::remove(&backups::draft(places))?)
 }
 
 /// Returns whether the process runs whose number is the second part of a name.

@@ -1,5 +1,6 @@
 //! `cfgsync backup`, and the archives that other commands make: what they hold, and that they are whole.
 
+mod ahead;
 mod making;
 mod rotation;
 mod trouble;

@@ -11,7 +11,7 @@ use cfgsync_core::unit::{Kind, Version};
 
 use crate::context::Places;
 use crate::failure::Outcome;
-use crate::fs::dir::os;
+use crate::fs::dir::{Dir, os};
 use crate::observe::{Observer, Scope};
 use crate::picture::Picture;
 use crate::session::Session;
@@ -22,6 +22,18 @@ pub struct Contents {
     pub inventory: Inventory,
     /// Units whose live file is a file of its own: what people see of them is there.
     pub at_home: BTreeSet<RepoPath>,
+}
+
+impl Contents {
+    /// Returns true while a unit has the size and the time with which it was seen.
+    pub fn stands(&self, session: &Session<'_>, path: &RepoPath) -> bool {
+        let place = place(&session.context.places, &self.at_home, path);
+        let now = place.parent().zip(place.file_name()).and_then(|(folder, name)| {
+            Dir::open(folder).ok()?.stat(name.as_encoded_bytes()).ok()?
+        });
+        let item = self.inventory.units.get(path);
+        now.zip(item).is_some_and(|(now, item)| (now.size, now.mtime) == (item.size, item.mtime))
+    }
 }
 
 /// What a run has seen just now.

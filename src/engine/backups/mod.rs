@@ -3,6 +3,7 @@
 //! They are told apart by their numbers. A clock that was wrong names a file oddly and does nothing
 //! else. An archive that is the last to hold some content is not forgotten.
 
+pub mod ahead;
 pub mod contents;
 mod rotation;
 
@@ -27,6 +28,7 @@ use crate::observe::Purpose;
 use crate::sabotage::{self, Break};
 use crate::session::Session;
 use crate::ui::report::stamp;
+use ahead::Ahead;
 use contents::{Contents, Sight};
 pub use rotation::{forget, forgettable};
 
@@ -120,12 +122,13 @@ fn seals(places: &Places) -> Outcome<Seals> {
 }
 
 /// Makes sure that an archive holds what steps are about to replace or remove, with what the run saw
-/// already. The lock is held.
+/// already, and the archive that it made ahead, where that is still right. The lock is held.
 pub fn before(
     session: &Session<'_>,
     sight: Option<Sight<'_>>,
     (steps, after): (&[Step], &Tree),
     reason: &str,
+    ahead: Option<Ahead>,
 ) -> Outcome<()> {
     // What a link takes the place of is often its very stored copy.
     let goes = |(path, version): &(RepoPath, Version)| {
@@ -136,7 +139,10 @@ pub fn before(
     if endangered.is_empty() {
         return Ok(());
     }
-    let archives = Archives::read(session)?;
+    let (mut archives, draft) = match ahead.and_then(Ahead::check) {
+        Some((archives, draft)) => (archives, Some(draft)),
+        None => (Archives::read(session)?, None),
+    };
     let is_held = archives.newest.as_ref().is_some_and(|(_, inventory)| {
         endangered.iter().all(|(path, version)| inventory.holds(path, *version))
     });
@@ -149,7 +155,16 @@ pub fn before(
         let newest = archives.newest.as_ref().map(|(_, inventory)| inventory);
         wish.seen = contents::of_sight(session, sight, newest);
     }
-    archives.keep(session, wish).map(drop)
+    let is_of_this = |draft: &Drafted| {
+        wish.seen.as_ref().is_some_and(|seen| {
+            // Who edited one of these since wants that kept.
+            draft.is_of(seen) && endangered.iter().all(|(path, _)| seen.stands(session, path))
+        })
+    };
+    match draft.filter(is_of_this) {
+        Some(draft) => archives.add(session, draft).map(drop),
+        None => archives.keep(session, wish).map(drop),
+    }
 }
 
 /// Returns the version a step takes from its place; none where nothing goes.
@@ -229,25 +244,31 @@ impl Archives {
             if round == 0 {
                 (wish.first)()?;
             }
-            let Some(made) = self.make(session, contents, wish.reason)? else { continue };
+            let progress = session.context.ui.progress("Backing up", contents.inventory.size());
+            let advance = |bytes| progress.advance(bytes);
+            let place = draft(&session.context.places);
+            let drafted = self.draft(session, contents, wish.reason, &place, &advance)?;
+            drop(progress);
+            let Some(drafted) = drafted else { continue };
             if has_looked {
                 observer.remember()?;
             }
-            forget(session, session.context.settings.backups)?;
-            return Ok(Kept::New(made));
+            return self.add(session, drafted).map(Kept::New);
         }
         plain::remove(&draft(&session.context.places))?;
         Err(Failure::new(Code::Error, "files change faster than they can be backed up")
             .hint("Run the command again when the program that writes them is done."))
     }
 
-    /// Makes one; none where a file changed meanwhile.
-    fn make(
-        &mut self,
+    /// Writes one that has no name yet, durably, and reads it back; none where a file changed meanwhile.
+    fn draft(
+        &self,
         session: &Session<'_>,
         contents: Contents,
         reason: &str,
-    ) -> Outcome<Option<Backup>> {
+        place: &Path,
+        advance: &dyn Fn(u64),
+    ) -> Outcome<Option<Drafted>> {
         let places = &session.context.places;
         let last = self.all.sound.last();
         let now = Inventory {
@@ -257,29 +278,35 @@ impl Archives {
             reason: reason.to_owned(),
             ..contents.inventory
         };
-        let draft = draft(places);
-        let progress = session.context.ui.progress("Backing up", now.size());
         let advance = |bytes| {
-            progress.advance(bytes);
+            advance(bytes);
             interrupt::check()
         };
         let place_of = |path: &RepoPath| contents::place(places, &contents.at_home, path);
         let source = Source { inventory: &now, place_of: &place_of, advance: &advance };
-        let tidy = |_: &Failure| drop(plain::remove(&draft));
-        let mut written = write::write(&draft, &source, self.earlier(places)?.as_ref());
+        let tidy = |_: &Failure| drop(plain::remove(place));
+        let mut written = write::write(place, &source, self.earlier(places)?.as_ref());
         if matches!(written, Ok(Written::Damaged)) {
-            written = write::write(&draft, &source, None);
+            written = write::write(place, &source, None);
         }
         let Written::Whole(made) = written.inspect_err(tidy)? else { return Ok(None) };
-        drop(progress);
-        let path = publish(places, &draft, &now, &made).inspect_err(tidy)?;
+        let drafted = Drafted { place: place.to_owned(), head: now, made };
+        drafted.check()?;
+        Ok(Some(drafted))
+    }
+
+    /// Gives a draft its name, and forgets what is too old then.
+    fn add(&mut self, session: &Session<'_>, mut draft: Drafted) -> Outcome<Backup> {
+        let places = &session.context.places;
+        let path = draft.publish(places)?;
         self.seals.add(&path);
-        verify::remember(&members(places), &path, &made)?;
+        verify::remember(&members(places), &path, &draft.made)?;
         let packed = path.symlink_metadata().map_or(0, |file| file.len());
-        let made = Backup { path, head: now, packed };
+        let made = Backup { path, head: std::mem::take(&mut draft.head), packed };
         self.all.sound.push(made.clone());
         self.write_seals()?;
-        Ok(Some(made))
+        forget(session, session.context.settings.backups)?;
+        Ok(made)
     }
 
     /// Opens the newest one, where it is known of what it is made up.
@@ -295,35 +322,59 @@ impl Archives {
     }
 }
 
-/// Gives a draft its name, once every byte was read back.
-fn publish(
-    places: &Places,
-    draft: &Path,
-    inventory: &Inventory,
-    made: &[Made],
-) -> Outcome<PathBuf> {
-    let is_copied = made.iter().any(|made| matches!(made.from, Origin::Earlier(_)));
-    let is_whole = if sabotage::is(Break::Unverified) {
-        true
-    } else if is_copied {
-        verify::verify(draft, inventory, made)?;
-        true
-    } else {
-        read::verify(draft)? == *inventory
-    };
-    if !is_whole {
-        return Err(Failure::error(format!("{} was not written as it should be", draft.display()))
-            .hint("The disk may be failing; nothing was replaced."));
+/// An archive that is whole and durable, but has no name yet; one that gets none is gone with this.
+struct Drafted {
+    place: PathBuf,
+    /// Number, time, machine, reason, and what is in it.
+    head: Inventory,
+    made: Vec<Made>,
+}
+
+impl Drafted {
+    /// Returns whether this is what it would hold now, with the very times.
+    fn is_of(&self, contents: &Contents) -> bool {
+        self.head.units == contents.inventory.units
+            && self.head.folders == contents.inventory.folders
     }
-    // A name that is taken, as after a clock was set back, is no reason to replace an archive.
-    let mut at = inventory.at;
-    let mut path = places.backups().join(stamp(at) + ENDING);
-    while path.symlink_metadata().is_ok() {
-        at = at.after_seconds(1);
-        path = places.backups().join(stamp(at) + ENDING);
+
+    /// Reads it back, to its last byte.
+    fn check(&self) -> Outcome<()> {
+        let Self { place, head, made } = self;
+        let is_copied = made.iter().any(|made| matches!(made.from, Origin::Earlier(_)));
+        let is_whole = if sabotage::is(Break::Unverified) {
+            true
+        } else if is_copied {
+            verify::verify(place, head, made)?;
+            true
+        } else {
+            read::verify(place)? == *head
+        };
+        if is_whole {
+            return Ok(());
+        }
+        Err(Failure::error(format!("{} was not written as it should be", place.display()))
+            .hint("The disk may be failing; nothing was replaced."))
     }
-    plain::install_draft(draft, &path)?;
-    Ok(path)
+
+    /// Gives it its name.
+    fn publish(&self, places: &Places) -> Outcome<PathBuf> {
+        // A name that is taken, as after a clock was set back, is no reason to replace an archive.
+        let mut at = self.head.at;
+        let mut path = places.backups().join(stamp(at) + ENDING);
+        while path.symlink_metadata().is_ok() {
+            at = at.after_seconds(1);
+            path = places.backups().join(stamp(at) + ENDING);
+        }
+        plain::install_draft(&self.place, &path)?;
+        Ok(path)
+    }
+}
+
+impl Drop for Drafted {
+    fn drop(&mut self) {
+        // A run that dies leaves it to the next one.
+        let _ = plain::remove(&self.place);
+    }
 }
 
 /// Returns what archive would be made; none where the newest one holds the same.

@@ -26,6 +26,7 @@ use cfgsync_core::plan::{Plan, Why, plan};
 use cfgsync_core::policy::{Policy, Winner};
 use cfgsync_core::status::SyncState;
 
+use crate::backups::ahead::Ahead;
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::CommitId;
 use crate::git::login::user_ssh;
@@ -97,14 +98,16 @@ struct Sync<'a> {
     is_still: OnceCell<bool>,
     /// What this run saw last.
     last: RefCell<Option<Last>>,
+    /// The archive that was made of it ahead.
+    ahead: RefCell<Option<Ahead>>,
 }
 
 impl<'a> Sync<'a> {
     fn new(session: &'a Session<'a>, wishes: &'a Wishes, manners: Manners) -> Self {
         let (operation, is_returned) = (RefCell::default(), Cell::default());
         let remote = remote(session, manners, &session.context.places.state);
-        let (is_still, last) = (OnceCell::new(), RefCell::default());
-        Self { session, wishes, remote, operation, is_returned, is_still, last }
+        let (is_still, last, ahead) = Default::default();
+        Self { session, wishes, remote, operation, is_returned, is_still, last, ahead }
     }
 
     fn run(&self) -> Outcome<Report> {
@@ -131,6 +134,9 @@ impl<'a> Sync<'a> {
             }
             _ => None,
         };
+        if is_awaited {
+            self.archive_ahead(&observer);
+        }
         // Whatever the first look came to, a fetch under way has to be waited for.
         let fetched = self.meet(course)?;
         published?;

@@ -144,7 +144,8 @@ impl Sync<'_> {
         operation.extend(plan.operation.clone());
         self.note_operation(operation, &plan.changes)?;
         let occasion = self.wishes.command.occasion();
-        backups::before(session, Some(sight), (&plan.steps, &plan.tree), occasion)?;
+        let steps = (&plan.steps[..], &plan.tree);
+        backups::before(session, Some(sight), steps, occasion, self.ahead.take())?;
         session.vault.make_durable()?;
         session.vault.write(&plan.tree)
     }

@@ -11,6 +11,7 @@ use super::Sync;
 use super::ending::Ending;
 use super::round::Round;
 use super::words::paused;
+use crate::backups::{ahead, contents};
 use crate::context::now;
 use crate::failure::Outcome;
 use crate::git::CommitId;
@@ -158,6 +159,19 @@ impl Sync<'_> {
             Some(foreign) => Err(paused(&foreign)),
             None => Ok(()),
         }
+    }
+
+    /// While the remote is waited for: makes the archive that will be wanted where something comes in.
+    pub fn archive_ahead(&self, observer: &Observer<'_>) {
+        let made = || {
+            let _lock = self.session.lock()?;
+            let last = self.last.borrow();
+            let Some(Last { picture, .. }) = &*last else { return Outcome::Ok(None) };
+            let sight = contents::Sight { observer, picture };
+            ahead::make(self.session, sight, self.wishes.command.occasion())
+        };
+        // Whatever it is that failed, the archive that is made before something is replaced meets it again.
+        self.ahead.replace(made().unwrap_or_default());
     }
 
     /// Looks for a round, and returns this machine's side as it was before marks come back.
