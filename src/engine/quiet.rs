@@ -24,8 +24,7 @@ const HEADING: &str = "cfgsync quiet 1";
 #[derive(Debug, Default)]
 pub struct Quiet {
     key: String,
-    /// The units there were.
-    pub known: Shared<BTreeSet<RepoPath>>,
+    text: String,
 }
 
 impl Quiet {
@@ -35,8 +34,13 @@ impl Quiet {
         let mut lines = text.lines();
         let key = lines.next().and_then(|line| line.strip_prefix(HEADING));
         let Some(key) = key.map(|key| key.trim().to_owned()) else { return Ok(None) };
-        let known = lines.filter_map(|line| RepoPath::new(unescape(line)?).ok()).collect();
-        Ok(Some(Self { key, known }))
+        Ok(Some(Self { key, text }))
+    }
+
+    /// Returns the units there were.
+    pub fn known(&self) -> Shared<BTreeSet<RepoPath>> {
+        let lines = self.text.lines().skip(1);
+        lines.filter_map(|line| RepoPath::new(unescape(line)?).ok()).collect()
     }
 
     /// Returns true when everything stands as it was written down.

@@ -14,15 +14,12 @@ fn state(machine: &Machine, name: &str) -> PathBuf {
 /// Syncs until all has been quiet for long enough to be taken as it stands. Afterwards nothing
 /// remembers what was read, so that only a sync that did not look leaves it so.
 fn settle(machine: &Machine) {
-    let _ = fs::remove_file(state(machine, "still"));
-    (0..2000).any(|_| {
+    let is_still = (0..2000).any(|_| {
+        let _ = fs::remove_file(state(machine, "seen"));
         machine.sync();
-        state(machine, "still").exists()
+        !looked(machine)
     });
-    assert!(state(machine, "still").exists(), "it never became still");
-    fs::remove_file(state(machine, "seen")).unwrap();
-    machine.sync();
-    assert!(!looked(machine), "a still machine was looked at");
+    assert!(is_still, "it never became still");
 }
 
 fn looked(machine: &Machine) -> bool {
@@ -48,7 +45,7 @@ fn any_change_is_seen_by_a_machine_that_was_still() {
     let (_sandbox, machine) = sandbox();
     let at = |path: &str| machine.path(path);
     let write = |path: &str, text: &str| machine.write(path, text);
-    let steps: [(&str, &dyn Fn()); 12] = [
+    let steps: [(&str, &dyn Fn()); 18] = [
         ("a file is edited", &|| write("configs/notes/one", "two\n")),
         ("bytes change under an old time and the same size", &|| {
             let path = at("configs/notes/one");
@@ -66,6 +63,16 @@ fn any_change_is_seen_by_a_machine_that_was_still() {
             fs::remove_file(at(".vimrc")).unwrap();
             write(".vimrc", "by an app\n");
         }),
+        ("a folder is new", &|| write("configs/notes/more/file", "more\n")),
+        ("a file is new that is ignored", &|| write("configs/notes/more/file.tmp", "aside\n")),
+        ("rules are new in a folder", &|| {
+            write("configs/notes/more/.gitignore", "!*.tmp\n");
+        }),
+        ("a folder becomes a repository of its own", &|| {
+            fs::create_dir(at("configs/notes/more/.git")).unwrap();
+        }),
+        ("it is none any more", &|| fs::remove_dir(at("configs/notes/more/.git")).unwrap()),
+        ("a live file goes", &|| fs::remove_file(at(".config/app/deep/c.conf")).unwrap()),
         ("a file goes", &|| fs::remove_file(at("configs/notes/new")).unwrap()),
         ("a folder's mode changes", &|| {
             fs::set_permissions(at("configs/notes"), PermissionsExt::from_mode(0o700)).unwrap();
@@ -83,13 +90,26 @@ fn any_change_is_seen_by_a_machine_that_was_still() {
         }),
     ];
     for (what, step) in steps {
-        if !at(".config").is_symlink() {
+        // Neither is ever still.
+        if !at(".config").is_symlink() && !at("configs/notes/more/.git").exists() {
             settle(&machine);
         }
         step();
         let _ = machine.run(&["sync"]);
         assert!(looked(&machine), "not seen: {what}");
+        assert_whole(&machine, what);
     }
+}
+
+/// Asserts that a whole look finds nothing that the last sync did not see.
+fn assert_whole(machine: &Machine, what: &str) {
+    let head = || machine.git(&["rev-parse", "HEAD"]);
+    let before = head();
+    for name in ["still", "quiet", "seen"] {
+        let _ = fs::remove_file(state(machine, name));
+    }
+    let _ = machine.run(&["sync"]);
+    assert_eq!(head(), before, "seen by a whole look alone: {what}");
 }
 
 #[test]

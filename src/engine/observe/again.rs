@@ -17,7 +17,7 @@ use crate::failure::Outcome;
 use crate::fs::dir::Dir;
 
 /// Files that decide about others.
-const DECIDING: [&[u8]; 2] = [b".gitignore", b".gitattributes"];
+pub(super) const DECIDING: [&[u8]; 2] = [b".gitignore", b".gitattributes"];
 
 impl Observer<'_> {
     /// Looks again, after a look of this run that saw `before`, at the folders of these units. None
@@ -40,11 +40,24 @@ impl Observer<'_> {
                 return Ok(None);
             }
         }
-        if !is_plain(&before) || self.needs_a_whole_look(&before, &units) {
+        self.look_on(scope, before, &units, BTreeSet::new())
+    }
+
+    /// Looks again at the folders of these units, and at these folders, by the paths of what is stored of
+    /// them. None where only a whole look can tell.
+    pub(super) fn look_on(
+        &self,
+        scope: &Scope<'_>,
+        before: Local,
+        units: &BTreeSet<RepoPath>,
+        mut folders: BTreeSet<Option<RepoPath>>,
+    ) -> Outcome<Option<Local>> {
+        if !is_plain(&before) || self.needs_a_whole_look(&before, units) {
             return Ok(None);
         }
+        let marks = marks(scope, &before.stored.manifest);
         let mut local = before;
-        let folders: BTreeSet<Option<RepoPath>> = units.iter().map(RepoPath::parent).collect();
+        folders.extend(units.iter().map(RepoPath::parent));
         for folder in &folders {
             if !self.look_at_stored(scope, folder.as_ref(), &mut local)? {
                 return Ok(None);
@@ -98,6 +111,7 @@ impl Observer<'_> {
         let Some(mut folders) = self.forget_listed(dir.path()) else { return Ok(false) };
         local.stored.units.retain(|path, _| !is_in(path.as_bytes(), below));
         local.replaced.retain(|path| !is_in(path.as_bytes(), below));
+        local.ignored.retain(|path| !is_in(path.as_bytes(), below));
         let mut is_new = false;
         stored::look_folder(self, scope, &dir, folder, local, &mut |above, path, stat, local| {
             if stored::is_left_out(self, scope, path)? {

@@ -3,6 +3,7 @@
 mod again;
 mod filtered;
 pub mod live;
+pub mod resumed;
 mod scope;
 pub mod seen;
 pub mod stored;
@@ -236,9 +237,9 @@ impl<'a> Observer<'a> {
         self.after.borrow().read_state(path)
     }
 
-    /// Returns the whole state of a file or link as this look has read it.
-    pub fn stat(&self, path: &Path) -> Option<Stat> {
-        self.after.borrow().stat(path)
+    /// Returns the state in which this look has read a file, as what, and whether it had been quiet.
+    pub fn read_at(&self, path: &Path) -> Option<(Stat, Version, bool)> {
+        self.after.borrow().read_at(path)
     }
 
     /// Returns a link of ours as this look has seen it.
@@ -292,11 +293,8 @@ impl<'a> Observer<'a> {
     pub fn remember(&self) -> Outcome<()> {
         self.filters.remember()?;
         let after = self.after.borrow();
-        if *after == *self.before()? {
-            Ok(())
-        } else {
-            after.write(&self.purpose.memory(self.places))
-        }
+        let place = self.purpose.memory(self.places);
+        if *after == *self.before()? && place.exists() { Ok(()) } else { after.write(&place) }
     }
 
     fn manifest(&self, scope: &Scope<'_>) -> Outcome<Manifest> {

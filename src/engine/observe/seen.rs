@@ -5,9 +5,9 @@
 //! later change cannot hide behind an equal timestamp. Once a day, and by `doctor`, nothing is trusted.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 
-use cfgsync_core::escape::{escape, unescape};
 use cfgsync_core::time::UnixTime;
 use cfgsync_core::unit::{BlobId, Kind, Mode, Version};
 
@@ -16,11 +16,13 @@ use crate::fs::dir::{Stat, StatKind, os};
 use crate::fs::look::blob_id;
 use crate::fs::plain::{self, Durability};
 
-const HEADING: &str = "cfgsync seen 1";
-/// About how long a line is.
-const LINE_BYTES: usize = 150;
-/// Stands where a file has its mode.
-const LINK: &str = "link";
+const MAGIC: &[u8; 8] = b"cfgseen2";
+/// Bytes before the first row: magic, sum, when everything was read.
+const HEADER: usize = 3 * 8;
+/// Bytes of a row before its path: state, what it is and whether it was quiet, mode, blob, length.
+const ROW: usize = 5 * 8 + 1 + 2 + 20 + 2;
+/// About how long a row is.
+const ROW_BYTES: usize = ROW + 60;
 /// How long a file had to be quiet, in ms.
 pub const QUIET_MS: u64 = 2_000;
 const QUIET_NS: i64 = 2_000_000_000;
@@ -36,7 +38,7 @@ struct Entry {
 }
 
 /// Every file as it was last read, by absolute path.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     entries: HashMap<Vec<u8>, Entry>,
     is_full_read_due: bool,
@@ -73,19 +75,12 @@ impl Recall {
 impl Seen {
     /// Reads the cache; anything that is no cache of ours is an empty one.
     pub fn read(path: &Path, now: UnixTime) -> Outcome<Self> {
-        let text = plain::read_text(path)?.unwrap_or_default();
-        let mut lines = text.lines();
-        let read_at = lines
-            .next()
-            .and_then(|line| line.strip_prefix(HEADING)?.trim().parse().ok())
-            .unwrap_or(0);
-        if read_at == 0 {
+        let bytes = plain::read(path)?.unwrap_or_default();
+        let Some((entries, read_at)) = parse(&bytes) else {
             return Ok(Self { is_full_read_due: true, read_at: now.seconds(), ..Self::default() });
-        }
+        };
         let is_full_read_due = now.seconds().abs_diff(read_at) > DAY;
         let read_at = if is_full_read_due { now.seconds() } else { read_at };
-        let mut entries = HashMap::with_capacity(text.len() / LINE_BYTES);
-        entries.extend(lines.filter_map(parse));
         Ok(Self { entries, is_full_read_due, read_at })
     }
 
@@ -98,9 +93,18 @@ impl Seen {
 
     /// Writes the cache.
     pub fn write(&self, path: &Path) -> Outcome<()> {
-        let mut text = format!("{HEADING} {}\n", self.read_at);
-        self.entries.iter().for_each(|(name, entry)| format(name, entry, &mut text));
-        Ok(plain::publish(path, text.as_bytes(), Durability::Relaxed)?)
+        Ok(plain::publish(path, &self.format(), Durability::Relaxed)?)
+    }
+
+    fn format(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER + self.entries.len() * ROW_BYTES);
+        bytes.extend(MAGIC);
+        bytes.extend([0; 8]);
+        bytes.extend(self.read_at.to_le_bytes());
+        self.entries.iter().for_each(|(name, entry)| add_row(name, entry, &mut bytes));
+        let sum = sum(&bytes[16..]);
+        bytes[8..16].copy_from_slice(&sum.to_le_bytes());
+        bytes
     }
 
     /// Returns size and time of the last change of a file as it was read.
@@ -120,8 +124,20 @@ impl Seen {
         self.read_at
     }
 
-    /// Returns the whole state of a file or link as it was read; the mode of a link means nothing.
-    pub fn stat(&self, path: &Path) -> Option<Stat> {
+    /// Returns a cache that holds nothing yet, and of which everything was read then, in Unix seconds.
+    pub fn starting(read_at: u64) -> Self {
+        Self { read_at, ..Self::default() }
+    }
+
+    /// Puts what was read once back.
+    pub fn put(&mut self, path: PathBuf, stat: Stat, version: Version, is_quiet: bool) {
+        let path = path.into_os_string().into_encoded_bytes();
+        self.entries.insert(path, Entry { state: state(stat), version, is_quiet });
+    }
+
+    /// Returns the whole state of a file or link as it was read, as what it was read, and whether it had
+    /// been quiet; the mode of a link means nothing.
+    pub fn read_at(&self, path: &Path) -> Option<(Stat, Version, bool)> {
         let entry = self.entries.get(path.as_os_str().as_encoded_bytes())?;
         let [dev, ino, size, mtime, ctime] = entry.state;
         let kind = match entry.version.kind {
@@ -130,7 +146,8 @@ impl Seen {
         };
         let [mtime, ctime] = [mtime, ctime].map(u64::cast_signed);
         let mode = entry.version.mode;
-        Some(Stat { dev, ino, size, mtime, ctime, mode, exact: mode, kind })
+        let stat = Stat { dev, ino, size, mtime, ctime, mode, exact: mode, kind };
+        Some((stat, entry.version, entry.is_quiet))
     }
 
     /// Returns what is known about a file in this state.
@@ -185,32 +202,50 @@ fn state(stat: Stat) -> [u64; 5] {
     [stat.dev, stat.ino, stat.size, stat.mtime.cast_unsigned(), stat.ctime.cast_unsigned()]
 }
 
-fn format(name: &[u8], entry: &Entry, text: &mut String) {
-    use std::fmt::Write;
-    let [dev, ino, size, mtime, ctime] = entry.state;
+/// Adds a row. A path that is too long for one is read anew each time.
+fn add_row(name: &[u8], entry: &Entry, bytes: &mut Vec<u8>) {
+    let Ok(length) = u16::try_from(name.len()) else { return };
+    entry.state.iter().for_each(|number| bytes.extend(number.to_le_bytes()));
     let Version { kind, mode, blob } = entry.version;
-    let mode = if kind == Kind::Link { LINK.to_owned() } else { mode.to_string() };
-    let quiet = u8::from(entry.is_quiet);
-    // Writing to a string cannot fail.
-    let _ =
-        writeln!(text, "{dev} {ino} {size} {mtime} {ctime} {quiet} {mode} {blob} {}", escape(name));
+    bytes.push(u8::from(kind == Kind::Link) * 2 + u8::from(entry.is_quiet));
+    bytes.extend(mode.0.to_le_bytes());
+    bytes.extend(blob.0);
+    bytes.extend(length.to_le_bytes());
+    bytes.extend(name);
 }
 
-fn parse(line: &str) -> Option<(Vec<u8>, Entry)> {
-    let mut words = line.splitn(9, ' ');
-    let mut state = [0; 5];
-    for field in &mut state {
-        *field = words.next()?.parse().ok()?;
+/// Returns what a cache of ours holds, and when everything was read.
+fn parse(bytes: &[u8]) -> Option<(HashMap<Vec<u8>, Entry>, u64)> {
+    let word = |at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    if !bytes.starts_with(MAGIC) || word(8)? != sum(bytes.get(16..)?) {
+        return None;
     }
-    let is_quiet = words.next()? == "1";
-    let mode = words.next()?;
-    let blob = BlobId::parse(words.next()?)?;
-    let name = unescape(words.next()?)?;
-    let version = match mode {
-        LINK => Version::link(blob),
-        mode => Version::file(Mode::parse(mode)?, blob),
-    };
-    Some((name, Entry { state, version, is_quiet }))
+    let mut entries = HashMap::with_capacity(bytes.len() / ROW_BYTES);
+    let mut rest = bytes.get(HEADER..)?;
+    while let Some((row, following)) = rest.split_at_checked(ROW) {
+        let length = usize::from(u16::from_le_bytes([row[ROW - 2], row[ROW - 1]]));
+        let (name, following) = following.split_at_checked(length)?;
+        rest = following;
+        entries.insert(name.to_vec(), entry(row)?);
+    }
+    rest.is_empty().then_some((entries, word(16)?))
+}
+
+fn entry(row: &[u8]) -> Option<Entry> {
+    let mut state = [0; 5];
+    for (at, field) in state.iter_mut().enumerate() {
+        *field = u64::from_le_bytes(*row.get(at * 8..)?.first_chunk()?);
+    }
+    let mode = Mode(u16::from_le_bytes([row[41], row[42]]));
+    let blob = BlobId(*row.get(43..)?.first_chunk()?);
+    let version = if row[40] & 2 == 0 { Version::file(mode, blob) } else { Version::link(blob) };
+    Some(Entry { state, version, is_quiet: row[40] & 1 != 0 })
+}
+
+fn sum(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -264,11 +299,19 @@ mod tests {
     }
 
     #[test]
-    fn a_line_comes_back() {
-        let seen = seen(stat(10));
-        let entry = seen.entries.values().next().unwrap();
-        let mut text = String::new();
-        format(b"/a b", entry, &mut text);
-        assert_eq!(parse(text.trim_end()), Some((b"/a b".to_vec(), *entry)));
+    fn what_was_written_comes_back_and_nothing_else_does() {
+        let mut seen = seen(stat(10));
+        seen.remember(b"/l".to_vec(), stat(1), Version::link(BlobId([9; 20])), NOW);
+        let bytes = seen.format();
+        assert_eq!(parse(&bytes), Some((seen.entries, NOW.seconds())));
+        for torn in 0..bytes.len() {
+            assert_eq!(parse(&bytes[..torn]), None, "{torn}");
+        }
+        for at in 0..bytes.len() {
+            let mut other = bytes.clone();
+            other[at] ^= 1;
+            assert_eq!(parse(&other), None, "{at}");
+        }
+        assert_eq!(parse(b"cfgsync seen 1 1790000000\n1 2 3 4 5 1 0644"), None);
     }
 }

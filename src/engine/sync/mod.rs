@@ -43,6 +43,7 @@ use crate::privacy;
 use crate::record::{self, Standing};
 use crate::secrets;
 use crate::session::Session;
+use crate::still::Stood;
 use attempts::Attempts;
 use contact::{Contact, Course};
 pub use report::Report;
@@ -94,8 +95,8 @@ struct Sync<'a> {
     operation: RefCell<Option<(u64, Operation)>>,
     /// Whether what a choice had overruled is upstream again; from then on both sides just meet.
     is_returned: Cell<bool>,
-    /// Whether all stands as it was left, once that was asked.
-    is_still: OnceCell<bool>,
+    /// What stands as it was left, once that was asked.
+    stood: OnceCell<Stood>,
     /// What this run saw last.
     last: RefCell<Option<Last>>,
     /// The archive that was made of it ahead.
@@ -106,8 +107,8 @@ impl<'a> Sync<'a> {
     fn new(session: &'a Session<'a>, wishes: &'a Wishes, manners: Manners) -> Self {
         let (operation, is_returned) = (RefCell::default(), Cell::default());
         let remote = remote(session, manners, &session.context.places.state);
-        let (is_still, last, ahead) = Default::default();
-        Self { session, wishes, remote, operation, is_returned, is_still, last, ahead }
+        let (stood, last, ahead) = Default::default();
+        Self { session, wishes, remote, operation, is_returned, stood, last, ahead }
     }
 
     fn run(&self) -> Outcome<Report> {

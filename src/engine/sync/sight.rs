@@ -20,7 +20,7 @@ use crate::observe::{Observer, Scope};
 use crate::picture::Picture;
 use crate::quiet::Quiet;
 use crate::recover::Note;
-use crate::still::{self, List};
+use crate::still::{self, List, Stood};
 use crate::watch::{Tips, watch};
 
 /// From how many seconds on what was seen is too old to make a plan of.
@@ -81,12 +81,13 @@ impl Sync<'_> {
     ) -> Outcome<Looked> {
         let session = self.session;
         let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+        let is_still = self.is_still()?;
         // What came in is compared with everything that is here.
         if upstream.is_some() && upstream != known {
             self.look_whole(observer, (None, upstream), keep)?;
             return Ok(Looked::Whole);
         }
-        if self.is_still()? {
+        if is_still {
             let upstream = known;
             return Ok(Looked::Quiet { upstream, ending: Ending::Still });
         }
@@ -94,9 +95,13 @@ impl Sync<'_> {
         let mut seen = None;
         if let Some(quiet) = quiet.filter(|_| self.wishes.are_plain()) {
             let _lock = self.session.lock()?;
-            let scope = Scope { known: quiet.known.clone(), ..Scope::default() };
-            let since = now();
-            let local = observer.look(&scope)?;
+            let (local, since) = if let Some(seen) = self.look_on(observer)? {
+                seen
+            } else {
+                let scope = Scope { known: quiet.known(), ..Scope::default() };
+                let since = now();
+                (observer.look(&scope)?, since)
+            };
             let is_ours = || session.worktree.foreign(&session.branch);
             if quiet.holds(session, known, &local)? && is_ours()?.is_none() {
                 observer.remember()?;
@@ -116,16 +121,33 @@ impl Sync<'_> {
 
     /// Under the lock: asks whether all stands exactly as it was left, without looking into it.
     pub fn is_still(&self) -> Outcome<bool> {
+        Ok(self.stood()?.is_exact())
+    }
+
+    fn stood(&self) -> Outcome<&Stood> {
         let session = self.session;
-        if let Some(known) = self.is_still.get() {
-            return Ok(*known);
+        if let Some(known) = self.stood.get() {
+            return Ok(known);
         }
-        let is_still = self.wishes.are_plain() && {
+        let stood = if self.wishes.are_plain() {
             let _lock = self.session.lock()?;
-            let is_ours = || session.worktree.foreign(&session.branch);
-            still::holds(session, now())? && is_ours()?.is_none()
+            let is_ours = session.worktree.foreign(&session.branch)?.is_none();
+            if is_ours { still::stood(session, now())? } else { Stood::Unknown }
+        } else {
+            Stood::Unknown
         };
-        Ok(*self.is_still.get_or_init(|| is_still))
+        Ok(self.stood.get_or_init(|| stood))
+    }
+
+    /// Looks on from what the last run left, with what of it does not stand; returns since when. None
+    /// where only a whole look can tell.
+    fn look_on(&self, observer: &Observer<'_>) -> Outcome<Option<(Local, UnixTime)>> {
+        let Some(Stood::But(kept)) = self.stood.get() else { return Ok(None) };
+        if OLD_SECONDS <= now().since(kept.since).0 {
+            return Ok(None);
+        }
+        let Some(resumed) = kept.resumed(&self.session.context.places) else { return Ok(None) };
+        Ok(observer.resume(resumed)?.map(|local| (local, kept.since)))
     }
 
     /// Under the lock: looks at everything, whoever is at work in the repository. `seen` is what this
@@ -141,6 +163,10 @@ impl Sync<'_> {
         let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
         let note = Note::leave(&session.context.places)?;
         let known = upstream.or(known).filter(|tip| session.worktree.has(*tip));
+        let seen = match seen {
+            None if self.wishes.are_plain() => self.look_on(observer)?,
+            seen => seen,
+        };
         let since = seen.as_ref().map_or_else(now, |(_, since)| *since);
         let picture = match seen {
             Some((local, _)) => session.picture_again(observer, known, local, &BTreeSet::new())?,
