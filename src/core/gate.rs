@@ -21,9 +21,9 @@ pub fn arriving<'a>(
     let Observation { agreed, ours, .. } = observation;
     let theirs = observation.upstream().units.iter();
     theirs.filter(move |(path, version)| {
-        let is_news = agreed.units.get(*path) != Some(*version);
+        let is_news = || agreed.units.get(*path) != Some(*version);
         let is_taken = || becomes(observation, path) != ours.units.get(*path).copied();
-        is_of(path, rules, own) && is_news && is_taken()
+        is_of(path, rules, own) && is_news() && is_taken()
     })
 }
 

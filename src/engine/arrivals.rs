@@ -8,7 +8,7 @@ use cfgsync_core::along::Along;
 use cfgsync_core::arrival::{risky, waits_at_home};
 use cfgsync_core::doubt::Doubt;
 use cfgsync_core::fold::fold;
-use cfgsync_core::observed::Observation;
+use cfgsync_core::observed::{Live, Observation};
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::unit::{Kind, Version};
 use std::os::unix::ffi::OsStrExt;
@@ -59,8 +59,10 @@ pub fn find(session: &Session<'_>, observation: &mut Observation) -> Outcome<()>
 /// Returns what upstream has and this machine does not, or not yet where it is used.
 fn fresh(observation: &Observation) -> Vec<(RepoPath, Version)> {
     let mut ours = Along::new(&observation.ours.units);
+    let mut live = Along::new(&observation.local.live);
     let is_fresh = |(path, theirs): &(&RepoPath, &Version)| {
-        ours.at(path) != Some(*theirs) || waits_at_home(observation, path)
+        let is_here = matches!(live.at(path), None | Some(Live::Linked | Live::File(_)));
+        ours.at(path) != Some(*theirs) || (!is_here && waits_at_home(observation, path))
     };
     let units = observation.upstream().units.iter().filter(is_fresh);
     units.map(|(path, version)| (path.clone(), *version)).collect()

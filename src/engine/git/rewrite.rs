@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 
+use cfgsync_core::local;
 use cfgsync_core::tree::Tree;
 use git2::{Oid, Repository};
 
@@ -22,9 +23,12 @@ pub fn rewrite(
 ) -> Result<Oid, GitError> {
     // What people wrote into cfgsync's own files by hand is written as cfgsync writes it.
     let own = trees::write_own_files(repository, tree)?;
-    let are_one = base.units.is(&tree.units) && base.opaque == tree.opaque;
-    let mut changes =
-        if are_one { Vec::new() } else { differing(&trees::sorted(base), &trees::sorted(tree)) };
+    let mut changes = if base.opaque.is_empty() && tree.opaque.is_empty() {
+        let units = local::differing(base, tree).into_iter();
+        units.map(|path| (path.as_bytes(), tree.units.get(path).map(trees::entry))).collect()
+    } else {
+        differing(&trees::sorted(base), &trees::sorted(tree))
+    };
     changes.extend(own.iter().map(|(path, blob)| (path.as_bytes(), *blob)));
     let written = folder(repository, Some(name), &changes, known);
     let written = written.map_err(GitError::on("write a tree"))?;

@@ -223,7 +223,7 @@ pub fn write(
 /// An object in a folder, with its file mode.
 pub(super) type Entry = (Oid, i32);
 
-fn entry(version: &Version) -> Entry {
+pub(super) fn entry(version: &Version) -> Entry {
     let filemode = match (version.kind, version.mode.is_executable()) {
         (Kind::Link, _) => LINK,
         (Kind::File, true) => EXECUTABLE,

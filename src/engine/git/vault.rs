@@ -190,6 +190,13 @@ impl Vault {
         Ok(read)
     }
 
+    /// Takes a tree of the vault for read. Nothing of it is only this machine's.
+    pub fn know(&self, name: Oid, tree: &Tree) {
+        self.newest.borrow_mut().get_or_insert_with(|| (name, tree.clone()));
+        self.trees.borrow_mut().insert(name, tree.clone());
+        self.shared.borrow_mut().insert(name, tree.clone());
+    }
+
     /// Reads a tree of the vault, without what only this machine has.
     pub fn read_shared(&self, tree: Oid) -> Outcome<Tree> {
         if let Some(known) = self.shared.borrow().get(&tree) {

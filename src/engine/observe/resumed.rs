@@ -5,15 +5,18 @@
 //! disk just now ([`crate::still`]). So what is here and is not looked at is as if it were.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use cfgsync_core::observed::{Live, Local};
 use cfgsync_core::path::RepoPath;
+use cfgsync_core::tree::Tree;
 
 use super::again::DECIDING;
 use super::seen::Seen;
 use super::{Asked, Link, Listed, Observer, Purpose, Scope};
 use crate::failure::Outcome;
+use crate::git::TreeId;
 
 /// What the last run saw, and what of it has to be looked at again.
 pub struct Resumed {
@@ -25,6 +28,8 @@ pub struct Resumed {
     pub links: HashMap<PathBuf, Link>,
     /// This machine's files, but for the marks.
     pub local: Local,
+    /// The tree of the vault that its working tree was, with its digest.
+    pub tree: Option<(u64, TreeId)>,
     /// Units that changed.
     pub units: BTreeSet<RepoPath>,
     /// Folders that changed: where they are, and the path of what is stored of each; none at the top.
@@ -57,13 +62,17 @@ impl Observer<'_> {
         }
         let scope = Scope::default();
         let manifest = self.manifest(&scope)?;
-        let Resumed { seen, listed, links, mut local, units, folders } = resumed;
+        let Resumed { seen, listed, links, mut local, tree, units, folders } = resumed;
         if brings_rules(&local, &folders) {
             return Ok(None);
         }
         let known = local.stored.units.keys().cloned().collect();
         let marks = manifest.marks.clone();
         local.stored.manifest = manifest;
+        local.stored.prune_folders();
+        if let Some((_, tree)) = tree.filter(|(known, _)| *known == digest(&local.stored)) {
+            self.vault.know(tree, &local.stored);
+        }
         self.after.replace(seen.clone());
         let _ = self.before.set(seen);
         self.listed.replace(listed);
@@ -73,6 +82,13 @@ impl Observer<'_> {
         let folders = folders.into_iter().map(|(_, folder)| folder).collect();
         self.look_on(&scope, local, &units, folders)
     }
+}
+
+/// Returns a tree in one word.
+pub fn digest(tree: &Tree) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    tree.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Returns true where rules may have come to a folder that changed, or it is a repository by now.

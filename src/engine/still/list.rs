@@ -13,6 +13,8 @@ use super::rows::{Read, Row, add};
 use crate::context::Places;
 use crate::fs::dir::{Dir, Stat, os};
 use crate::fs::plain;
+use crate::git::TreeId;
+use crate::observe::resumed::digest;
 use crate::observe::{Link, Observer};
 use crate::session::Session;
 
@@ -23,6 +25,8 @@ pub struct List {
     pub(super) newest: i64,
     /// Whether a look can go on from it.
     pub(super) can_go_on: bool,
+    /// What is agreed, where that is the working tree to its last mode.
+    pub(super) tree: Option<(u64, TreeId)>,
 }
 
 /// A look that depends on something that cannot be written down.
@@ -45,7 +49,8 @@ impl List {
     /// Returns what a look depends on; none where that cannot be written down.
     pub fn of(session: &Session<'_>, observer: &Observer<'_>, local: &Local) -> Option<Self> {
         let can_go_on = observer.can_go_on(local);
-        let mut list = Self { bytes: Vec::new(), newest: 0, can_go_on };
+        let tree = agreed(session, local).filter(|_| can_go_on);
+        let mut list = Self { bytes: Vec::new(), newest: 0, can_go_on, tree };
         rows(session, observer, local, &mut list).ok()?;
         Some(list)
     }
@@ -181,6 +186,13 @@ fn rows(
         add(&mut list.bytes, Row::Ignored, path.as_bytes(), None, Read::Nothing).ok_or(NotStill)?;
     }
     Ok(())
+}
+
+/// Returns what is agreed, where it is this working tree, with its digest.
+fn agreed(session: &Session<'_>, local: &Local) -> Option<(u64, TreeId)> {
+    let (agreed, ..) = session.vault.agreed_trees().ok()??;
+    let tree = session.vault.read(agreed).ok()?;
+    (tree == local.stored).then(|| (digest(&tree), agreed))
 }
 
 /// The list of marks, if it is the one that was looked at.

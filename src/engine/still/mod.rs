@@ -23,6 +23,7 @@ use cfgsync_core::time::UnixTime;
 use crate::context::Places;
 use crate::failure::Outcome;
 use crate::fs::plain::{self, Durability};
+use crate::git::trees::blob_id;
 use crate::observe::Observer;
 use crate::observe::seen::{DAY, QUIET_MS};
 use crate::session::Session;
@@ -32,8 +33,8 @@ pub use list::List;
 const MAGIC: &[u8; 8] = b"cfgstil2";
 
 /// Bytes before the first row: magic, sum, what it holds for, until when, whether a look can go on from
-/// it.
-const HEADER: usize = 5 * 8;
+/// it, a digest of the working tree as it was seen, and the tree of the vault that is the same.
+const HEADER: usize = 6 * 8 + 20;
 
 /// How things stand beside the list of the last run.
 #[derive(Debug)]
@@ -142,6 +143,9 @@ pub fn write(
     bytes.extend(key(session, &watch)?.to_le_bytes());
     bytes.extend((observer.full_read() + DAY).to_le_bytes());
     bytes.extend(u64::from(list.can_go_on).to_le_bytes());
+    let (digest, tree) = list.tree.map_or((0, [0; 20]), |(digest, it)| (digest, blob_id(it).0));
+    bytes.extend(digest.to_le_bytes());
+    bytes.extend(tree);
     bytes.extend(&list.bytes);
     if list.newest >= quiet {
         rows::mark_racy(&mut bytes[HEADER..], quiet);

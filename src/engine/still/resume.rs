@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use cfgsync_core::observed::{Live, Local};
 use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::tree::Tree;
-use cfgsync_core::unit::Mode;
+use cfgsync_core::unit::{BlobId, Mode};
 
 use super::compare::Touch;
 use super::rows::{Entry, Read, Row};
 use super::{HEADER, Kept, word};
 use crate::context::Places;
 use crate::fs::dir::os;
+use crate::git::trees::oid;
 use crate::observe::resumed::Resumed;
 use crate::observe::seen::DAY;
 use crate::observe::{Link, Listed};
@@ -52,6 +53,9 @@ impl Kept {
         }
         let read_at = word(&self.bytes, 24)?.checked_sub(DAY)?;
         let mut resumed = Resumed::starting(read_at);
+        let tree = BlobId(*self.bytes.get(48..)?.first_chunk()?);
+        let digest = word(&self.bytes, 40)?;
+        resumed.tree = (tree != BlobId([0; 20])).then(|| (digest, oid(tree)));
         let mut rows = self.bytes.get(HEADER..)?;
         let (mut folder, mut units, mut live) = (None, Vec::new(), Vec::new());
         while let Some((entry, rest)) = Entry::split(rows) {
@@ -103,7 +107,7 @@ impl Resumed {
         let (units, folders) = (BTreeSet::new(), BTreeSet::new());
         let local = Local { stored: Tree::default(), ..Local::default() };
         let seen = crate::observe::seen::Seen::starting(read_at);
-        Self { seen, listed, links, local, units, folders }
+        Self { seen, listed, links, local, tree: None, units, folders }
     }
 
     fn add_folder(&mut self, entry: &Entry<'_>, here: &Folder<'_>) -> Option<()> {
