@@ -127,19 +127,35 @@ mod tests {
         tree
     }
 
+    const FILES: [&str; 7] = [
+        "",
+        "a=1",
+        "a=1 b/c=2 b/d=3 b-c=4",
+        "a/x=1 b=2",
+        "a/x/y=1 b/c=2! e/f/g=7",
+        "a/x/y=1 b/c=2 e/f/g=7 e/f/h=8",
+        "e/f/g=7 e/f.x=9 e/f-x=9",
+    ];
+
+    #[test]
+    fn a_tree_that_is_read_beside_another_is_as_it_is_alone() {
+        let repository = in_memory();
+        let trees = FILES.map(|files| tree(&repository, files));
+        let write = |tree| trees::write(&repository, tree, &mut HashSet::new()).unwrap();
+        for base in &trees {
+            let known = trees::read(&repository, write(base), None).unwrap();
+            for tree in &trees {
+                let read = |base| trees::read(&repository, write(tree), base).unwrap();
+                assert_eq!(read(Some((write(base), &known))), read(None));
+                assert_eq!(&read(None), tree);
+            }
+        }
+    }
+
     #[test]
     fn a_change_of_a_tree_is_the_tree_written_anew() {
         let repository = in_memory();
-        let trees = [
-            "",
-            "a=1",
-            "a=1 b/c=2 b/d=3 b-c=4",
-            "a/x=1 b=2",
-            "a/x/y=1 b/c=2! e/f/g=7",
-            "a/x/y=1 b/c=2 e/f/g=7 e/f/h=8",
-            "e/f/g=7 e/f.x=9 e/f-x=9",
-        ]
-        .map(|files| tree(&repository, files));
+        let trees = FILES.map(|files| tree(&repository, files));
         for base in &trees {
             for tree in &trees {
                 let name = trees::write(&repository, base, &mut HashSet::new()).unwrap();

@@ -36,11 +36,15 @@ pub fn read_blob(repository: &Repository, blob: BlobId) -> Result<Vec<u8>, GitEr
     Ok(blob.content().to_vec())
 }
 
-/// Reads a tree. A path that could not lie on any disk is refused: such a tree is no accident.
-pub fn read(repository: &Repository, tree: Oid) -> Outcome<Tree> {
+/// Reads a tree. A path that could not lie on any disk is refused: such a tree is no accident. `base` is
+/// another that was read: folders that both have alike are taken from that.
+pub fn read(repository: &Repository, tree: Oid, base: Option<(Oid, &Tree)>) -> Outcome<Tree> {
     let mut result = Tree::default();
-    let mut reading = Reading::default();
-    read_folder(repository, tree, &[], &mut result, &mut reading)?;
+    // What is carried along belongs to no unit.
+    let base = base.filter(|(_, base)| base.opaque.is_empty());
+    let mut reading = Reading { base: base.map(|(_, base)| base), ..Reading::default() };
+    let base = base.map(|(name, _)| name);
+    read_folder(repository, (tree, base), &[], &mut result, &mut reading)?;
     result.units = std::mem::take(&mut reading.units).into_iter().collect();
     let own_files = reading.own_files;
     let text = |blob: Option<Oid>| -> Outcome<String> {
@@ -69,10 +73,12 @@ struct OwnFiles {
 
 /// What is found on the way through a tree.
 #[derive(Default)]
-struct Reading {
+struct Reading<'a> {
     listing: Listing,
     /// In the order of Git, which is that of whole paths.
     units: Vec<(RepoPath, Version)>,
+    /// Another tree that was read.
+    base: Option<&'a Tree>,
     own_files: OwnFiles,
 }
 
@@ -87,13 +93,33 @@ fn broken(folder: &[u8], cause: &impl std::fmt::Display) -> Failure {
         .hint("Look at the remote: such a tree is no accident. Nothing was changed here.")
 }
 
+impl Reading<'_> {
+    /// Takes the units of a folder from the other tree, with the modes that Git itself keeps; false where
+    /// that cannot be done.
+    fn takes(&mut self, folder: &[u8]) -> bool {
+        let start = RepoPath::new([folder, b"\x01"].concat()).ok();
+        let Some((base, start)) = self.base.zip(start) else { return false };
+        let units = base.units.range(start..);
+        let inside = units.take_while(|(path, _)| path.as_bytes().starts_with(folder));
+        self.units.extend(inside.map(|(path, version)| {
+            let mode = match version.kind {
+                Kind::File => version.mode.in_git(),
+                Kind::Link => version.mode,
+            };
+            (path.clone(), Version { mode, ..*version })
+        }));
+        true
+    }
+}
+
 fn read_folder(
     repository: &Repository,
-    tree: Oid,
+    (tree, base): (Oid, Option<Oid>),
     prefix: &[u8],
     result: &mut Tree,
-    reading: &mut Reading,
+    reading: &mut Reading<'_>,
 ) -> Outcome<()> {
+    let base = base.and_then(|base| repository.find_tree(base).ok());
     let tree = repository.find_tree(tree).map_err(GitError::on(format!("read tree {tree}")))?;
     let entries: Vec<TreeEntry<'_>> = tree.iter().collect();
     let listed: Vec<(&[u8], i32)> =
@@ -108,7 +134,14 @@ fn read_folder(
         match filemode {
             FOLDER => {
                 let folder = [raw.as_slice(), b"/"].concat();
-                read_folder(repository, entry.id(), &folder, result, reading)?;
+                let known = base.as_ref().and_then(|base| base.get_name_bytes(entry.name_bytes()));
+                let known = known.filter(|known| known.filemode_raw() == FOLDER);
+                let known = known.map(|known| known.id());
+                // In cfgsync's own folder are files that are no units.
+                let is_same = known == Some(entry.id()) && !path.is_meta();
+                if !is_same || !reading.takes(&folder) {
+                    read_folder(repository, (entry.id(), known), &folder, result, reading)?;
+                }
             }
             _ if raw == MANIFEST.as_bytes() => reading.own_files.manifest = Some(entry.id()),
             _ if raw == MODES.as_bytes() => reading.own_files.modes = Some(entry.id()),

@@ -182,11 +182,14 @@ impl Vault {
         if let Some(known) = self.trees.borrow().get(&tree) {
             return Ok(known.clone());
         }
-        let mut read = trees::read(self.store(), tree)?;
         let mut newest = self.newest.borrow_mut();
+        let mut trees = self.trees.borrow_mut();
+        let known = newest.as_ref().filter(|(name, _)| trees.contains_key(name));
+        let base = known.map(|(name, tree)| (*name, tree));
+        let mut read = trees::read(self.store(), tree, base)?;
         let (_, base) = newest.get_or_insert_with(|| (tree, read.clone()));
         read.share_with(base);
-        self.trees.borrow_mut().insert(tree, read.clone());
+        trees.insert(tree, read.clone());
         Ok(read)
     }
 
