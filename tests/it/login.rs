@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::network::left_running;
 use crate::sandbox::{Machine, Sandbox, assert_clean, assert_converged};
@@ -31,8 +32,14 @@ impl Server {
         let at = folder.display();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host\nPidFile none\n\
-             AuthorizedKeysFile {at}/user.pub\nStrictModes no\nUsePAM no\n"
+             AuthorizedKeysFile {at}/user.pub\nStrictModes no\nUsePAM no\n\
+             ForceCommand exec sh {at}/serve\n"
         );
+        let serve = format!(
+            "echo \"$SSH_ORIGINAL_COMMAND\" >> {at}/asked\n[ ! -e {at}/first ] || . {at}/first\n\
+             exec sh -c \"$SSH_ORIGINAL_COMMAND\"\n"
+        );
+        fs::write(folder.join("serve"), serve).unwrap();
         fs::write(folder.join("config"), config).unwrap();
         let sshd =
             ["/usr/sbin/sshd", "/usr/bin/sshd"].into_iter().find(|it| fs::metadata(it).is_ok());
@@ -61,6 +68,21 @@ impl Server {
              -oUserKnownHostsFile={at}/known -oIdentitiesOnly=yes {options}"
         );
         let _ = machine.git(&["config", "core.sshCommand", ssh.trim()]);
+    }
+
+    /// Returns what was asked of it since this was asked last, in alphabetical order.
+    fn asked(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.join("asked")).unwrap_or_default();
+        fs::write(self.folder.join("asked"), "").unwrap();
+        let mut asked: Vec<String> =
+            text.lines().filter_map(|line| Some(line.split_once(' ')?.0.to_owned())).collect();
+        asked.sort();
+        asked
+    }
+
+    /// Has it do this first, as a shell, whenever it is asked for something.
+    fn first(&self, script: &str) {
+        fs::write(self.folder.join("first"), script).unwrap();
     }
 
     /// Returns how many logins there were since this was asked last.
@@ -116,6 +138,93 @@ fn whatever_changed_there_is_one_login() {
     ec2.sync();
     assert_converged(&[&mac, &ec2]);
     assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+const FETCH: &str = "git-upload-pack";
+const PUSH: &str = "git-receive-pack";
+
+/// Two machines, of which the first expects more from the other one, and has something to send.
+fn expecting() -> (Sandbox, Machine, Machine, Server) {
+    let (sandbox, mac, ec2, server) = pair();
+    server.serve(&mac, "");
+    change_both(&mac, &ec2, 0);
+    mac.sync();
+    ec2.sync();
+    let _ = (server.logins(), server.asked());
+    change_both(&mac, &ec2, 1);
+    (sandbox, mac, ec2, server)
+}
+
+#[test]
+fn the_far_end_of_a_push_is_opened_beside_the_fetch() {
+    let (sandbox, mac, ec2, server) = expecting();
+    // A fetch is answered once the far end of the push is there; one after the other would be for ever.
+    let asked = server.folder.join("asked");
+    server.first(&format!(
+        "case $SSH_ORIGINAL_COMMAND in {FETCH}*)\n\
+         until grep -q {PUSH} {0}; do sleep 0.05; done\nesac\n",
+        asked.display()
+    ));
+    mac.sync();
+    assert_eq!((server.logins(), server.asked()), (1, vec![PUSH.into(), FETCH.into()]));
+    assert_eq!(left_running(&mac), Vec::<String>::new());
+    // Where nothing is to be sent after all, it is closed.
+    ec2.sync();
+    ec2.append(".conf", "the same\n");
+    ec2.sync();
+    mac.append(".conf", "the same\n");
+    mac.sync();
+    assert_eq!((server.logins(), server.asked()), (1, vec![PUSH.into(), FETCH.into()]));
+    assert_eq!(left_running(&mac), Vec::<String>::new());
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
+fn a_far_end_that_is_of_no_use_costs_another_try() {
+    let (sandbox, mac, ec2, server) = expecting();
+    let failed = server.folder.join("failed");
+    for (number, fails) in [(1, ""), (2, "sh -c \"$SSH_ORIGINAL_COMMAND\" < /dev/null; sleep 2;")] {
+        server.first(&format!(
+            "case $SSH_ORIGINAL_COMMAND in {PUSH}*) [ -e {0} ] || {{ : > {0}; {fails} exit 1; }};; esac\n",
+            failed.display()
+        ));
+        let start = Instant::now();
+        mac.sync();
+        assert!(
+            start.elapsed() < Duration::from_secs(15),
+            "nobody waits for a far end that is gone"
+        );
+        assert_eq!(server.asked(), [PUSH, PUSH, FETCH], "it said nothing, or no more: {number}");
+        ec2.sync();
+        assert_converged(&[&mac, &ec2]);
+        fs::remove_file(&failed).unwrap();
+        change_both(&mac, &ec2, number + 1);
+    }
+    server.first("");
+    mac.sync();
+    ec2.sync();
+    let _ = server.asked();
+    // What it says of the branch is older than what the fetch brings.
+    let before = sandbox.git(&["rev-parse", "main"]).trim().to_owned();
+    change_both(&mac, &ec2, 4);
+    let after = sandbox.git(&["rev-parse", "main"]).trim().to_owned();
+    let remote = sandbox.remote();
+    let set = |to: &str| format!("git -C '{}' update-ref refs/heads/main {to}", remote.display());
+    assert!(Command::new("sh").args(["-c", &set(&before)]).status().unwrap().success());
+    server.first(&format!(
+        "case $SSH_ORIGINAL_COMMAND in {FETCH}*)\n\
+         until grep -q {PUSH} {}; do sleep 0.05; done; sleep 0.5\n{}\nesac\n",
+        server.folder.join("asked").display(),
+        set(&after)
+    ));
+    mac.sync();
+    assert_eq!(server.asked(), [PUSH, PUSH, FETCH], "it was old");
+    fs::remove_file(server.folder.join("first")).unwrap();
+    ec2.sync();
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+    sandbox.assert_history();
 }
 
 #[test]

@@ -38,6 +38,12 @@ const TYPING: Duration = Duration::from_secs(120);
 /// What the command begins with that waits at a gate before it calls ssh.
 const WAITS: &str = "read -r go < /dev/fd/";
 
+/// What the command begins with that is a function which calls ssh, or does not.
+pub const DIALS: &str = "dial()";
+
+/// What is said there where the login is shared.
+const SHARED: &str = "shared";
+
 /// A login under way, or done. Ended with it.
 #[derive(Debug)]
 pub struct Login {
@@ -95,10 +101,10 @@ impl Login {
         let desk = if is_short { None } else { Some(Desk::set_up(&std::env::temp_dir()).ok()?) };
         let socket = desk.as_ref().map_or(usual, |desk| desk.folder().join("s"));
         plain::remove(&socket).ok()?;
-        let batch = if limits.manners == Manners::Silent { "-oBatchMode=yes " } else { "" };
+        let manners = manners_of_ssh(limits.manners);
         let port = port.map(|port| format!("-p {port} ")).unwrap_or_default();
         let script = format!(
-            "trap '' INT HUP QUIT; {ssh} {batch}{SSH_PATIENCE} -oControlMaster=yes \
+            "trap '' INT HUP QUIT; {ssh} {manners} -oControlMaster=yes \
              -oControlPersist=no -S \"$1\" -N {port}{destination} & p=$!; exec 2>/dev/null; \
              read x; kill $p; wait $p; [ ! -e \"$1\" ] || rm -f \"$1\"; \
              [ -z \"$2\" ] || rmdir \"$2\""
@@ -144,6 +150,14 @@ impl Login {
         (ssh, None)
     }
 
+    /// Returns the same for a program that is to run only where the login is shared; none where it is not
+    /// under way.
+    pub fn shared(&self, ssh: &str) -> Option<(String, Gate)> {
+        let (command, gate) = self.command(ssh);
+        let command = command.replacen(" && ", &format!(" && [ \"$go\" = {SHARED} ] && exec "), 1);
+        Some((command, gate?))
+    }
+
     /// Begins to end it. This waits for nothing.
     pub fn leave(&mut self) {
         drop(self.keeper.stdin.take());
@@ -173,10 +187,13 @@ impl Door {
         let mut state = self.state();
         state.reached = Some(reached);
         for mut waiting in state.waiting.drain(..) {
-            if !matches!(reached, Reached::Never(_)) {
-                // Whoever waited there may be gone.
-                let _ = waiting.write_all(b"\n");
-            }
+            let word = match reached {
+                Reached::Yes => format!("{SHARED}\n"),
+                Reached::No => "\n".to_owned(),
+                Reached::Never(_) => continue,
+            };
+            // Whoever waited there may be gone.
+            let _ = waiting.write_all(word.as_bytes());
         }
         self.opened.notify_all();
     }
@@ -221,11 +238,16 @@ impl Drop for Login {
     }
 }
 
+/// Returns what is appended to an ssh command.
+pub fn manners_of_ssh(manners: Manners) -> String {
+    let batch = if manners == Manners::Silent { "-oBatchMode=yes " } else { "" };
+    format!("{batch}{SSH_PATIENCE}")
+}
+
 /// Makes Git connect by this ssh command.
 pub fn connect_by(command: &mut Command, ssh: &str, manners: Manners) {
-    let batch = if manners == Manners::Silent { "-oBatchMode=yes " } else { "" };
-    command.env("GIT_SSH_COMMAND", format!("{ssh} {batch}{SSH_PATIENCE}"));
-    if ssh.starts_with(WAITS) {
+    command.env("GIT_SSH_COMMAND", format!("{ssh} {}", manners_of_ssh(manners)));
+    if ssh.starts_with(WAITS) || ssh.starts_with(DIALS) {
         // Git would know ssh by the first word.
         command.env("GIT_SSH_VARIANT", "ssh");
     }

@@ -6,6 +6,7 @@ pub mod authorship;
 pub mod branch;
 pub mod driver;
 pub mod ear;
+pub mod early;
 pub mod filter;
 mod folder;
 pub mod forgetting;

@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use cfgsync_core::escape::escape;
 
+use super::early::Early;
 use super::parcel::{Parcel, Sent};
 use super::program::{Answer, Limits, start};
 use super::remote::Remote;
@@ -103,9 +104,24 @@ impl Remote<'_> {
             refspec,
         ];
         let root = self.worktree.root();
+        let early = self.early.take().and_then(Early::take);
+        let mut meanwhile = Some(meanwhile);
+        if let (Some(ends), Some(ssh), None) = (early, &ssh, &gate) {
+            let push = start(root, Some(&ends.command(ssh)), limits, self.scratch, &arguments)?;
+            let _open = ends.left();
+            if let Some(meanwhile) = meanwhile.take() {
+                meanwhile();
+            }
+            if push.finish()?.code == Some(0) {
+                self.worktree.set_upstream(commit)?;
+                return Ok(Pushed::Done);
+            }
+        }
         let push = start(root, ssh.as_deref(), limits, self.scratch, &arguments)?;
         drop(gate);
-        meanwhile();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
         let mut answer = push.finish()?;
         if global::is_to_blame(&answer) {
             let (ssh, _gate) = self.ssh()?;

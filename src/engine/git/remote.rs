@@ -6,6 +6,7 @@ use std::time::Duration;
 use cfgsync_core::address::Reached;
 
 use super::ear::Silence;
+use super::early::Early;
 use super::login::{self, Gate, Login, user_ssh};
 use super::program::{Answer, Aside, Hooks, Limits, Manners, Running, run, run_aside, start};
 use super::trouble::{cut, failure, not_git};
@@ -32,6 +33,8 @@ pub struct Remote<'a> {
     pub(super) ssh: Option<String>,
     pub(super) limits: Limits,
     pub(super) scratch: &'a Path,
+    /// A connection over it that waits for a push.
+    pub(super) early: RefCell<Option<Early>>,
     /// The login that is shared, where there is one.
     login: RefCell<Option<Login>>,
 }
@@ -55,8 +58,8 @@ impl<'a> Remote<'a> {
         limits: Limits,
         scratch: &'a Path,
     ) -> Self {
-        let login = RefCell::default();
-        Self { worktree, name, branch, ssh, limits, scratch, login }
+        let (early, login) = Default::default();
+        Self { worktree, name, branch, ssh, limits, scratch, early, login }
     }
 
     /// Starts to fetch the branch into a ref of cfgsync's own.
@@ -71,6 +74,14 @@ impl<'a> Remote<'a> {
         if let (Reached::Ssh { destination, port }, Some(ssh)) = (Reached::of(&url), &self.ssh) {
             let login = Login::start(ssh, (destination, port), self.limits, self.scratch);
             self.login.replace(login);
+        }
+    }
+
+    /// Opens the far end of a push that is likely to come, where the login is shared.
+    pub fn expect_push(&self) {
+        let url = self.worktree.remote_url(self.name).unwrap_or_default();
+        if let (Some(login), Some(ssh)) = (&*self.login.borrow(), &self.ssh) {
+            self.early.replace(Early::open(login, ssh, &url, self.limits.manners));
         }
     }
 
@@ -95,6 +106,7 @@ impl<'a> Remote<'a> {
 
     /// Begins to end the shared login. Nothing is waited for.
     pub fn leave(&self) {
+        drop(self.early.take());
         if let Some(login) = &mut *self.login.borrow_mut() {
             login.leave();
         }

@@ -94,6 +94,7 @@ impl Sync<'_> {
             if !has_come {
                 return Ok(Course::Open { tip });
             }
+            remote.expect_push();
         }
         let is_awaited = seen.is_some() || has_come;
         remote.start_fetch().map(|fetch| Course::Fetching { fetch, is_awaited })
