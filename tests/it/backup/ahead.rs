@@ -124,8 +124,10 @@ fn one_of_a_killed_run_goes_with_the_next_one() {
     kill(&mac, &draft, &["sync"]);
     assert!(draft.exists(), "the killed run left nothing to remove");
     assert_eq!(mac.read(".conf"), format!("{LINES}6\n"), "nothing was replaced");
+    // What was fetched is there already, so that the next one expects nothing.
+    mac.remove("waits");
     mac.sync();
-    assert!(was_there(&mac));
+    assert!(!draft.exists());
     assert_eq!(numbers(&mac), [1, 2]);
     assert_converged(&[&mac, &ec2]);
     assert_clean(&sandbox, &[&mac, &ec2]);
