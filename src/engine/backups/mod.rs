@@ -365,7 +365,7 @@ impl Drafted {
             at = at.after_seconds(1);
             path = places.backups().join(stamp(at) + ENDING);
         }
-        plain::install_draft(&self.place, &path)?;
+        plain::name_draft(&self.place, &path)?;
         Ok(path)
     }
 }

@@ -13,7 +13,7 @@ use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode as Bits, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
-use super::FsError;
+use super::{FsError, lanes};
 use crate::sabotage::{self, Break};
 
 /// A folder held open.
@@ -216,6 +216,15 @@ impl Dir {
             return Ok(());
         }
         nix::unistd::fsync(&self.fd).map_err(FsError::on("sync", &self.path))
+    }
+
+    /// Makes the names in this folder and in another one durable, side by side.
+    pub fn sync_with(&self, other: &Self) -> Result<(), FsError> {
+        let file = |dir: &Self| {
+            let fd = dir.fd.try_clone().map_err(FsError::on("open", &dir.path))?;
+            Ok((File::from(fd), dir.path.clone()))
+        };
+        lanes::sync_all(vec![file(self)?, file(other)?])
     }
 
     /// Walks down without following links. None when a folder on the way is missing.

@@ -185,9 +185,14 @@ fn sync_draft(draft: &Path) -> Result<(), FsError> {
 }
 
 /// Gives a draft its name, in one step, once all of it is durable.
-#[expect(clippy::disallowed_methods, reason = "a draft of cfgsync's own, where nothing stands yet")]
 pub fn install_draft(draft: &Path, path: &Path) -> Result<(), FsError> {
     sync_draft(draft)?;
+    name_draft(draft, path)
+}
+
+/// Gives a draft that is durable its name, in one step.
+#[expect(clippy::disallowed_methods, reason = "a draft of cfgsync's own, where nothing stands yet")]
+pub fn name_draft(draft: &Path, path: &Path) -> Result<(), FsError> {
     fs::rename(draft, path).map_err(FsError::on("make", path))?;
     path.parent().map_or(Ok(()), sync_folder)
 }

@@ -139,8 +139,7 @@ impl Writer {
             }
             Self::tidy(&staging, at.dir, &name)?;
         }
-        staging.sync()?;
-        at.dir.sync()?;
+        staging.sync_with(at.dir)?;
         Ok(Applied::Done)
     }
 
@@ -168,8 +167,7 @@ impl Writer {
             return Ok(Applied::Stale);
         }
         Self::tidy(&staging, at.dir, &name)?;
-        staging.sync()?;
-        at.dir.sync()?;
+        staging.sync_with(at.dir)?;
         Ok(Applied::Done)
     }
 

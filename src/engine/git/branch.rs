@@ -16,6 +16,7 @@ use super::worktree::{UPSTREAM, Worktree};
 use super::{CommitId, GitError};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::os;
+use crate::fs::group::Group;
 
 /// Where tips are kept that the branch left behind when its commits were replayed or overruled.
 const REPLACED: &str = "refs/cfgsync/replaced";
@@ -284,12 +285,13 @@ pub fn is_shown(worktree: &Worktree, remote_name: &str, branch: &str, tip: Commi
 }
 
 /// Moves the branch, if it still is where it was seen, and shows upstream's commit under Git's own name
-/// for it, as `git fetch` would.
+/// for it, as `git fetch` would. What is in the group is durable before.
 pub fn advance(
     worktree: &Worktree,
     (remote_name, branch): (Option<&str>, &str),
     [from, to]: [Option<CommitId>; 2],
     upstream: Option<CommitId>,
+    group: Group,
 ) -> Outcome<()> {
     let to = to.filter(|_| from != to);
     let own =
@@ -299,7 +301,7 @@ pub fn advance(
         (!is_shown(worktree, remote_name, branch, to)).then_some(Move { name, from: From::Any, to })
     });
     let moves: Vec<Move> = own.into_iter().chain(shown).collect();
-    if moves.is_empty() { Ok(()) } else { refs::advance(worktree, &moves) }
+    refs::advance(worktree, &moves, group)
 }
 
 /// Remembers what upstream was pushed to, under cfgsync's own name for it and under Git's.
@@ -309,7 +311,8 @@ pub fn show_pushed(
     to: CommitId,
 ) -> Outcome<()> {
     let names = [UPSTREAM.to_owned(), shown_as(remote_name, branch)];
-    refs::advance(worktree, &names.map(|name| Move { name, from: From::Any, to }))
+    let moves = names.map(|name| Move { name, from: From::Any, to });
+    refs::advance(worktree, &moves, Group::default())
 }
 
 /// Keeps a tip that the branch leaves behind under a ref of cfgsync's own.

@@ -61,9 +61,15 @@ pub fn draft(
 }
 
 impl Draft {
-    /// Gives the new index its place.
-    pub fn install(&self) -> Outcome<()> {
-        install(&self.draft, &self.place)
+    /// Gives the new index its place, which becomes durable with the group.
+    pub fn install(&self, group: &mut Group) -> Outcome<()> {
+        install(&self.draft, &self.place)?;
+        Ok(self.place.parent().map_or(Ok(()), |folder| group.also(folder.to_owned()))?)
+    }
+
+    /// Says that its place is durable. Until then, a lock that a power cut leaves is known by the draft.
+    pub fn let_go(self) -> Outcome<()> {
+        Ok(plain::remove(&self.draft)?)
     }
 }
 
@@ -162,11 +168,7 @@ fn install(draft: &Path, place: &Path) -> Outcome<()> {
         }
         _ => FsError::on("create", &lock)(error).into(),
     })?;
-    fs::rename(&lock, place).map_err(FsError::on("replace", place))?;
-    if let Some(folder) = place.parent() {
-        plain::sync_folder(folder)?;
-    }
-    Ok(plain::remove(draft)?)
+    Ok(fs::rename(&lock, place).map_err(FsError::on("replace", place))?)
 }
 
 fn copy_new(draft: &Path, lock: &Path) -> std::io::Result<()> {

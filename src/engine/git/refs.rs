@@ -36,8 +36,8 @@ pub struct Move {
 }
 
 /// Moves refs, in this order, or none of them where one is held by another Git or is not what was seen.
-pub fn advance(worktree: &Worktree, moves: &[Move]) -> Outcome<()> {
-    let mut group = Group::default();
+/// What is in the group is durable before the first of them moves.
+pub fn advance(worktree: &Worktree, moves: &[Move], mut group: Group) -> Outcome<()> {
     let mut before = Vec::new();
     for Move { name, from, to } in moves {
         let place = worktree.refs_folder().join(name);

@@ -56,6 +56,8 @@ pub struct Vault {
     /// The trees that this run wrote, which it would write so again.
     made: RefCell<Vec<(Oid, Tree)>>,
     written: RefCell<HashSet<Oid>>,
+    /// What refs are going to name that move later than those that wait now.
+    pub(super) soon: RefCell<Vec<Oid>>,
     pub(super) waiting: Waiting,
     at: UnixTime,
 }
@@ -97,9 +99,9 @@ impl Vault {
     }
 
     fn of(objects: Store, at: UnixTime) -> Self {
-        let (refs, known, trees, shared, newest, made, written) = Default::default();
+        let (refs, known, trees, shared, newest, made, written, soon) = Default::default();
         let waiting = Waiting::default();
-        Self { objects, refs, known, trees, shared, newest, made, written, waiting, at }
+        Self { objects, refs, known, trees, shared, newest, made, written, soon, waiting, at }
     }
 
     /// Opens the vault so that whatever is written stays in memory and is gone with it.
@@ -213,7 +215,11 @@ impl Vault {
 
     /// Returns the tree of the newest snapshot, and those beside it.
     pub fn latest(&self) -> Outcome<Option<(Oid, Vec<Oid>)>> {
-        let Some(commit) = self.target(LATEST)? else { return Ok(None) };
+        self.snapshot_at(LATEST)
+    }
+
+    fn snapshot_at(&self, name: &str) -> Outcome<Option<(Oid, Vec<Oid>)>> {
+        let Some(commit) = self.target(name)? else { return Ok(None) };
         let failed = || GitError::on("read the newest snapshot");
         let commit = self.store().find_commit(commit.0).map_err(failed())?;
         let beside = commit.parents().map(|parent| parent.tree_id()).collect();
@@ -223,14 +229,25 @@ impl Vault {
     /// Keeps a state of this machine's files for good. `beside` are the working tree where it
     /// differs from what people see, and what is only staged.
     pub fn snapshot(&self, seen: Oid, beside: &[Oid], reason: &str) -> Outcome<()> {
-        let parents: Outcome<Vec<Oid>> =
-            beside.iter().map(|tree| self.commit(*tree, "beside it", &[])).collect();
-        let parents = parents?;
-        let number = self.newest_number()? + 1;
-        let message = format!("{reason}\n\nnumber {number}\nat {}\n", self.at.0);
-        let commit = self.commit(seen, &message, &parents)?;
+        let (number, commit) = self.snapshot_of(seen, beside, reason)?;
         self.set(&format!("{SNAPSHOTS}/{number:09}"), commit)?;
         self.set(LATEST, commit)
+    }
+
+    /// Lets what [`Self::snapshot`] is going to store become durable with what waits, where it is the next
+    /// one.
+    pub fn foresee_snapshot(&self, seen: Oid, reason: &str) -> Outcome<()> {
+        let (_, commit) = self.snapshot_of(seen, &[], reason)?;
+        self.soon.borrow_mut().push(commit);
+        Ok(())
+    }
+
+    fn snapshot_of(&self, seen: Oid, beside: &[Oid], reason: &str) -> Outcome<(u64, Oid)> {
+        let parents: Outcome<Vec<Oid>> =
+            beside.iter().map(|tree| self.commit(*tree, "beside it", &[])).collect();
+        let number = self.newest_number()? + 1;
+        let message = format!("{reason}\n\nnumber {number}\nat {}\n", self.at.0);
+        Ok((number, self.commit(seen, &message, &parents?)?))
     }
 
     /// Returns every snapshot, the oldest first.
@@ -312,6 +329,20 @@ impl Vault {
         self.objects.keep_with(&[self.agreement_on(agreed, upstream, Some(tip))?], group)
     }
 
+    /// Lets what [`Self::agree`] is going to store become durable with what waits.
+    pub fn foresee_agreement(
+        &self,
+        agreed: Oid,
+        upstream: Oid,
+        tip: Option<CommitId>,
+    ) -> Outcome<()> {
+        if self.agreed_trees()? != Some((agreed, upstream, tip)) {
+            let commit = self.agreement_on(agreed, upstream, tip)?;
+            self.soon.borrow_mut().push(commit);
+        }
+        Ok(())
+    }
+
     fn agreement_on(&self, agreed: Oid, upstream: Oid, tip: Option<CommitId>) -> Outcome<Oid> {
         let failed = || GitError::on("remember what was agreed");
         let sides = vec![(&b"agreed"[..], agreed, FOLDER), (b"upstream", upstream, FOLDER)];
@@ -341,9 +372,9 @@ impl Vault {
     }
 
     /// Keeps bytes that a program wrote to a file that was displaced, or that no look had seen, unless
-    /// the newest snapshot does.
+    /// one of the newest two snapshots does: that of before a sync, and that of after it.
     pub fn keep_late(&self, blob: BlobId) -> Outcome<()> {
-        if self.is_in_latest(blob)? {
+        if self.is_in_newest(blob)? {
             return Ok(());
         }
         let failed = || GitError::on("keep a late write");
@@ -355,11 +386,14 @@ impl Vault {
         self.set(LATE, commit)
     }
 
-    fn is_in_latest(&self, blob: BlobId) -> Outcome<bool> {
-        let Some((seen, beside)) = self.latest()? else { return Ok(false) };
-        for tree in [seen].into_iter().chain(beside) {
-            if self.read(tree)?.units.values().any(|version| version.blob == blob) {
-                return Ok(true);
+    fn is_in_newest(&self, blob: BlobId) -> Outcome<bool> {
+        let before = self.newest_number()?.saturating_sub(1);
+        for name in [LATEST, &format!("{SNAPSHOTS}/{before:09}")] {
+            let (seen, beside) = self.snapshot_at(name)?.unzip();
+            for tree in seen.into_iter().chain(beside.into_iter().flatten()) {
+                if self.read(tree)?.units.values().any(|version| version.blob == blob) {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)

@@ -29,11 +29,12 @@ impl Vault {
     /// Stores what the waiting refs name, then the refs; from now on none waits.
     pub fn make_durable(&self) -> Outcome<()> {
         let gathered = self.refs.take().unwrap_or_default();
+        let soon = self.soon.take();
         let moved: Vec<(&str, Oid)> = gathered
             .iter()
             .filter_map(|(name, target)| Some((name.as_str(), (*target)?)))
             .collect();
-        self.move_all(&moved)?;
+        self.move_all(&moved, soon)?;
         gathered
             .iter()
             .filter(|(_, target)| target.is_none())
@@ -43,10 +44,15 @@ impl Vault {
     /// Lets go of what waits, as if it had never been told.
     pub fn let_go(&self) {
         self.refs.take();
+        self.soon.take();
     }
 
     pub(super) fn set(&self, name: &str, commit: Oid) -> Outcome<()> {
-        if self.wait(name, Some(commit)) { Ok(()) } else { self.move_all(&[(name, commit)]) }
+        if self.wait(name, Some(commit)) {
+            Ok(())
+        } else {
+            self.move_all(&[(name, commit)], Vec::new())
+        }
     }
 
     pub(super) fn unset(&self, name: &str) -> Outcome<()> {
@@ -119,13 +125,14 @@ impl Vault {
         true
     }
 
-    fn move_all(&self, refs: &[(&str, Oid)]) -> Outcome<()> {
+    /// Stores what refs name, and what others will name soon; then the refs.
+    fn move_all(&self, refs: &[(&str, Oid)], soon: Vec<Oid>) -> Outcome<()> {
         if refs.is_empty() || self.objects.disk().is_none() {
             return Ok(());
         }
         self.forget_refs();
         let folder = self.store().path();
-        let commits: Vec<Oid> = refs.iter().map(|(_, commit)| *commit).collect();
+        let commits: Vec<Oid> = refs.iter().map(|(_, commit)| *commit).chain(soon).collect();
         self.objects.keep(&commits)?;
         let mut group = Group::default();
         for (name, commit) in refs {

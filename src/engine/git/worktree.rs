@@ -19,6 +19,7 @@ use super::store::Store;
 use super::{CommitId, GitError, ref_target, remote};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::os;
+use crate::fs::group::Group;
 use crate::fs::plain;
 
 /// Where fetched commits are kept: a ref only cfgsync writes.
@@ -148,7 +149,8 @@ impl Worktree {
 
     /// Remembers that upstream is at this commit.
     pub fn set_upstream(&self, commit: CommitId) -> Outcome<()> {
-        refs::advance(self, &[Move { name: UPSTREAM.to_owned(), from: From::Any, to: commit }])
+        let moved = Move { name: UPSTREAM.to_owned(), from: From::Any, to: commit };
+        refs::advance(self, &[moved], Group::default())
     }
 
     /// Returns what of the user's is under way, if anything. `branch` is the one that is synced.

@@ -3,6 +3,7 @@
 use cfgsync_core::status::SyncState;
 use cfgsync_core::status::wire::Watch;
 
+use super::agreement::AFTER;
 use super::sight::Sight;
 use super::{Report, Sync, ahead_behind};
 use crate::context::now;
@@ -42,12 +43,11 @@ impl Sync<'_> {
             self.look_after(observer, upstream)?;
         observer.remember()?;
         session.gate.remember()?;
-        // What came in was live from now on, so it can be brought back even when the next edit
-        // comes before the next look.
+        // Most often the round has kept it already.
         if !is_kept {
             let note = Note::leave(&session.context.places)?;
             session.vault.gather();
-            session.snapshot(&picture, "after a sync")?;
+            session.snapshot(&picture, AFTER)?;
             session.vault.make_durable()?;
             note.withdraw()?;
         }

@@ -10,6 +10,7 @@ use cfgsync_core::policy::Winner;
 use cfgsync_core::steps::Step;
 use cfgsync_core::tree::{MODES, Tree};
 
+use super::agreement::Trees;
 use super::sight::{Last, Sight};
 use super::words::{message, not_signed, paused, refused, remade, unsigned};
 use super::{Sync, unfiltered};
@@ -84,7 +85,8 @@ impl Sync<'_> {
             return Err(refused(refusal));
         }
         let sight = contents::Sight { observer, picture: &picture };
-        let tree = self.secure(sight, is_kept, &before, &plan)?;
+        let trees = self.secure(sight, is_kept, &before, &plan)?;
+        let tree = trees.planned;
         let planned = Planned { picture: &picture, plan: &plan, tree, tainted: &tainted };
         let mut made = None;
         if sabotage::is(Break::BranchFirst) {
@@ -105,7 +107,8 @@ impl Sync<'_> {
         if sabotage::is(Break::AgreementLast) {
             made = Some(self.advance(&planned, None, &note)?);
         }
-        let shared = self.agree(&picture, &plan, &failed)?;
+        let trees = Trees { is_live: trees.is_live && !is_stale && failed.is_empty(), ..trees };
+        let shared = self.agree(&picture, &plan, trees, &failed)?;
         let made = match made {
             Some(made) => made,
             None => self.advance(&planned, Some(shared), &note)?,
@@ -125,14 +128,14 @@ impl Sync<'_> {
         Ok(Round { plan, failed, notes, tip, tree, shared, is_stale })
     }
 
-    /// Puts everything that is about to change into the vault, and returns the plan's tree there.
+    /// Puts everything that is about to change into the vault, and returns what the plan comes to there.
     fn secure(
         &self,
         sight: contents::Sight<'_>,
         is_kept: bool,
         before: &Tree,
         plan: &Plan,
-    ) -> Outcome<TreeId> {
+    ) -> Outcome<Trees> {
         let (session, picture) = (self.session, sight.picture);
         session.vault.gather();
         if !is_kept {
@@ -143,11 +146,12 @@ impl Sync<'_> {
         let mut operation = Operation::between(before, &picture.observation.ours, edited);
         operation.extend(plan.operation.clone());
         self.note_operation(operation, &plan.changes)?;
+        let trees = self.foresee(picture, plan)?;
         let occasion = self.wishes.command.occasion();
         let steps = (&plan.steps[..], &plan.tree);
         backups::before(session, Some(sight), steps, occasion, self.ahead.take())?;
         session.vault.make_durable()?;
-        session.vault.write(&plan.tree)
+        Ok(trees)
     }
 
     /// Returns the paths at which commits of this machine hold what must not be sent; none where those
@@ -276,67 +280,22 @@ impl Sync<'_> {
         let draft =
             index::draft(worktree, &index_draft(&session.context.places), trees, &mut group)?;
         group.publish()?;
-        draft.as_ref().map_or(Ok(()), Draft::install)?;
-        self.move_refs([picture.head, Some(tip)], picture.upstream)?;
+        let mut group = Group::default();
+        draft.as_ref().map_or(Ok(()), |draft| draft.install(&mut group))?;
+        self.move_refs([picture.head, Some(tip)], picture.upstream, group)?;
+        draft.map_or(Ok(()), Draft::let_go)?;
         Ok(Some(made))
     }
 
     /// Moves the branch, and Git's own name for upstream's.
-    fn move_refs(&self, turn: [Option<CommitId>; 2], upstream: Option<CommitId>) -> Outcome<()> {
-        let Session { worktree, branch, remote, .. } = self.session;
-        branch::advance(worktree, (remote.as_deref(), branch), turn, upstream)
-    }
-
-    /// Remembers what is agreed now, and returns what will be once the branch is pushed. Units that
-    /// could not be done stay as they were agreed before, their marks included.
-    fn agree(
+    pub(super) fn move_refs(
         &self,
-        picture: &Picture,
-        plan: &Plan,
-        failed: &BTreeMap<RepoPath, String>,
-    ) -> Outcome<TreeId> {
-        let session = self.session;
-        let before = &picture.observation.agreed;
-        let without_failed = |tree: &Tree| {
-            let mut tree = tree.clone();
-            for path in failed.keys() {
-                match before.units.get(path) {
-                    Some(version) => tree.units.insert(path.clone(), *version),
-                    None => tree.units.remove(path),
-                };
-                let mark = path.home().and_then(|home| {
-                    before.manifest.covering(&home).map(|(path, mark)| (path.clone(), mark.clone()))
-                });
-                if let Some((path, mark)) = mark {
-                    tree.manifest.marks.entry(path).or_insert(mark);
-                }
-            }
-            session.vault.write(&tree)
-        };
-        let (received, shared) = (without_failed(&plan.received)?, without_failed(&plan.shared)?);
-        match picture.upstream {
-            Some(upstream) => {
-                let theirs = session.vault.write(picture.observation.upstream())?;
-                session.vault.agree(received, theirs, Some(upstream))?;
-            }
-            None => session.vault.agree(shared, shared, None)?,
-        }
-        Ok(shared)
-    }
-
-    /// Remembers that upstream has the branch's tip.
-    pub fn agree_on(&self, round: &Round, tip: CommitId) -> Outcome<()> {
-        let note = Note::leave(&self.session.context.places)?;
-        self.session.vault.agree(round.shared, round.tree, Some(tip))?;
+        turn: [Option<CommitId>; 2],
+        upstream: Option<CommitId>,
+        group: Group,
+    ) -> Outcome<()> {
         let Session { worktree, branch, remote, .. } = self.session;
-        let is_shown = |name: &String| branch::is_shown(worktree, name, branch, tip);
-        if !remote.as_ref().is_none_or(is_shown) {
-            let mut group = Group::default();
-            note.names(&[tip], &mut group)?;
-            group.publish()?;
-            self.move_refs([None; 2], Some(tip))?;
-        }
-        note.withdraw()
+        branch::advance(worktree, (remote.as_deref(), branch), turn, upstream, group)
     }
 
     /// What was restored for this machine only is forgotten once a person decided.
