@@ -14,7 +14,7 @@ use crate::backups::{Backup, Backups};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::os;
 use crate::git::filter::Filters;
-use crate::git::vault::Snapshot;
+use crate::git::snapshots::Snapshot;
 use crate::session::Session;
 use crate::ui::progress::Progress;
 

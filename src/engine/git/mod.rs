@@ -33,6 +33,7 @@ mod rewrite;
 pub mod rulebook;
 mod settings;
 pub mod signing;
+pub mod snapshots;
 pub mod store;
 pub mod stranger;
 pub mod trees;

@@ -25,7 +25,7 @@ use crate::fs::plain;
 use cfgsync_core::time::UnixTime;
 
 pub(super) const AGREED: &str = "refs/cfgsync/agreed";
-const LATEST: &str = "refs/cfgsync/latest";
+pub(super) const LATEST: &str = "refs/cfgsync/latest";
 pub(super) const SNAPSHOTS: &str = "refs/cfgsync/snapshots";
 pub(super) const ARCHIVED: &str = "refs/cfgsync/archived";
 pub(super) const LATE: &str = "refs/cfgsync/late-writes";
@@ -59,20 +59,7 @@ pub struct Vault {
     /// What refs are going to name that move later than those that wait now.
     pub(super) soon: RefCell<Vec<Oid>>,
     pub(super) waiting: Waiting,
-    at: UnixTime,
-}
-
-/// A state of this machine's files that was kept before a command changed it.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    /// Its number.
-    pub number: u64,
-    /// When it was kept.
-    pub at: UnixTime,
-    /// What it was kept for.
-    pub reason: String,
-    /// What people saw of the files.
-    pub tree: Oid,
+    pub(super) at: UnixTime,
 }
 
 /// What the last run left behind, with the commit of upstream it saw.
@@ -213,77 +200,10 @@ impl Vault {
         Ok(read)
     }
 
-    /// Returns the tree of the newest snapshot, and those beside it.
-    pub fn latest(&self) -> Outcome<Option<(Oid, Vec<Oid>)>> {
-        self.snapshot_at(LATEST)
-    }
-
-    fn snapshot_at(&self, name: &str) -> Outcome<Option<(Oid, Vec<Oid>)>> {
-        let Some(commit) = self.target(name)? else { return Ok(None) };
-        let failed = || GitError::on("read the newest snapshot");
-        let commit = self.store().find_commit(commit.0).map_err(failed())?;
-        let beside = commit.parents().map(|parent| parent.tree_id()).collect();
-        Ok(Some((commit.tree_id(), beside)))
-    }
-
-    /// Keeps a state of this machine's files for good. `beside` are the working tree where it
-    /// differs from what people see, and what is only staged.
-    pub fn snapshot(&self, seen: Oid, beside: &[Oid], reason: &str) -> Outcome<()> {
-        let (number, commit) = self.snapshot_of(seen, beside, reason)?;
-        self.set(&format!("{SNAPSHOTS}/{number:09}"), commit)?;
-        self.set(LATEST, commit)
-    }
-
-    /// Lets what [`Self::snapshot`] is going to store become durable with what waits, where it is the next
-    /// one.
-    pub fn foresee_snapshot(&self, seen: Oid, reason: &str) -> Outcome<()> {
-        let (_, commit) = self.snapshot_of(seen, &[], reason)?;
-        self.soon.borrow_mut().push(commit);
-        Ok(())
-    }
-
-    fn snapshot_of(&self, seen: Oid, beside: &[Oid], reason: &str) -> Outcome<(u64, Oid)> {
-        let parents: Outcome<Vec<Oid>> =
-            beside.iter().map(|tree| self.commit(*tree, "beside it", &[])).collect();
-        let number = self.newest_number()? + 1;
-        let message = format!("{reason}\n\nnumber {number}\nat {}\n", self.at.0);
-        Ok((number, self.commit(seen, &message, &parents?)?))
-    }
-
-    /// Returns every snapshot, the oldest first.
-    pub fn snapshots(&self) -> Outcome<Vec<Snapshot>> {
-        let mut snapshots = Vec::new();
-        for name in self.refs_below(SNAPSHOTS)? {
-            let Some(number) = name.rsplit('/').next().and_then(|it| it.parse().ok()) else {
-                continue;
-            };
-            let Some(commit) = self.target(&name)? else { continue };
-            let commit = self.store().find_commit(commit.0).map_err(GitError::on(&*name))?;
-            let seconds = u64::try_from(commit.time().seconds()).unwrap_or(0);
-            let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
-            let reason = message.lines().next().unwrap_or_default().to_owned();
-            let exact = message.lines().find_map(|line| line.strip_prefix("at ")?.parse().ok());
-            let at = exact.map_or_else(|| UnixTime(0).after_seconds(seconds), UnixTime);
-            snapshots.push(Snapshot { number, at, reason, tree: commit.tree_id() });
-        }
-        snapshots.sort_by_key(|snapshot| snapshot.number);
-        Ok(snapshots)
-    }
-
     /// Keeps what an archive alone held that is about to be forgotten.
     pub fn keep_archived(&self, number: u64, alone: &Tree) -> Outcome<()> {
         let commit = self.commit(self.write_apart(alone)?, "from a backup\n", &[])?;
         self.set(&format!("{ARCHIVED}/{number:09}-{commit}"), commit)
-    }
-
-    /// Returns the number of the newest snapshot, zero where there is none.
-    pub fn newest_number(&self) -> Outcome<u64> {
-        let Some(commit) = self.target(LATEST)? else { return Ok(0) };
-        let commit =
-            self.store().find_commit(commit.0).map_err(GitError::on("read the newest snapshot"))?;
-        let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
-        let number = message.lines().find_map(|line| line.strip_prefix("number ")?.parse().ok());
-        Ok(number.unwrap_or(0))
     }
 
     /// Returns what the last run left behind, without what only this machine has.
@@ -384,19 +304,6 @@ impl Vault {
         let parent: Vec<Oid> = self.target(LATE)?.into_iter().map(|commit| commit.0).collect();
         let commit = self.commit(tree, "late write\n", &parent)?;
         self.set(LATE, commit)
-    }
-
-    fn is_in_newest(&self, blob: BlobId) -> Outcome<bool> {
-        let before = self.newest_number()?.saturating_sub(1);
-        for name in [LATEST, &format!("{SNAPSHOTS}/{before:09}")] {
-            let (seen, beside) = self.snapshot_at(name)?.unzip();
-            for tree in seen.into_iter().chain(beside.into_iter().flatten()) {
-                if self.read(tree)?.units.values().any(|version| version.blob == blob) {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
     }
 }
 
