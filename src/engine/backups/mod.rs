@@ -305,7 +305,7 @@ impl Archives {
         let made = Backup { path, head: std::mem::take(&mut draft.head), packed };
         self.all.sound.push(made.clone());
         self.write_seals()?;
-        forget(session, session.context.settings.backups)?;
+        forget(session, session.context.settings.backups, Some(&made))?;
         Ok(made)
     }
 

@@ -1,6 +1,6 @@
 //! Which archives are forgotten: the oldest, but for those that alone hold something.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use cfgsync_core::inventory::Inventory;
 use cfgsync_core::tree::Tree;
@@ -14,8 +14,9 @@ use crate::session::Session;
 
 /// Forgets the oldest archives over the limit, but for those that alone hold something. The lock is
 /// held. What waits for the vault becomes durable with what it keeps of them, before any of them goes.
-pub fn forget(session: &Session<'_>, limit: usize) -> Outcome<()> {
-    let forgettable = forgettable(session, limit)?;
+/// `known` is an archive whose list of contents is at hand.
+pub fn forget(session: &Session<'_>, limit: usize, known: Option<&Backup>) -> Outcome<()> {
+    let forgettable = forgettable(session, limit, known)?;
     if forgettable.is_empty() {
         return Ok(());
     }
@@ -30,7 +31,11 @@ pub fn forget(session: &Session<'_>, limit: usize) -> Outcome<()> {
 
 /// Returns the archives over the limit that can go, with what the vault must keep of each: at least what
 /// no other one holds. A damaged one keeps nothing: it counts neither towards the limit nor as a holder.
-pub fn forgettable(session: &Session<'_>, limit: usize) -> Outcome<Vec<(Backup, Tree)>> {
+pub fn forgettable(
+    session: &Session<'_>,
+    limit: usize,
+    known: Option<&Backup>,
+) -> Outcome<Vec<(Backup, Tree)>> {
     let places = &session.context.places;
     let mut backups = Backups::list(places)?.sound;
     if backups.len() <= limit.max(1) {
@@ -39,7 +44,7 @@ pub fn forgettable(session: &Session<'_>, limit: usize) -> Outcome<Vec<(Backup, 
     let mut seals = seals(places)?;
     backups.retain(|backup| seals.hold(&backup.path));
     let kept = backups.split_off(backups.len().saturating_sub(limit.max(1)));
-    let mut safe = Safe { blobs: BTreeSet::new(), unread: kept };
+    let mut safe = Safe { blobs: HashSet::new(), unread: kept, known };
     safe.read(1);
     let is_in_vault = |version: &Version| session.vault.has_on_disk(version.blob);
     let mut forgettable = Vec::new();
@@ -63,17 +68,22 @@ pub fn forgettable(session: &Session<'_>, limit: usize) -> Outcome<Vec<(Backup, 
 }
 
 /// What archives hold that stay.
-struct Safe {
-    blobs: BTreeSet<BlobId>,
+struct Safe<'a> {
+    blobs: HashSet<BlobId>,
     /// Those that were not looked into yet, the oldest first.
     unread: Vec<Backup>,
+    /// One whose list of contents is at hand.
+    known: Option<&'a Backup>,
 }
 
-impl Safe {
+impl Safe<'_> {
     /// Looks into so many more of them.
     fn read(&mut self, count: usize) {
         for backup in self.unread.drain(self.unread.len().saturating_sub(count)..) {
-            self.blobs.extend(read::inventory(&backup.path).iter().flat_map(blobs));
+            match self.known.filter(|known| known.path == backup.path) {
+                Some(known) => self.blobs.extend(blobs(&known.head)),
+                None => self.blobs.extend(read::inventory(&backup.path).iter().flat_map(blobs)),
+            }
         }
     }
 }
