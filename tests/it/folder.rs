@@ -1,6 +1,8 @@
 //! A remote in a folder of this machine: the plainest kind is read and written without starting Git, and
 //! whatever Git would do beyond that is left to it.
 
+mod places;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;

@@ -23,22 +23,36 @@ use crate::fs::group::Group;
 use crate::fs::plain;
 
 /// What in a bare repository means that Git does more there than to keep objects and refs.
-const UNUSUAL: [&str; 5] =
-    ["commondir", "shallow", "logs", "objects/info/alternates", "info/grafts"];
+const UNUSUAL: [&str; 6] =
+    ["commondir", "shallow", "logs", "worktrees", "objects/info/alternates", "info/grafts"];
+
+/// What in the repository here means that a commit may lead to less than it names.
+const CUT_OFF: [&str; 2] = ["shallow", "info/grafts"];
 
 /// Keys of the configuration by which Git does more, or something else, when it fetches or pushes.
-const RULES: [&str; 10] = [
+const RULES: [&str; 13] = [
     "core.hookspath",
     "core.logallrefupdates",
     "core.sharedrepository",
+    "core.worktree",
     "extensions.",
     "fetch.fsckobjects",
+    "hook.",
+    "includeif.hasconfig:",
     "protocol.",
     "push.gpgsign",
     "receive.",
     "transfer.",
     "uploadpack.",
 ];
+
+/// Keys of the repository here by which Git does, beside what cfgsync always asks of it.
+const RULES_HERE: [&str; 5] =
+    ["fetch.fsck", "includeif.hasconfig:", "protocol.", "push.gpgsign", "transfer."];
+
+/// Variables by which Git takes another configuration than the library, or does less.
+const VARIABLES: [&str; 4] =
+    ["GIT_ALLOW_PROTOCOL", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_PROTOCOL_FROM_USER"];
 
 /// A key of those that says nothing of how objects come in; who collects garbage is decided by
 /// [`Folder::is_crowded`].
@@ -79,6 +93,10 @@ impl Folder {
     /// cannot be read.
     fn follows_no_rule(&self) -> Option<bool> {
         let config = self.repository.config().ok()?.snapshot().ok()?;
+        // Where files stand beside it, its branch may be checked out.
+        if !config.get_bool("core.bare").ok()? {
+            return Some(false);
+        }
         let mut entries = config.entries(None).ok()?;
         while let Some(entry) = entries.next() {
             let entry = entry.ok()?;
@@ -100,34 +118,44 @@ impl Folder {
 /// open it as one takes fifty calls of the system.
 pub(super) fn tip(folder: &Path, branch: &str) -> Option<CommitId> {
     let is_bare = folder.join("HEAD").is_file() && folder.join("objects").is_dir();
+    // Git would take that one for the repository.
+    let is_itself = !folder.join(".git").exists();
     let is_ours = folder.metadata().is_ok_and(|it| it.uid() == geteuid().as_raw());
-    if !is_bare || !is_ours {
+    if !is_bare || !is_itself || !is_ours {
         return None;
     }
-    CommitId::parse(&std::fs::read_to_string(folder.join("refs/heads").join(branch)).ok()?)
+    let place = folder.join("refs/heads").join(branch);
+    // A link is Git's to follow, and a FIFO would be waited for.
+    place.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
+    CommitId::parse(&std::fs::read_to_string(place).ok()?)
 }
 
 impl Remote<'_> {
-    /// Returns where the remote is, where it is a folder of this machine.
+    /// Returns where the remote is, where it is one folder of this machine, and plainly named.
     pub(super) fn place(&self) -> Option<PathBuf> {
         let url = self.worktree.remote_url(self.name)?;
-        match Reached::of(&url) {
-            Reached::Folder(folder) => Some(self.worktree.root().join(folder)),
-            Reached::Ssh { .. } | Reached::Otherwise => None,
-        }
+        let Reached::Folder(folder) = Reached::of(&url) else { return None };
+        // Git takes the first one for a home, and the second one, in a URL, for the number of a byte.
+        let means_more = folder.starts_with('~') || url != folder && folder.contains('%');
+        let own = format!("remote.{}.url", self.name);
+        let addresses = self.worktree.keys().into_iter().filter(|key| *key == own);
+        (!means_more && addresses.count() == 1).then(|| self.worktree.root().join(folder))
     }
 
     /// Opens the remote as a plain folder; none where it is none, or the user wants more of Git than that.
     fn folder(&self) -> Option<Folder> {
         let address = self.worktree.remote_url(self.name)?;
         let section = format!("remote.{}.", self.name.to_ascii_lowercase());
-        let is_address = |key: &str| {
+        let is_usual = |key: &String| {
             let key = key.to_ascii_lowercase();
             key.strip_prefix(&section).is_none_or(|name| ADDRESS.contains(&name))
+                && !RULES_HERE.iter().any(|rule| key.starts_with(rule))
         };
-        let is_plain = self.worktree.settings("remote\\..*").iter().all(|(key, _)| is_address(key))
+        let own = self.worktree.refs_folder();
+        let is_plain = self.worktree.keys().iter().all(is_usual)
             && self.worktree.push_url(self.name)? == address
-            && variable("GIT_ALLOW_PROTOCOL").is_none();
+            && VARIABLES.iter().all(|name| variable(name).is_none())
+            && !CUT_OFF.iter().any(|name| own.join(name).exists());
         let place = self.place().filter(|_| is_plain)?;
         tip(&place, self.branch)?;
         Folder::open(place)

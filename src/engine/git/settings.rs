@@ -62,6 +62,19 @@ impl Worktree {
         found
     }
 
+    /// Returns all keys, one for each value.
+    pub fn keys(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        self.with_settings(|settings| {
+            let mut entries = settings.entries(None).ok()?;
+            while let Some(Ok(entry)) = entries.next() {
+                found.extend(entry.name().ok().map(str::to_owned));
+            }
+            Some(())
+        });
+        found
+    }
+
     /// Lets the configuration be read anew: somebody may have changed it.
     pub fn forget_settings(&self) {
         self.settings.take();
