@@ -1,11 +1,11 @@
 //! What comes from upstream and must not be taken as it is: it waits, everything else goes on, and
 //! nothing of it runs.
 
-mod aside;
+pub mod aside;
 mod canaries;
 mod connection;
 mod consent;
-mod forge;
+pub mod forge;
 mod kept;
 mod lockout;
 mod manifests;

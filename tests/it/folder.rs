@@ -1,6 +1,7 @@
 //! A remote in a folder of this machine: the plainest kind is read and written without starting Git, and
 //! whatever Git would do beyond that is left to it.
 
+mod hostile;
 mod places;
 
 use std::fs;

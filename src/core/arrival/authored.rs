@@ -1,5 +1,10 @@
-//! Whether a commit is one that Git writes every day. Whatever else there is, Git's own check of objects
-//! knows, and what a person let in of it.
+//! Whether a commit or a name is one that Git meets every day. Whatever else there is, Git's own check of
+//! objects knows, and what a person let in of it.
+
+use crate::names::is_ignored;
+
+/// Bytes of a name that a disk takes.
+const LONGEST: usize = 255;
 
 /// Returns true for the bytes of a commit as Git writes it.
 pub fn is_usual(bytes: &[u8]) -> bool {
@@ -17,6 +22,15 @@ pub fn is_usual(bytes: &[u8]) -> bool {
         && is_signed(lines.next(), "author ")
         && is_signed(lines.next(), "committer ")
         && lines.all(|line| line.starts_with(' ') || line.starts_with("gpgsig "))
+}
+
+/// Returns true for a name of an entry that Git neither reads nor would warn of, however a disk may spell it.
+pub fn is_plain(name: &[u8]) -> bool {
+    let seen: String = String::from_utf8_lossy(name).chars().filter(|c| !is_ignored(*c)).collect();
+    let seen = seen.to_ascii_lowercase();
+    let is_short = seen.starts_with("gi") && seen.contains('~');
+    let is_read = is_short || ["gitmod", "gitattr"].iter().any(|part| seen.contains(part));
+    !is_read && !name.contains(&b'\\') && name.len() <= LONGEST
 }
 
 fn is_name(word: &str) -> bool {
@@ -57,6 +71,28 @@ mod tests {
                 assert!(commit(&head), "{head}");
             }
         }
+    }
+
+    #[test]
+    fn names_that_git_reads_are_not_plain() {
+        for name in ["a", ".zshrc", ".gitconfig", "gitk", "git~", "x~1", ".gitignore", "\u{200c}"] {
+            assert!(is_plain(name.as_bytes()) != name.contains("git~"), "{name}");
+        }
+        for name in [
+            ".gitmodules",
+            ".GitModules",
+            ".g\u{200c}itmodules",
+            "gitmod~1",
+            "GI7EBA~1",
+            "gi7d29~2",
+            ".gitattributes",
+            "gitatt~1",
+            "x\\.git",
+            &"n".repeat(256),
+        ] {
+            assert!(!is_plain(name.as_bytes()), "{name}");
+        }
+        assert!(is_plain(b"\xff"));
     }
 
     #[test]

@@ -48,8 +48,9 @@ pub fn between(
         let parents: Vec<Tree<'_>> =
             commit.parents().map(|parent| parent.tree()).collect::<Result<_, _>>()?;
         if number == MOST_COMMITS
+            || !search.is_little(commit.tree_id(), ObjectType::Tree)?
             || !search.folder(&commit.tree()?, 1, &parents)?
-            || !search.add(commit.id())?
+            || !search.add(commit.id(), ObjectType::Commit)?
         {
             return Ok(None);
         }
@@ -72,63 +73,92 @@ impl Search<'_> {
         depth: usize,
         others: &[Tree<'_>],
     ) -> Result<bool, git2::Error> {
-        if others.iter().any(|other| other.id() == tree.id()) || self.has(tree.id()) {
+        if others.iter().any(|other| other.id() == tree.id())
+            || self.has(tree.id(), ObjectType::Tree)
+        {
             return Ok(true);
         }
         let entries: Vec<TreeEntry<'_>> = tree.iter().collect();
         let listed: Vec<(&[u8], i32)> =
             entries.iter().map(|entry| (entry.name_bytes(), entry.filemode_raw())).collect();
-        if Listing::default().check(depth, &listed).is_err() || !listed.iter().all(is_usual) {
+        if Listing::default().check(depth, &listed).is_err()
+            || !listed.iter().all(|(_, mode)| KINDS.contains(mode))
+            || !self.is_as_written(tree.id(), &entries)?
+        {
             return Ok(false);
         }
         for entry in &entries {
             let there: Vec<TreeEntry<'_>> =
                 others.iter().filter_map(|it| it.get_name_bytes(entry.name_bytes())).collect();
-            if there.iter().any(|it| it.id() == entry.id()) || self.has(entry.id()) {
+            if there.iter().any(|it| it.id() == entry.id() && kind(it) == kind(entry)) {
                 continue;
             }
-            let is_carried = if entry.filemode_raw() == trees::FOLDER {
-                let folders = there.iter().filter(|it| it.filemode_raw() == trees::FOLDER);
-                let folders: Vec<Tree<'_>> = folders
-                    .map(|it| self.repository.find_tree(it.id()))
-                    .collect::<Result<_, _>>()?;
-                self.folder(&self.repository.find_tree(entry.id())?, depth + 1, &folders)?
-            } else {
-                self.repository.find_blob(entry.id())?;
-                self.add(entry.id())?
-            };
+            let is_carried = authored::is_plain(entry.name_bytes())
+                && if kind(entry) == ObjectType::Tree {
+                    let folders = there.iter().filter(|it| kind(it) == ObjectType::Tree);
+                    let folders: Vec<Tree<'_>> = folders
+                        .map(|it| self.repository.find_tree(it.id()))
+                        .collect::<Result<_, _>>()?;
+                    self.is_little(entry.id(), ObjectType::Tree)?
+                        && self.folder(
+                            &self.repository.find_tree(entry.id())?,
+                            depth + 1,
+                            &folders,
+                        )?
+                } else {
+                    self.has(entry.id(), ObjectType::Blob)
+                        || self.add(entry.id(), ObjectType::Blob)?
+                };
             if !is_carried {
                 return Ok(false);
             }
         }
-        self.add(tree.id())
+        self.add(tree.id(), ObjectType::Tree)
     }
 
-    fn has(&self, object: Oid) -> bool {
-        self.found.iter().any(|found| found.id == object)
+    fn has(&self, object: Oid, kind: ObjectType) -> bool {
+        self.found.iter().any(|found| found.id == object && found.kind == kind)
     }
 
-    /// Adds an object; false where that is too much, or a commit that Git would not write.
-    fn add(&mut self, id: Oid) -> Result<bool, git2::Error> {
+    /// Returns whether an object is of this kind and not much, without reading it whole.
+    fn is_little(&self, id: Oid, kind: ObjectType) -> Result<bool, git2::Error> {
+        let (size, found) = self.repository.odb()?.read_header(id)?;
+        Ok(found == kind && self.bytes.saturating_add(size) <= MOST_BYTES)
+    }
+
+    /// Returns whether the bytes of a folder are those that Git writes for its entries.
+    fn is_as_written(&self, id: Oid, entries: &[TreeEntry<'_>]) -> Result<bool, git2::Error> {
+        let entry = |it: &TreeEntry<'_>| {
+            let head = format!("{:o} ", it.filemode_raw()).into_bytes();
+            [&head, it.name_bytes(), b"\0", it.id().as_bytes()].concat()
+        };
+        let written: Vec<u8> = entries.iter().flat_map(entry).collect();
+        Ok(self.repository.odb()?.read(id)?.data() == written)
+    }
+
+    /// Adds an object of this kind; false where it is none, where that is too much, and for a commit that Git
+    /// would not write.
+    fn add(&mut self, id: Oid, kind: ObjectType) -> Result<bool, git2::Error> {
+        if !self.is_little(id, kind)? || self.found.len() == MOST_OBJECTS {
+            return Ok(false);
+        }
         let store = self.repository.odb()?;
         let object = store.read(id)?;
+        if kind == ObjectType::Commit && !authored::is_usual(object.data()) {
+            return Ok(false);
+        }
         self.bytes = self.bytes.saturating_add(object.len());
-        if self.bytes > MOST_BYTES || self.found.len() == MOST_OBJECTS {
-            return Ok(false);
-        }
-        if object.kind() == ObjectType::Commit && !authored::is_usual(object.data()) {
-            return Ok(false);
-        }
-        self.found.push(Object { id, kind: object.kind(), bytes: object.data().to_vec().into() });
+        self.found.push(Object { id, kind, bytes: object.data().to_vec().into() });
         Ok(true)
     }
 }
 
-/// Returns true for an entry that Git neither looks into nor would warn of.
-fn is_usual((name, mode): &(&[u8], i32)) -> bool {
-    let is_kind = matches!(*mode, trees::FOLDER | trees::FILE | trees::EXECUTABLE | trees::LINK);
-    // Git reads the files of these names, however a disk may spell them.
-    is_kind && !name.to_ascii_lowercase().windows(6).any(|part| part == b"gitmod")
+/// Kinds of entries that are carried.
+const KINDS: [i32; 4] = [trees::FOLDER, trees::FILE, trees::EXECUTABLE, trees::LINK];
+
+/// Returns what an entry says that its object is.
+fn kind(entry: &TreeEntry<'_>) -> ObjectType {
+    if entry.filemode_raw() == trees::FOLDER { ObjectType::Tree } else { ObjectType::Blob }
 }
 
 /// What became of a parcel.
