@@ -151,8 +151,8 @@ fn what_git_would_warn_of_is_left_to_git() {
 }
 
 /// Makes a run of this machine look as if it had died while it sent its last commit, and returns the lock of
-/// the branch with this text, and a draft.
-fn died_while_sending(sandbox: &Sandbox, machine: &Machine, lock: &str) -> [PathBuf; 2] {
+/// the branch, its own or with this text, and a draft.
+fn died_while_sending(sandbox: &Sandbox, machine: &Machine, text: Option<&str>) -> [PathBuf; 2] {
     let commit = machine.git(&["rev-parse", "main"]);
     let commit = commit.trim();
     let remote = sandbox.remote();
@@ -160,9 +160,12 @@ fn died_while_sending(sandbox: &Sandbox, machine: &Machine, lock: &str) -> [Path
     let note = format!("4194304999 {commit} {}\n", remote.display());
     fs::write(machine.state().join("pushing"), note).unwrap();
     let paths =
-        [remote.join("refs/heads/main.lock"), remote.join(format!("objects/tmp_obj_{commit}_new"))];
-    fs::write(&paths[0], lock.replace("COMMIT", commit)).unwrap();
-    fs::write(&paths[1], "half").unwrap();
+        [remote.join("refs/heads/main.lock"), remote.join(format!("objects/tmp_obj_{commit}_ref"))];
+    fs::write(&paths[1], format!("{commit}\n")).unwrap();
+    match text {
+        Some(text) => fs::write(&paths[0], text.replace("COMMIT", commit)).unwrap(),
+        None => fs::hard_link(&paths[1], &paths[0]).unwrap(),
+    }
     paths
 }
 
@@ -171,7 +174,7 @@ fn what_a_killed_run_left_at_the_remote_goes() {
     let sandbox = Sandbox::new();
     let (mac, ec2) = changed(&sandbox);
     mac.sync();
-    let left = died_while_sending(&sandbox, &mac, "COMMIT\n");
+    let left = died_while_sending(&sandbox, &mac, None);
     mac.write("@after", "after\n");
     mac.sync();
     assert!(left.iter().all(|path| !path.exists()), "{left:?}");
@@ -184,14 +187,33 @@ fn the_lock_of_somebody_else_stays() {
     let sandbox = Sandbox::new();
     let (mac, _ec2) = changed(&sandbox);
     mac.sync();
-    for text in ["", "COMMIT", "0123456789012345678901234567890123456789\n"] {
-        let [lock, draft] = died_while_sending(&sandbox, &mac, text);
+    for text in ["", "COMMIT", "COMMIT\n", "0123456789012345678901234567890123456789\n"] {
+        let [lock, draft] = died_while_sending(&sandbox, &mac, Some(text));
         // Nothing is sent, so nobody waits for the lock.
         mac.run(&["mark", ".gitconfig"]).done();
         mac.run(&["unmark", ".gitconfig"]).done();
         assert!(lock.exists() && !draft.exists(), "{text:?}");
         fs::remove_file(&lock).unwrap();
     }
+}
+
+#[test]
+fn somebody_at_gits_own_name_for_the_branch_is_not_disturbed() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("1\n");
+    let lock = mac.path("@.git/refs/remotes/origin/main.lock");
+    fs::write(&lock, "").unwrap();
+    mac.append(".conf", "2\n");
+    let _ = mac.run(&["sync"]).code(8).says(&["another git holds", "main.lock"]);
+    assert!(lock.exists());
+    assert_eq!(
+        mac.git(&["rev-parse", "refs/cfgsync/upstream"]),
+        sandbox.git(&["rev-parse", "main"])
+    );
+    fs::remove_file(&lock).unwrap();
+    mac.sync();
+    ec2.sync();
+    assert_converged(&[&mac, &ec2]);
 }
 
 #[test]

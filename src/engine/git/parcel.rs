@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use cfgsync_core::arrival::authored;
@@ -198,8 +199,7 @@ impl Parcel {
             return Ok(Sent::Refused);
         }
         let objects = self.folder.join("objects");
-        let start = draft(self.commit);
-        let moved = objects.join(start.clone() + "ref");
+        let (start, moved) = (draft(self.commit), moved(&self.folder, self.commit));
         let mut group = Group::default();
         loose::add(&objects, &start, &self.objects, &mut group)?;
         let text = format!("{}\n", self.commit);
@@ -210,8 +210,8 @@ impl Parcel {
         Ok(sent?)
     }
 
-    /// Moves the branch as Git does. Its lock is never seen without the commit in it, so that a lock that a
-    /// killed run leaves is known to be its own.
+    /// Moves the branch as Git does. Its lock is a link to a draft of its own, so that a lock that a killed
+    /// run leaves is known to be its own.
     #[expect(clippy::disallowed_methods, reason = "a ref of a remote, moved as Git moves it")]
     fn advance(&self, moved: &Path, is_there: &dyn Fn() -> bool) -> Result<Sent, FsError> {
         let place = self.folder.join("refs/heads").join(&self.branch);
@@ -239,14 +239,22 @@ fn draft(commit: CommitId) -> String {
     format!("{DRAFT}{commit}_")
 }
 
+/// Returns what the branch's lock is a link to.
+fn moved(folder: &Path, commit: CommitId) -> PathBuf {
+    folder.join("objects").join(draft(commit) + "ref")
+}
+
 fn lock(folder: &Path, branch: &str) -> PathBuf {
     folder.join("refs/heads").join(format!("{branch}.lock"))
 }
 
-/// Removes what a run left in a folder when it died while it sent a commit.
+/// Removes what a run left in a folder when it died while it sent a commit. Its lock goes before the draft that
+/// proves whose it is: another Git may be about to move the branch to the same commit.
 pub fn recover(folder: &Path, branch: &str, commit: CommitId) -> Outcome<()> {
     let lock = lock(folder, branch);
-    if plain::read_text(&lock).ok().flatten() == Some(format!("{commit}\n")) {
+    let file = |path: &Path| path.symlink_metadata().map(|it| (it.dev(), it.ino())).ok();
+    let own = file(&moved(folder, commit));
+    if own.is_some() && file(&lock) == own {
         plain::remove(&lock)?;
     }
     let (objects, start) = (folder.join("objects"), draft(commit));

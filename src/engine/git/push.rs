@@ -76,7 +76,9 @@ impl Remote<'_> {
         meanwhile();
         match sending.join() {
             Ok(Ok(Sent::Done)) => {
-                branch::show_pushed(self.worktree, (self.name, self.branch), commit)?;
+                let shown = branch::show_pushed(self.worktree, (self.name, self.branch), commit);
+                // Whoever holds Git's own name for it holds up nothing of ours.
+                shown.or_else(|_| self.worktree.set_upstream(commit))?;
                 Ok(Pushed::Done)
             }
             Ok(Ok(Sent::Refused)) => Ok(Pushed::Refused),
