@@ -48,6 +48,7 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("sync-incoming", &["sync"], &[0], Healing::Done, incoming),
     scenario("sync-outgoing", &["sync"], &[0], Healing::Done, outgoing),
     scenario("sync-merge", &["sync"], &[0], Healing::Done, merge),
+    scenario("sync-by-git", &["sync"], &[0], Healing::Done, merge_by_git),
     scenario("sync-held", &["sync"], &[4], Healing::Done, held),
     scenario("sync-deletion", &["sync"], &[0], Healing::Done, deletion),
     scenario("sync-mark", &["sync"], &[0], Healing::Done, mark_arrives),
@@ -227,6 +228,12 @@ fn merge(place: &Place) {
     mac.write("@added.txt", &lines("added"));
     mac.must(&["sync"]);
     own_work(place);
+}
+
+/// The remote has rules of its own, so Git talks to it.
+fn merge_by_git(place: &Place) {
+    merge(place);
+    place.mac().git_at(&place.remote(), &["config", "receive.denyDeletes", "true"]);
 }
 
 fn held(place: &Place) {
