@@ -198,6 +198,24 @@ fn the_lock_of_somebody_else_stays() {
 }
 
 #[test]
+fn what_a_lock_at_the_remote_holds_up_is_not_called_in_sync() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("1\n");
+    let lock = sandbox.remote().join("refs/heads/main.lock");
+    fs::write(&lock, "").unwrap();
+    mac.append(".conf", "2\n");
+    // For half a minute it is tried again.
+    let output = mac.run(&["sync"]).code(5).says(&["1 commit waits", lock.to_str().unwrap()]);
+    assert!(!format!("{output:?}").contains("In sync"), "{output:?}");
+    assert_eq!(mac.state_word(), "ahead");
+    assert!(lock.exists());
+    fs::remove_file(&lock).unwrap();
+    mac.sync();
+    ec2.sync();
+    assert_converged(&[&mac, &ec2]);
+}
+
+#[test]
 fn somebody_at_gits_own_name_for_the_branch_is_not_disturbed() {
     let sandbox = Sandbox::new();
     let (mac, ec2) = sandbox.pair("1\n");

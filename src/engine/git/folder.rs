@@ -142,6 +142,12 @@ impl Remote<'_> {
         (!means_more && addresses.count() == 1).then(|| self.worktree.root().join(folder))
     }
 
+    /// Returns the lock of the branch, where the remote is a folder and somebody holds it.
+    pub fn held_lock(&self) -> Option<PathBuf> {
+        let lock = self.place()?.join(format!("refs/heads/{}.lock", self.branch));
+        lock.exists().then_some(lock)
+    }
+
     /// Opens the remote as a plain folder; none where it is none, or the user wants more of Git than that.
     fn folder(&self) -> Option<Folder> {
         let address = self.worktree.remote_url(self.name)?;

@@ -50,7 +50,7 @@ use contact::{Contact, Course};
 pub use report::Report;
 use sight::{Keep, Last, Looked};
 pub use wishes::{Command, Tip, Wishes};
-use words::{History, moved, rewritten, vanished};
+use words::{History, busy, moved, rewritten, vanished};
 
 /// Syncs, and publishes what came of it whether it went well or not.
 pub fn sync(
@@ -290,11 +290,8 @@ impl<'a> Sync<'a> {
             }
             let checked = privacy::check(self.session)
                 .and_then(|()| secrets::check(self.session, tip, upstream));
-            if let Err(error) = checked {
-                contact = Contact::Failed(error);
-                break;
-            }
-            let pushed = remote.push(tip, upstream, || self.look_ahead(observer, &done, tip));
+            let meanwhile = || self.look_ahead(observer, &done, tip);
+            let pushed = checked.and_then(|()| remote.push(tip, upstream, meanwhile));
             contact = match pushed {
                 Ok(Pushed::Done) => {
                     let _lock = self.session.lock()?;
@@ -310,7 +307,9 @@ impl<'a> Sync<'a> {
                 Ok(Pushed::Refused) if matches!(contact, Contact::Due) => {
                     self.ask(remote, &mut upstream)?
                 }
-                Ok(Pushed::Refused) if !attempts.wait_for_its_turn()? => break,
+                Ok(Pushed::Refused) if !attempts.wait_for_its_turn()? => {
+                    Contact::Failed(busy(remote))
+                }
                 Ok(Pushed::Refused) => self.ask(remote, &mut upstream)?,
                 Err(error) => Contact::Failed(error),
             };

@@ -9,6 +9,7 @@ use cfgsync_core::plan::{Change, Deed, Flow, Held, Why};
 use cfgsync_core::refusal::Refusal;
 
 use crate::failure::{Code, Failure};
+use crate::git::remote::Remote;
 use crate::git::worktree::Foreign;
 use crate::record::name;
 
@@ -53,6 +54,19 @@ pub fn rewritten(history: History) -> Failure {
 pub fn moved() -> Failure {
     Failure::new(Code::Refused, "the remote moved after the preview, so nothing was done")
         .hint("Look at the new preview, then run the command again.")
+}
+
+/// Says that the remote did not take a push as long as one was tried. What is queued is sent by a later sync.
+pub fn busy(remote: &Remote<'_>) -> Failure {
+    let what = "others were at the remote's branch each time, so nothing was sent yet";
+    let failure = Failure::new(Code::Offline, what);
+    match remote.held_lock() {
+        Some(lock) => failure.hint(format!(
+            "If no git is at work there, one that was killed left {}; remove it then.",
+            lock.display()
+        )),
+        None => failure.hint("The next sync tries again."),
+    }
 }
 
 /// Says that commits are not signed although that is wanted. It is said once.
