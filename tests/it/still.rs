@@ -138,3 +138,19 @@ fn what_upstream_has_arrives_on_a_machine_that_was_still() {
     machine.sync();
     assert_eq!(machine.read("configs/notes/one"), "from there\n");
 }
+
+#[test]
+fn a_folder_that_was_empty_and_private_is_private_once_something_is_in_it() {
+    let (_sandbox, machine) = sandbox();
+    let secret = machine.path("configs/secret");
+    fs::create_dir_all(secret.join("inner")).unwrap();
+    for folder in [&secret.join("inner"), &secret] {
+        fs::set_permissions(folder, PermissionsExt::from_mode(0o700)).unwrap();
+    }
+    settle(&machine);
+    machine.write("configs/secret/inner/key", "mine\n");
+    machine.sync();
+    let modes = machine.git(&["show", "HEAD:.sync/modes.txt"]);
+    assert!(modes.contains("0700 secret/\n0700 secret/inner/\n"), "{modes}");
+    assert_whole(&machine, "the modes of folders");
+}

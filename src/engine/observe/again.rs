@@ -14,7 +14,7 @@ use cfgsync_core::path::{HomePath, RepoPath};
 
 use super::{Asked, Observer, Purpose, Scope, live, marks, stored};
 use crate::failure::Outcome;
-use crate::fs::dir::Dir;
+use crate::fs::dir::{Dir, os};
 
 /// Files that decide about others.
 pub(super) const DECIDING: [&[u8]; 2] = [b".gitignore", b".gitattributes"];
@@ -109,6 +109,7 @@ impl Observer<'_> {
         let names = folder.into_iter().flat_map(RepoPath::components);
         let Ok(Some(dir)) = root.descend(names) else { return Ok(false) };
         let Some(mut folders) = self.forget_listed(dir.path()) else { return Ok(false) };
+        self.note_modes(folder, local)?;
         local.stored.units.retain(|path, _| !is_in(path.as_bytes(), below));
         local.replaced.retain(|path| !is_in(path.as_bytes(), below));
         local.ignored.retain(|path| !is_in(path.as_bytes(), below));
@@ -125,6 +126,17 @@ impl Observer<'_> {
             Ok(())
         })?;
         Ok(!is_new && folders.is_empty())
+    }
+
+    /// Notes the modes of a folder of the working tree and of those above it: as long as nothing was in
+    /// them, nobody asked.
+    fn note_modes(&self, folder: Option<&RepoPath>, local: &mut Local) -> Outcome<()> {
+        let Some(folder) = folder else { return Ok(()) };
+        for path in folder.ancestors().chain([folder.clone()]) {
+            let place = self.places.repo.join(os(path.as_bytes()));
+            local.stored.folders.insert(path, Dir::open_itself(&place)?.own_stat()?.mode);
+        }
+        Ok(())
     }
 
     /// Looks again at one folder of a marked folder `top`; false where folders came or went.
