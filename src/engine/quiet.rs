@@ -43,19 +43,19 @@ impl Quiet {
         lines.filter_map(|line| RepoPath::new(unescape(line)?).ok()).collect()
     }
 
-    /// Returns true when everything stands as it was written down.
+    /// Returns true when everything stands as it was written down, with upstream and the branch there.
     pub fn holds(
         &self,
         session: &Session<'_>,
-        upstream: Option<CommitId>,
+        tips: [Option<CommitId>; 2],
         local: &Local,
     ) -> Outcome<bool> {
-        Ok(local.findings.is_empty() && self.key == key(session, upstream, local)?)
+        Ok(local.findings.is_empty() && self.key == key(session, tips, local)?)
     }
 
-    /// Writes the note.
-    pub fn write(session: &Session<'_>, upstream: Option<CommitId>, local: &Local) -> Outcome<()> {
-        let mut text = format!("{HEADING} {}\n", key(session, upstream, local)?);
+    /// Writes the note, of a look that found upstream and the branch there.
+    pub fn write(session: &Session<'_>, tips: [Option<CommitId>; 2], local: &Local) -> Outcome<()> {
+        let mut text = format!("{HEADING} {}\n", key(session, tips, local)?);
         let units: BTreeSet<&RepoPath> =
             local.stored.units.keys().chain(local.live.keys()).collect();
         for unit in units {
@@ -73,11 +73,10 @@ fn path(places: &Places) -> std::path::PathBuf {
 
 /// Everything a sync depends on, in one word. The hash may differ between builds of this program,
 /// which costs one longer look.
-fn key(session: &Session<'_>, upstream: Option<CommitId>, local: &Local) -> Outcome<String> {
+fn key(session: &Session<'_>, tips: [Option<CommitId>; 2], local: &Local) -> Outcome<String> {
     let mut hasher = DefaultHasher::new();
     format!("{:?}", (&session.branch, &session.remote, session.policy()?)).hash(&mut hasher);
-    (upstream, session.worktree.tip(&session.branch)?, session.vault.agreement()?)
-        .hash(&mut hasher);
+    (tips, session.vault.agreement()?).hash(&mut hasher);
     (&local.stored, &local.live).hash(&mut hasher);
     Ok(format!("{:016x}", hasher.finish()))
 }

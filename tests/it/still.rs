@@ -154,3 +154,22 @@ fn a_folder_that_was_empty_and_private_is_private_once_something_is_in_it() {
     assert!(modes.contains("0700 secret/\n0700 secret/inner/\n"), "{modes}");
     assert_whole(&machine, "the modes of folders");
 }
+
+#[test]
+fn a_rule_that_changes_while_a_sync_is_under_way_is_seen_by_the_next_one() {
+    let (sandbox, machine) = sandbox();
+    machine.write("configs/.git/info/exclude", "aside\n");
+    machine.write("configs/notes/aside", "mine\n");
+    settle(&machine);
+    let hook = sandbox.remote().join("hooks/post-receive");
+    let rules = machine.path("configs/.git/info/exclude");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(&hook, format!("#!/bin/sh\n: > '{}'\n", rules.display())).unwrap();
+    fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).unwrap();
+    // Whatever is looked at again is not where the rule matters.
+    machine.write(".vimrc", "set nonu\n");
+    machine.sync();
+    assert_eq!(machine.read("configs/.git/info/exclude"), "");
+    machine.sync();
+    assert_eq!(machine.git(&["show", "HEAD:notes/aside"]), "mine\n");
+}

@@ -23,6 +23,7 @@ use cfgsync_core::time::UnixTime;
 use crate::context::Places;
 use crate::failure::Outcome;
 use crate::fs::plain::{self, Durability};
+use crate::git::CommitId;
 use crate::git::trees::blob_id;
 use crate::observe::Observer;
 use crate::observe::seen::{DAY, QUIET_MS};
@@ -66,21 +67,29 @@ fn path(places: &Places) -> PathBuf {
 }
 
 /// Everything beside files that a look depends on, and the list that the light was given for it.
-fn key(session: &Session<'_>, watch: &[u8]) -> Outcome<u64> {
+fn key(
+    session: &Session<'_>,
+    watch: &[u8],
+    (rules, head): (&Rules, Option<CommitId>),
+) -> Outcome<u64> {
     let mut hasher = DefaultHasher::new();
     let version = env!("CARGO_PKG_VERSION");
     format!("{version} {:?}", (&session.branch, &session.remote, session.policy()?))
         .hash(&mut hasher);
     let upstream = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
-    (upstream, session.worktree.tip(&session.branch)?, session.vault.agreement()?)
-        .hash(&mut hasher);
-    rules(session).hash(&mut hasher);
+    (upstream, head, session.vault.agreement()?).hash(&mut hasher);
+    rules.hash(&mut hasher);
     watch.get(CHECKED..).hash(&mut hasher);
     Ok(hasher.finish())
 }
 
-/// Returns the states of the files beside the repository's own that say what is ignored and filtered.
-fn rules(session: &Session<'_>) -> Vec<Option<[i64; 4]>> {
+/// The files beside the repository's own that say what is ignored and filtered, in the state that they
+/// were in before a run looked.
+#[derive(Debug, Hash)]
+pub struct Rules(Vec<Option<[i64; 4]>>);
+
+/// Returns the state of these files.
+pub fn rules(session: &Session<'_>) -> Rules {
     let folder = session.worktree.refs_folder();
     let mut files: Vec<PathBuf> = ["config", "config.worktree", "info/exclude", "info/attributes"]
         .map(|at| folder.join(at))
@@ -90,7 +99,7 @@ fn rules(session: &Session<'_>) -> Vec<Option<[i64; 4]>> {
         let found = std::fs::metadata(path).ok()?;
         Some([found.ino().cast_signed(), found.mtime(), found.mtime_nsec(), found.ctime_nsec()])
     };
-    files.iter().map(state).collect()
+    Rules(files.iter().map(state).collect())
 }
 
 /// Compares everything with the list of a run that left everything in sync.
@@ -98,9 +107,10 @@ pub fn stood(session: &Session<'_>, since: UnixTime) -> Outcome<Stood> {
     let places = &session.context.places;
     let Some(bytes) = plain::read(&path(places))? else { return Ok(Stood::Unknown) };
     let Some(watch) = plain::read(&places.watch())? else { return Ok(Stood::Unknown) };
+    let head = session.worktree.tip(&session.branch)?;
     if !bytes.starts_with(MAGIC)
         || word(&bytes, 8) != Some(sum(bytes.get(16..).unwrap_or_default()))
-        || word(&bytes, 16) != Some(key(session, &watch)?)
+        || word(&bytes, 16) != Some(key(session, &watch, (&rules(session), head))?)
     {
         return Ok(Stood::Unknown);
     }
@@ -124,13 +134,14 @@ fn sum(bytes: &[u8]) -> u64 {
 }
 
 /// Writes down what a look that began at `since` and found everything in sync depends on, where that
-/// can be done; `watch` is what the light is given for it.
+/// can be done; `watch` is what the light is given for it. What is `beside` the files, rules and the
+/// branch, is as that look found it: a change since then makes another look.
 pub fn write(
     session: &Session<'_>,
     observer: &Observer<'_>,
     list: Option<&List>,
-    watch: &Watch,
-    since: UnixTime,
+    (watch, since): (&Watch, UnixTime),
+    beside: (&Rules, Option<CommitId>),
 ) -> Outcome<()> {
     let watch = wire::encode_watch(watch, 0);
     let places = &session.context.places;
@@ -140,7 +151,7 @@ pub fn write(
         return Ok(plain::remove(&path(places))?);
     };
     let mut bytes = [&MAGIC[..], &[0; 8]].concat();
-    bytes.extend(key(session, &watch)?.to_le_bytes());
+    bytes.extend(key(session, &watch, beside)?.to_le_bytes());
     bytes.extend((observer.full_read() + DAY).to_le_bytes());
     bytes.extend(u64::from(list.can_go_on).to_le_bytes());
     let (digest, tree) = list.tree.map_or((0, [0; 20]), |(digest, it)| (digest, blob_id(it).0));

@@ -57,13 +57,14 @@ impl Sync<'_> {
             return Ok(Ending::Pending(plan.changes.len()));
         }
         let local = &picture.observation.local;
-        Quiet::write(session, upstream, local)?;
+        Quiet::write(session, [upstream, picture.head], local)?;
         let tips = Tips { head: picture.head, upstream: session.worktree.upstream()? };
         // What is over already, somebody changed just now.
         let Some(watch) = watch(session, observer, local, tips, since)? else {
             return Ok(Ending::Pending(1));
         };
-        still::write(session, observer, list.as_ref(), &watch, since)?;
+        let beside = (&self.rules, picture.head);
+        still::write(session, observer, list.as_ref(), (&watch, since), beside)?;
         Ok(Ending::Known(watch))
     }
 

@@ -44,7 +44,7 @@ use crate::privacy;
 use crate::record::{self, Standing};
 use crate::secrets;
 use crate::session::Session;
-use crate::still::Stood;
+use crate::still::{self, Rules, Stood};
 use attempts::Attempts;
 use contact::{Contact, Course};
 pub use report::Report;
@@ -96,6 +96,8 @@ struct Sync<'a> {
     operation: RefCell<Option<(u64, Operation)>>,
     /// Whether what a choice had overruled is upstream again; from then on both sides just meet.
     is_returned: Cell<bool>,
+    /// What says what is ignored and filtered, as it was before the run looked.
+    rules: Rules,
     /// What stands as it was left, once that was asked.
     stood: OnceCell<Stood>,
     /// What this run saw last.
@@ -108,8 +110,9 @@ impl<'a> Sync<'a> {
     fn new(session: &'a Session<'a>, wishes: &'a Wishes, manners: Manners) -> Self {
         let (operation, is_returned) = (RefCell::default(), Cell::default());
         let remote = remote(session, manners, &session.context.places.state);
+        let rules = still::rules(session);
         let (stood, last, ahead) = Default::default();
-        Self { session, wishes, remote, operation, is_returned, stood, last, ahead }
+        Self { session, wishes, remote, operation, is_returned, rules, stood, last, ahead }
     }
 
     fn run(&self) -> Outcome<Report> {

@@ -103,13 +103,14 @@ impl Sync<'_> {
                 (observer.look(&scope)?, since)
             };
             let is_ours = || session.worktree.foreign(&session.branch);
-            if quiet.holds(session, known, &local)? && is_ours()?.is_none() {
+            let head = session.worktree.tip(&session.branch)?;
+            if quiet.holds(session, [known, head], &local)? && is_ours()?.is_none() {
                 observer.remember()?;
-                let head = session.worktree.tip(&session.branch)?;
                 let tips = Tips { head, upstream: session.worktree.upstream()? };
                 if let Some(watch) = watch(session, observer, &local, tips, since)? {
                     let list = List::of(session, observer, &local);
-                    still::write(session, observer, list.as_ref(), &watch, since)?;
+                    let beside = (&self.rules, head);
+                    still::write(session, observer, list.as_ref(), (&watch, since), beside)?;
                     return Ok(Looked::Quiet { upstream: known, ending: Ending::Known(watch) });
                 }
             }
