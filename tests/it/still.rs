@@ -173,3 +173,13 @@ fn a_rule_that_changes_while_a_sync_is_under_way_is_seen_by_the_next_one() {
     machine.sync();
     assert_eq!(machine.git(&["show", "HEAD:notes/aside"]), "mine\n");
 }
+
+#[test]
+fn a_file_that_was_emptied_waits_for_one_sync_and_no_longer() {
+    let (_sandbox, machine) = sandbox();
+    settle(&machine);
+    machine.write("configs/notes/one", "");
+    let _ = machine.run(&["sync"]).code(4).says(&["just became empty"]);
+    machine.sync();
+    assert_eq!(machine.git(&["show", "HEAD:notes/one"]), "");
+}

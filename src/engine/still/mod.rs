@@ -133,6 +133,11 @@ fn sum(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// Forgets the list: what the next run must know is of a later look, and in no list.
+pub fn forget(session: &Session<'_>) -> Outcome<()> {
+    Ok(plain::remove(&path(&session.context.places))?)
+}
+
 /// Writes down what a look that began at `since` and found everything in sync depends on, where that
 /// can be done; `watch` is what the light is given for it. What is `beside` the files, rules and the
 /// branch, is as that look found it: a change since then makes another look.
@@ -148,7 +153,7 @@ pub fn write(
     let quiet = i64::try_from(since.0.saturating_sub(QUIET_MS)).unwrap_or(i64::MAX);
     let quiet = quiet.saturating_mul(1_000_000);
     let Some(list) = list.filter(|list| list.newest < quiet || list.can_go_on) else {
-        return Ok(plain::remove(&path(places))?);
+        return forget(session);
     };
     let mut bytes = [&MAGIC[..], &[0; 8]].concat();
     bytes.extend(key(session, &watch, beside)?.to_le_bytes());

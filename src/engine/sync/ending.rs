@@ -53,6 +53,8 @@ impl Sync<'_> {
         }
         let is_sent = session.remote.is_none() || picture.head == upstream;
         if !is_sent || !is_done.map_or_else(|| self.is_done(&picture), Ok)? {
+            // A file that was found emptied is known to be empty from now on, and waits no more.
+            still::forget(session)?;
             let plan = self.plan(&picture, session.policy()?.copies)?;
             return Ok(Ending::Pending(plan.changes.len()));
         }
@@ -61,6 +63,7 @@ impl Sync<'_> {
         let tips = Tips { head: picture.head, upstream: session.worktree.upstream()? };
         // What is over already, somebody changed just now.
         let Some(watch) = watch(session, observer, local, tips, since)? else {
+            still::forget(session)?;
             return Ok(Ending::Pending(1));
         };
         let beside = (&self.rules, picture.head);
