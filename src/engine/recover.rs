@@ -4,8 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cfgsync_core::escape::unescape;
-
 use crate::backups;
 use crate::context::Places;
 use crate::failure::Outcome;
@@ -15,9 +13,9 @@ use crate::fs::group::Group;
 use crate::fs::plain::{self, Durability};
 use crate::git::loose::DRAFT;
 use crate::git::program::OUTPUT;
-use crate::git::push::PUSHING;
+use crate::git::push::{Noted, PUSHING};
 use crate::git::worktree::Worktree;
-use crate::git::{CommitId, index, locks, parcel};
+use crate::git::{CommitId, index, locks};
 use crate::sabotage::{self, Break};
 
 /// Written before a run changes anything, and removed when it is done.
@@ -98,19 +96,10 @@ pub fn recover_shared(places: &Places, git_folder: &Path) -> Outcome<()> {
 /// Cleans up after a push whose run died: Git notes on its own where the remote's branch is.
 fn recover_push(places: &Places, git_folder: &Path, branch: &str) -> Outcome<()> {
     let note = places.state.join(PUSHING);
-    let Some(text) = plain::read_text(&note)? else { return Ok(()) };
-    let (pid, rest) = text.trim_end().split_once(' ').unwrap_or_default();
-    let (commit, folder) = rest.split_once(' ').unwrap_or((rest, ""));
-    if pid.parse().is_ok_and(crate::host::is_alive) {
-        return Ok(());
-    }
+    let Some(noted) = Noted::read(&note)?.filter(|noted| !noted.is_alive) else { return Ok(()) };
     locks::remove_all(&git_folder.join("refs/cfgsync"))?;
-    locks::remove_of_remotes(git_folder, branch, commit)?;
-    let folder = unescape(folder).filter(|folder| folder.starts_with(b"/"));
-    if let (Some(commit), Some(folder)) = (CommitId::parse(commit), folder) {
-        // A folder that is not there now is no reason to stop.
-        let _ = parcel::recover(Path::new(os(&folder)), branch, commit);
-    }
+    locks::remove_of_remotes(git_folder, branch, &noted.commit)?;
+    noted.tidy(branch);
     Ok(plain::remove(&note)?)
 }
 

@@ -183,6 +183,22 @@ fn what_a_killed_run_left_at_the_remote_goes() {
 }
 
 #[test]
+fn what_a_killed_run_left_goes_although_its_number_is_in_use() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = changed(&sandbox);
+    mac.sync();
+    let left = died_while_sending(&sandbox, &mac, None);
+    let note = mac.state().join("pushing");
+    let text = fs::read_to_string(&note).unwrap();
+    fs::write(&note, text.replace("4194304999", &std::process::id().to_string())).unwrap();
+    mac.write("@after", "after\n");
+    mac.sync();
+    assert!(left.iter().all(|path| !path.exists()), "{left:?}");
+    ec2.sync();
+    assert_converged(&[&mac, &ec2]);
+}
+
+#[test]
 fn the_lock_of_somebody_else_stays() {
     let sandbox = Sandbox::new();
     let (mac, _ec2) = changed(&sandbox);

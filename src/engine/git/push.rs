@@ -1,15 +1,17 @@
 //! Push: a commit goes to the remote, if its branch still is where it was seen.
 
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
-use cfgsync_core::escape::escape;
+use cfgsync_core::escape::{escape, unescape};
 
 use super::early::Early;
-use super::parcel::{Parcel, Sent};
+use super::parcel::{self, Parcel, Sent};
 use super::program::{Answer, Limits, start};
 use super::remote::Remote;
 use super::{CommitId, branch, global, locks};
 use crate::failure::Outcome;
+use crate::fs::dir::os;
 use crate::fs::plain::{self, Durability};
 use crate::sabotage::{self, Break};
 
@@ -25,6 +27,38 @@ pub enum Pushed {
 /// The note of a push that is under way: its process, its commit, and the folder that it goes to, where it is
 /// one of this machine.
 pub const PUSHING: &str = "pushing";
+
+/// What such a note says.
+pub struct Noted {
+    /// Whether the process runs that left it, or another one with its number.
+    pub is_alive: bool,
+    /// The commit, as text.
+    pub commit: String,
+    folder: Option<PathBuf>,
+}
+
+impl Noted {
+    /// Reads a note; none where there is none.
+    pub fn read(note: &Path) -> Outcome<Option<Self>> {
+        let Some(text) = plain::read_text(note)? else { return Ok(None) };
+        let (pid, rest) = text.trim_end().split_once(' ').unwrap_or_default();
+        let (commit, folder) = rest.split_once(' ').unwrap_or((rest, ""));
+        let folder = unescape(folder).filter(|folder| folder.starts_with(b"/"));
+        Ok(Some(Self {
+            is_alive: pid.parse().is_ok_and(crate::host::is_alive),
+            commit: commit.to_owned(),
+            folder: folder.map(|folder| PathBuf::from(os(&folder))),
+        }))
+    }
+
+    /// Removes what the push of a process that is dead left in a folder.
+    pub fn tidy(&self, branch: &str) {
+        if let (Some(commit), Some(folder)) = (CommitId::parse(&self.commit), &self.folder) {
+            // A folder that is not there now is no reason to stop.
+            let _ = parcel::recover(folder, branch, commit);
+        }
+    }
+}
 
 impl Remote<'_> {
     /// Pushes a commit, if the remote's branch still is what we saw last. What is to be done `meanwhile`
@@ -44,6 +78,10 @@ impl Remote<'_> {
         }
         // Should this run die, the next one knows whose locks Git left.
         let note = self.scratch.join(PUSHING);
+        // Only one sync runs at a time, so whoever left one before is dead, even where its number is in use.
+        if let Some(noted) = Noted::read(&note)? {
+            noted.tidy(self.branch);
+        }
         let place = self.place().unwrap_or_default();
         let place = escape(place.as_os_str().as_bytes());
         let text = format!("{} {commit} {place}\n", std::process::id());
