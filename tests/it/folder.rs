@@ -142,6 +142,26 @@ fn what_is_much_is_left_to_git() {
 }
 
 #[test]
+fn a_history_longer_than_a_stack_is_deep_comes_in() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("1\n");
+    let tip = sandbox.git(&["rev-parse", "main"]);
+    let start = format!("blob\nmark :1\ndata 2\nh\nreset refs/heads/main\nfrom {tip}\n");
+    let commit = |number: usize| {
+        let head = "commit refs/heads/main\ncommitter a <a@b> 1790000000 +0000\ndata 2\nc\n";
+        format!("{head}M 644 :1 f{}\nD f{}\n", number % 50, (number + 1) % 50)
+    };
+    let list = sandbox.path("list");
+    fs::write(&list, (0..10_000).fold(start, |list, number| list + &commit(number))).unwrap();
+    let mut import = ec2.command("git");
+    import.arg("-C").arg(sandbox.remote()).args(["fast-import", "--quiet", "--force"]);
+    assert!(import.stdin(fs::File::open(list).unwrap()).status().unwrap().success());
+    ec2.sync();
+    mac.sync();
+    assert_converged(&[&mac, &ec2]);
+}
+
+#[test]
 fn what_git_would_warn_of_is_left_to_git() {
     let sandbox = Sandbox::new();
     let (mac, ec2) = sandbox.pair("1\n");

@@ -126,22 +126,37 @@ pub fn missing_of(
 ) -> Result<(), git2::Error> {
     match from.odb()?.read_header(object)?.1 {
         ObjectType::Tree => collect(from, object, lacks, found),
-        ObjectType::Commit => {
-            if lacks(object) {
-                let commit = from.find_commit(object)?;
-                for parent in commit.parent_ids() {
-                    missing_of(from, parent, lacks, found)?;
-                }
-                collect(from, commit.tree_id(), lacks, found)?;
-                found.push(object);
-            }
-            Ok(())
-        }
+        ObjectType::Commit => collect_history(from, object, lacks, found),
         _ => {
             found.extend(lacks(object).then_some(object));
             Ok(())
         }
     }
+}
+
+/// Collects commits, each after its parents: a history may be longer than a stack is deep.
+fn collect_history(
+    from: &Repository,
+    tip: Oid,
+    lacks: &mut impl FnMut(Oid) -> bool,
+    found: &mut Vec<Oid>,
+) -> Result<(), git2::Error> {
+    let mut open = vec![(tip, false)];
+    while let Some((id, are_parents_done)) = open.pop() {
+        if !are_parents_done && !lacks(id) {
+            continue;
+        }
+        let commit = from.find_commit(id)?;
+        if are_parents_done {
+            collect(from, commit.tree_id(), lacks, found)?;
+            found.push(id);
+        } else {
+            open.push((id, true));
+            let parents: Vec<Oid> = commit.parent_ids().collect();
+            open.extend(parents.into_iter().rev().map(|parent| (parent, false)));
+        }
+    }
+    Ok(())
 }
 
 fn collect(
