@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use crate::sandbox::{Machine, Sandbox};
 
@@ -182,4 +183,23 @@ fn a_file_that_was_emptied_waits_for_one_sync_and_no_longer() {
     let _ = machine.run(&["sync"]).code(4).says(&["just became empty"]);
     machine.sync();
     assert_eq!(machine.git(&["show", "HEAD:notes/one"]), "");
+}
+
+#[test]
+fn a_link_that_leads_over_another_one_is_followed_each_time() {
+    let (_sandbox, machine) = sandbox();
+    let at = |path: &str| machine.path(path);
+    machine.write("elsewhere/external/.vimrc", "other\n");
+    machine.link("way", at("configs"));
+    machine.remove(".vimrc");
+    machine.link(".vimrc", at("way/external/.vimrc"));
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        machine.sync();
+    }
+    machine.remove("way");
+    machine.link("way", at("elsewhere"));
+    fs::remove_file(state(&machine, "seen")).unwrap();
+    let _ = machine.run(&["sync"]);
+    assert!(looked(&machine), "a link that leads elsewhere by now was taken for one of ours");
 }

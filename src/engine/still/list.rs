@@ -12,6 +12,7 @@ use super::compare::compare;
 use super::rows::{Read, Row, add};
 use crate::context::Places;
 use crate::fs::dir::{Dir, Stat, os};
+use crate::fs::look::blob_id;
 use crate::fs::plain;
 use crate::git::TreeId;
 use crate::observe::resumed::digest;
@@ -220,6 +221,11 @@ fn live(
         Live::File(_) => seen(observer, &path)?,
         Live::Linked => {
             let Link { stat, target } = observer.link(&path).ok_or(NotStill)?;
+            // One that is spelled otherwise leads over links that are in no row.
+            let stored = places.repo.join(os(unit.as_bytes()));
+            if target != blob_id(stored.as_os_str().as_encoded_bytes()) {
+                return Err(NotStill);
+            }
             (Some(stat), Read::Link(stat.exact, target))
         }
         Live::Moved(_)
