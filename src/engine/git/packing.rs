@@ -1,7 +1,9 @@
 //! Many objects at once: the disk is waited for two or three times, not twice for each object.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use cfgsync_core::unit::BlobId;
 use git2::{ObjectType, Odb, Oid, Repository};
@@ -10,6 +12,8 @@ use super::store::{FIRST, Store, is_at_hand};
 use super::vault::Vault;
 use super::{GitError, trees};
 use crate::failure::Outcome;
+use crate::fs::dir::os;
+use crate::fs::plain;
 
 /// From how many objects on a pack is worth its files.
 pub const WORTH_A_PACK: usize = 32;
@@ -104,6 +108,13 @@ pub fn pack(from: &Repository, to: &Odb<'_>, objects: &[Oid]) -> Result<(), git2
     builder.foreach(|bytes| pack.write_all(bytes).is_ok())?;
     pack.commit()?;
     Ok(())
+}
+
+/// Returns the locks that the library has beside packs; it alone names them so.
+pub fn locks_of_packs(packs: &Path) -> BTreeSet<PathBuf> {
+    let names = plain::names(packs).unwrap_or_default().into_iter();
+    let is_lock = |name: &Vec<u8>| name.starts_with(b"pack_git2_") && name.ends_with(b".idx.lock");
+    names.filter(is_lock).map(|name| packs.join(os(&name))).collect()
 }
 
 /// Returns a tree and everything below it that the other store does not have, contents first. A tree

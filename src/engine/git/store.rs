@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use git2::{ObjectType, Odb, OdbLookupFlags, Oid, Repository};
 
 use super::loose::{self, DRAFT, Object};
-use super::packing::{WORTH_A_PACK, missing_of, pack};
+use super::packing::{WORTH_A_PACK, locks_of_packs, missing_of, pack};
 use super::{GitError, objects_in, remember};
 use crate::failure::Outcome;
 use crate::fs::group::Group;
+use crate::fs::plain;
 
 /// Objects kept in memory are preferred to those on disk.
 pub const FIRST: i32 = 1000;
@@ -114,7 +115,14 @@ impl Store {
 
     /// Stores objects as one pack, which whoever asks next finds.
     fn pack(&self, disk: &Disk, from: &Repository, objects: &[Oid]) -> Result<(), git2::Error> {
+        let packs = disk.folder.join("pack");
+        let before = locks_of_packs(&packs);
         pack(from, &disk.objects, objects)?;
+        // The library does not say when it could not take a lock of its own away again.
+        for lock in locks_of_packs(&packs).difference(&before) {
+            // Only tidying: one that stays is in nobody's way.
+            let _ = plain::remove(lock);
+        }
         disk.objects.refresh()?;
         self.whole.odb()?.refresh()
     }

@@ -4,6 +4,7 @@
 use std::fs;
 
 use super::{archives, content, numbers, place};
+#[cfg(target_os = "linux")]
 use crate::killed::kill;
 use crate::sandbox::{Machine, Sandbox, assert_clean, assert_converged};
 
@@ -114,6 +115,7 @@ fn whoever_makes_an_archive_meanwhile_gets_its_number() {
     assert_eq!(content(&mac, &place(&mac, 2), "other"), "other\n");
 }
 
+#[cfg(target_os = "linux")]
 #[cfg(target_os = "linux")]
 #[test]
 fn one_of_a_killed_run_goes_with_the_next_one() {
