@@ -2,6 +2,7 @@
 //! and the one around it, or two homes of one person on one disk.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -43,10 +44,15 @@ fn two_homes_that_sync_one_repository_at_once_lose_nothing() {
     mac.write(".of-first", "0\n");
     mac.run(&["mark", ".of-first"]).done();
     mac.sync();
+    // Both homes look at both files, so none of them is empty for a moment: such a one waits for a sync.
+    let type_over = |path: &Path, round: u32| {
+        let mut file = fs::File::options().write(true).open(path).unwrap();
+        file.write_all(format!("{round}\n").as_bytes()).unwrap();
+    };
     thread::scope(|scope| {
         scope.spawn(|| {
             for round in 1..=ROUNDS {
-                fs::write(home.join(".of-second"), format!("{round}\n")).unwrap();
+                type_over(&home.join(".of-second"), round);
                 let output = second(&home, &mac).arg("sync").output().unwrap();
                 assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             }
@@ -58,7 +64,7 @@ fn two_homes_that_sync_one_repository_at_once_lose_nothing() {
             }
         });
         for round in 1..=ROUNDS {
-            mac.write(".of-first", format!("{round}\n"));
+            type_over(&mac.path(".of-first"), round);
             mac.sync();
         }
     });
