@@ -15,7 +15,7 @@ use std::os::unix::fs::MetadataExt;
 
 use super::CommitId;
 use super::loose;
-use super::parcel::{Parcel, between};
+use super::parcel::{self, Parcel, between};
 use super::program::Hooks;
 use super::remote::Remote;
 use crate::context::variable;
@@ -144,7 +144,7 @@ impl Remote<'_> {
 
     /// Returns the lock of the branch, where the remote is a folder and somebody holds it.
     pub fn held_lock(&self) -> Option<PathBuf> {
-        let lock = self.place()?.join(format!("refs/heads/{}.lock", self.branch));
+        let lock = parcel::lock(&self.place()?, self.branch);
         lock.exists().then_some(lock)
     }
 

@@ -244,7 +244,8 @@ fn moved(folder: &Path, commit: CommitId) -> PathBuf {
     folder.join("objects").join(draft(commit) + "ref")
 }
 
-fn lock(folder: &Path, branch: &str) -> PathBuf {
+/// Returns the lock of a branch, as Git names it.
+pub fn lock(folder: &Path, branch: &str) -> PathBuf {
     folder.join("refs/heads").join(format!("{branch}.lock"))
 }
 

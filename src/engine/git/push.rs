@@ -76,6 +76,11 @@ impl Remote<'_> {
             "--force".clone_into(&mut lease);
             refspec.insert(0, '+');
         }
+        let parcel = expecting.filter(|_| !sabotage::is(Break::BlindPush));
+        let parcel = match parcel {
+            Some(seen) => self.parcel(commit, seen, self.worktree.hooks()?),
+            None => None,
+        };
         // Should this run die, the next one knows whose locks Git left.
         let note = self.scratch.join(PUSHING);
         // Only one sync runs at a time, so whoever left one before is dead, even where its number is in use.
@@ -86,11 +91,6 @@ impl Remote<'_> {
         let place = escape(place.as_os_str().as_bytes());
         let text = format!("{} {commit} {place}\n", std::process::id());
         plain::publish(&note, text.as_bytes(), Durability::Synced)?;
-        let parcel = expecting.filter(|_| !sabotage::is(Break::BlindPush));
-        let parcel = match parcel {
-            Some(seen) => self.parcel(commit, seen, self.worktree.hooks()?),
-            None => None,
-        };
         let pushed = match parcel {
             Some(parcel) => self.send(parcel, [&lease, &refspec], commit, meanwhile),
             None => self.push_as([&lease, &refspec], commit, meanwhile),

@@ -231,6 +231,11 @@ impl Vault {
         Ok(side("agreed").zip(side("upstream")).map(|(agreed, upstream)| (agreed, upstream, tip)))
     }
 
+    /// Returns where upstream was when both sides last agreed; none without one.
+    pub fn agreed_tip(&self) -> Outcome<Option<CommitId>> {
+        Ok(self.agreed_trees()?.and_then(|(_, _, tip)| tip))
+    }
+
     /// Remembers what both sides agree on.
     pub fn agree(&self, agreed: Oid, upstream: Oid, tip: Option<CommitId>) -> Outcome<()> {
         if self.agreed_trees()? == Some((agreed, upstream, tip)) {

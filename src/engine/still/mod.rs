@@ -76,7 +76,7 @@ fn key(
     let version = env!("CARGO_PKG_VERSION");
     format!("{version} {:?}", (&session.branch, &session.remote, session.policy()?))
         .hash(&mut hasher);
-    let upstream = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+    let upstream = session.vault.agreed_tip()?;
     (upstream, head, session.vault.agreement()?).hash(&mut hasher);
     rules.hash(&mut hasher);
     watch.get(CHECKED..).hash(&mut hasher);

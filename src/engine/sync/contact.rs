@@ -74,7 +74,7 @@ impl Sync<'_> {
         let places = &session.context.places;
         let Some(remote) = &self.remote else { return Ok(Course::Alone) };
         let fetching = |fetch| Course::Fetching { fetch, is_awaited: false };
-        let agreed = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+        let agreed = session.vault.agreed_tip()?;
         let known = agreed.filter(|tip| session.worktree.has(*tip));
         let known = known.filter(|_| self.wishes.are_plain());
         let fetched = session.worktree.upstream()?;
@@ -144,7 +144,7 @@ impl Sync<'_> {
     /// than once.
     fn note_whether_it_came(&self, fetched: &Outcome<Fetched>) -> Outcome<()> {
         let Ok(Fetched::Tip(tip)) = fetched else { return Ok(()) };
-        let before = self.session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+        let before = self.session.vault.agreed_tip()?;
         let note = came(&self.session.context.places);
         match (before != Some(*tip), note.exists()) {
             (true, false) => Ok(plain::publish(&note, b"", Durability::Relaxed)?),

@@ -207,7 +207,7 @@ impl<'a> Sync<'a> {
     fn check_history(&self, upstream: Option<CommitId>) -> Outcome<()> {
         let session = self.session;
         let Some(tip) = upstream.filter(|_| self.wishes.winner.is_none()) else { return Ok(()) };
-        let seen = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+        let seen = session.vault.agreed_tip()?;
         if let Some(seen) = seen {
             return match session.worktree.contains(tip, seen) {
                 Ok(true) => Ok(()),

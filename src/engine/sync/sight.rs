@@ -80,7 +80,7 @@ impl Sync<'_> {
         keep: Keep,
     ) -> Outcome<Looked> {
         let session = self.session;
-        let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+        let known = session.vault.agreed_tip()?;
         let is_still = self.is_still()?;
         // What came in is compared with everything that is here.
         if upstream.is_some() && upstream != known {
@@ -88,8 +88,7 @@ impl Sync<'_> {
             return Ok(Looked::Whole);
         }
         if is_still {
-            let upstream = known;
-            return Ok(Looked::Quiet { upstream, ending: Ending::Still });
+            return Ok(Looked::Quiet { upstream: known, ending: Ending::Still });
         }
         let quiet = Quiet::read(&session.context.places)?;
         let mut seen = None;
@@ -161,7 +160,7 @@ impl Sync<'_> {
     ) -> Outcome<()> {
         let session = self.session;
         let _lock = self.session.lock()?;
-        let known = session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+        let known = session.vault.agreed_tip()?;
         let note = Note::leave(&session.context.places)?;
         let known = upstream.or(known).filter(|tip| session.worktree.has(*tip));
         let seen = match seen {

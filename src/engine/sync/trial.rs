@@ -33,7 +33,7 @@ impl Sync<'_> {
         }
         let places = &self.session.context.places;
         let before = lockout::refused(places)?;
-        let known = self.session.vault.agreed_trees()?.and_then(|(_, _, tip)| tip);
+        let known = self.session.vault.agreed_tip()?;
         if known == upstream && before.is_empty() {
             return Ok(());
         }
