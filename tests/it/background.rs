@@ -172,6 +172,8 @@ fn check_at_once(count: u32) {
         let record = counted.record();
         record.generation > generation + 1 && record.state == SyncState::Synced
     });
+    // A run writes its line after the record, which is what prompts wait for.
+    wait_until("the line of the run", || !counted.log().is_empty());
     // Whoever comes after it has nothing to do either.
     counted.run();
     assert_eq!(counted.fetches(), 1, "{}", counted.log());
