@@ -77,6 +77,8 @@ impl Observer<'_> {
         for home in units.iter().filter_map(RepoPath::home) {
             if marks.get(&home).is_some_and(|mark| mark.scope == MarkScope::File) {
                 let unit = home.stored();
+                let place = self.places.home.join(os(home.as_bytes()));
+                place.parent().into_iter().for_each(|folder| self.note_again(folder));
                 local.live.remove(&unit);
                 live::look_one(self, scope, &home, &mut local)?;
             }
@@ -172,6 +174,7 @@ impl Observer<'_> {
     /// Forgets that a folder was listed, and returns the names of the folders in it that were; none
     /// where it was not.
     fn forget_listed(&self, path: &Path) -> Option<BTreeSet<Vec<u8>>> {
+        self.note_again(path);
         let mut listed = self.listed.borrow_mut();
         let at = listed.iter().position(|listed| listed.path == path)?;
         listed.remove(at);

@@ -227,7 +227,7 @@ fn look_at(
         StatKind::Link => {
             let target = dir.read_link(name)?;
             if is_ours(&observer.places.repo, home, &target) {
-                observer.remember_link(dir, name, stat, &target);
+                observer.note_link(dir, name, stat, &target);
                 Live::Linked
             } else {
                 Live::LinkedElsewhere

@@ -3,14 +3,15 @@
 mod again;
 mod filtered;
 pub mod live;
+mod notes;
 pub mod resumed;
 mod scope;
 pub mod seen;
 pub mod stored;
 
-use std::cell::{Cell, OnceCell, Ref, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cfgsync_core::manifest::{MANIFEST, Manifest, Mark};
 use cfgsync_core::observed::{Finding, Local};
@@ -32,6 +33,7 @@ use crate::git::worktree::Worktree;
 use crate::settings::LARGEST;
 use crate::ui::Ui;
 use crate::ui::progress::Progress;
+use notes::Again;
 pub use scope::Scope;
 use scope::{Size, below, marks};
 use seen::{Recall, Seen};
@@ -76,6 +78,7 @@ pub struct Observer<'a> {
     listed: RefCell<Vec<Listed>>,
     links: RefCell<HashMap<PathBuf, Link>>,
     asked: RefCell<Asked>,
+    again: RefCell<Option<Again>>,
     /// Whether ignore rules speak of a folder, as far as a look asked.
     ignored_folders: RefCell<BTreeMap<RepoPath, bool>>,
     met_a_repository: Cell<bool>,
@@ -139,7 +142,7 @@ impl<'a> Observer<'a> {
     ) -> Self {
         let (before, after, listed) = (OnceCell::new(), RefCell::default(), RefCell::default());
         let (links, asked, met_a_repository, met_an_exception, ui, reading) = Default::default();
-        let ignored_folders = RefCell::default();
+        let (again, ignored_folders) = Default::default();
         Self {
             places,
             worktree,
@@ -152,6 +155,7 @@ impl<'a> Observer<'a> {
             listed,
             links,
             asked,
+            again,
             ignored_folders,
             met_a_repository,
             met_an_exception,
@@ -209,6 +213,7 @@ impl<'a> Observer<'a> {
     fn look_through(&self, scope: &Scope<'_>) -> Outcome<Local> {
         let manifest = self.manifest(scope)?;
         self.after.replace(self.before()?.renewed(self.now));
+        self.again.take();
         self.listed.borrow_mut().clear();
         self.links.borrow_mut().clear();
         self.ignored_folders.borrow_mut().clear();
@@ -227,36 +232,6 @@ impl<'a> Observer<'a> {
         Ok(local)
     }
 
-    /// Returns size and time of the last change of a file that was just looked at.
-    pub fn stamp(&self, path: &Path) -> Option<(u64, i64)> {
-        self.after.borrow().stamp(path)
-    }
-
-    /// Returns inode, size and both times (in ns) of a file as this look has read it.
-    pub fn read_state(&self, path: &Path) -> Option<[u64; 4]> {
-        self.after.borrow().read_state(path)
-    }
-
-    /// Returns the state in which this look has read a file, as what, and whether it had been quiet.
-    pub fn read_at(&self, path: &Path) -> Option<(Stat, Version, bool)> {
-        self.after.borrow().read_at(path)
-    }
-
-    /// Returns a link of ours as this look has seen it.
-    pub fn link(&self, path: &Path) -> Option<Link> {
-        self.links.borrow().get(path).copied()
-    }
-
-    fn remember_link(&self, dir: &Dir, name: &[u8], stat: Stat, target: &[u8]) {
-        let link = Link { stat, target: blob_id(target) };
-        self.links.borrow_mut().insert(dir.join(name), link);
-    }
-
-    /// Returns when everything was read last, in Unix seconds.
-    pub fn full_read(&self) -> u64 {
-        self.after.borrow().full_read()
-    }
-
     /// Returns whether this look left out a folder because it is a repository of somebody's own.
     pub fn met_a_repository(&self) -> bool {
         self.met_a_repository.get()
@@ -269,17 +244,13 @@ impl<'a> Observer<'a> {
         Ok(is_one)
     }
 
-    /// Returns the folders that this look has listed.
-    pub fn listed(&self) -> Ref<'_, Vec<Listed>> {
-        self.listed.borrow()
-    }
-
     /// Returns the names in a folder whose names matter.
     fn names(&self, dir: &Dir) -> Outcome<Vec<Vec<u8>>> {
         let stat = dir.own_stat()?;
         let found = plain::names(dir.path())?;
         let mut names = Names::default();
         found.iter().for_each(|name| names.add(name));
+        self.note_again(dir.path());
         self.listed.borrow_mut().push(Listed { path: dir.path().to_owned(), stat, names });
         Ok(found)
     }
@@ -315,7 +286,7 @@ impl<'a> Observer<'a> {
             self.met_an_exception.set(true);
         }
         if let Recall::Same(version) = recall {
-            self.after.borrow_mut().remember(path, stat, version, self.now);
+            self.note_read(dir, path, stat, version);
             return Ok(Reading::Version(version, Inode::Same));
         }
         if matches!(self.purpose, Purpose::Archive { .. }) {
@@ -336,7 +307,7 @@ impl<'a> Observer<'a> {
         };
         self.advance(whole.stat);
         self.keep(&whole.bytes)?;
-        self.after.borrow_mut().remember(path, whole.stat, whole.version, self.now);
+        self.note_read(dir, path, whole.stat, whole.version);
         if whole.bytes.is_empty() && recall.was_full() {
             return Ok(Reading::Finding(Finding::Emptied));
         }
@@ -362,7 +333,7 @@ impl<'a> Observer<'a> {
         };
         self.advance(stat);
         let version = Version { mode: stat.exact, ..version };
-        self.after.borrow_mut().remember(path, stat, version, self.now);
+        self.note_read(dir, path, stat, version);
         Ok(Reading::Version(version, Inode::Same))
     }
 
@@ -377,7 +348,7 @@ impl<'a> Observer<'a> {
                 Version::link(blob_id(&target))
             }
         };
-        self.after.borrow_mut().remember(path, stat, version, self.now);
+        self.note_read(dir, path, stat, version);
         Ok(version)
     }
 

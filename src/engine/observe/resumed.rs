@@ -13,6 +13,7 @@ use cfgsync_core::path::RepoPath;
 use cfgsync_core::tree::Tree;
 
 use super::again::DECIDING;
+use super::notes::Again;
 use super::seen::Seen;
 use super::{Asked, Link, Listed, Observer, Purpose, Scope};
 use crate::failure::Outcome;
@@ -77,6 +78,7 @@ impl Observer<'_> {
         let _ = self.before.set(seen);
         self.listed.replace(listed);
         self.links.replace(links);
+        self.again.replace(Some(Again::new()));
         let scope = Scope { known, ..scope };
         self.asked.replace(Asked { known: scope.known.clone(), marks });
         let folders = folders.into_iter().map(|(_, folder)| folder).collect();

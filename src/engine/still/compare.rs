@@ -39,8 +39,7 @@ pub fn compare(rows: &[u8], most: usize) -> Option<Vec<Touch>> {
 fn halves(rows: &[u8]) -> (&[u8], &[u8]) {
     let mut rest = rows;
     while let Some((entry, following)) = Entry::split(rest) {
-        let is_start = matches!(entry.row, Row::Folder | Row::Root | Row::Way);
-        if is_start && rows.len() - rest.len() >= rows.len() / 2 {
+        if entry.row.is_folder() && rows.len() - rest.len() >= rows.len() / 2 {
             break;
         }
         rest = following;

@@ -8,8 +8,10 @@ use cfgsync_core::manifest::MANIFEST;
 use cfgsync_core::observed::{Live, Local};
 use cfgsync_core::path::RepoPath;
 
+use super::Stood;
 use super::compare::compare;
-use super::rows::{Read, Row, add};
+use super::onward;
+use super::rows::{self, Read, Row, add};
 use crate::context::Places;
 use crate::fs::dir::{Dir, Stat, os};
 use crate::fs::look::blob_id;
@@ -31,29 +33,46 @@ pub struct List {
 }
 
 /// A look that depends on something that cannot be written down.
-struct NotStill;
+pub(super) struct NotStill;
+
+/// What a list is made of.
+#[derive(Clone, Copy)]
+pub(super) struct Looked<'a> {
+    pub(super) places: &'a Places,
+    pub(super) observer: &'a Observer<'a>,
+    pub(super) local: &'a Local,
+    /// Where the list of marks is, and in which state.
+    pub(super) manifest: (&'a Path, Option<Stat>),
+}
 
 impl List {
-    fn add(
-        &mut self,
-        row: Row,
-        name: &[u8],
-        stat: Option<Stat>,
-        read: Read,
-    ) -> Result<(), NotStill> {
-        if let Some(stat) = stat.filter(|_| row != Row::Way) {
-            self.newest = self.newest.max(stat.mtime).max(stat.ctime);
+    /// Returns what a look depends on; none where that cannot be written down. Where the look went on from
+    /// what the last run saw, what still stands is taken from its list.
+    pub fn of(
+        session: &Session<'_>,
+        observer: &Observer<'_>,
+        local: &Local,
+        stood: Option<&Stood>,
+    ) -> Option<Self> {
+        let is_plain =
+            local.findings.is_empty() && local.moved.is_empty() && local.filtered.is_empty();
+        if !is_plain || observer.met_a_repository() {
+            return None;
         }
-        add(&mut self.bytes, row, name, stat, read).ok_or(NotStill)
-    }
-
-    /// Returns what a look depends on; none where that cannot be written down.
-    pub fn of(session: &Session<'_>, observer: &Observer<'_>, local: &Local) -> Option<Self> {
+        let places = &session.context.places;
+        let (path, stat) = manifest(places, local).ok()?;
+        let looked = Looked { places, observer, local, manifest: (&path, stat) };
         let can_go_on = observer.can_go_on(local);
+        let kept = stood.and_then(Stood::kept).filter(|_| can_go_on);
+        let onward = kept.and_then(|kept| onward::rows(looked, kept));
+        debug_assert!(onward.as_ref().is_none_or(|onward| is_right(looked, onward)));
+        let mut bytes = onward.or_else(|| folder_rows(looked).ok())?;
+        let newest = rows::newest(&bytes);
+        for path in local.ignored.iter().filter(|_| can_go_on) {
+            add(&mut bytes, Row::Ignored, path.as_bytes(), None, Read::Nothing)?;
+        }
         let tree = agreed(session, local).filter(|_| can_go_on);
-        let mut list = Self { bytes: Vec::new(), newest: 0, can_go_on, tree };
-        rows(session, observer, local, &mut list).ok()?;
-        Some(list)
+        Some(Self { bytes, newest, can_go_on, tree })
     }
 
     /// Returns true when all of it stands as it was seen. A change within the same tick of the clock as
@@ -62,6 +81,9 @@ impl List {
         compare(&self.bytes, 0).is_some()
     }
 }
+
+/// The state in which a name is expected, and what was read there.
+pub(super) type Expected = (Option<Stat>, Read);
 
 /// One folder of a list, and what is expected in it.
 struct Folder {
@@ -89,12 +111,7 @@ impl Folders {
     }
 
     /// Adds what is expected of a name, and every folder on the way to it from a root.
-    fn expect(
-        &mut self,
-        root: &Path,
-        path: &Path,
-        (stat, read): (Option<Stat>, Read),
-    ) -> Result<(), NotStill> {
+    fn expect(&mut self, root: &Path, path: &Path, (stat, read): Expected) -> Result<(), NotStill> {
         // Paths are slow to take apart and to compare: bytes are not.
         let bytes = path.as_os_str().as_encoded_bytes();
         let cut = bytes.iter().rposition(|byte| *byte == b'/').ok_or(NotStill)?;
@@ -146,21 +163,12 @@ impl Folders {
     }
 }
 
-/// Writes every row, or learns that it cannot be done.
-fn rows(
-    session: &Session<'_>,
-    observer: &Observer<'_>,
-    local: &Local,
-    list: &mut List,
-) -> Result<(), NotStill> {
-    let places = &session.context.places;
-    let is_plain = local.findings.is_empty() && local.moved.is_empty() && local.filtered.is_empty();
-    if !is_plain || observer.met_a_repository() {
-        return Err(NotStill);
-    }
+/// Returns the rows of every folder and of what is in it, or learns that it cannot be done.
+fn folder_rows(looked: Looked<'_>) -> Result<Vec<u8>, NotStill> {
+    let Looked { places, observer, local, manifest: (path, stat) } = looked;
     let mut folders = Folders::default();
     for listed in observer.listed().iter() {
-        let row = if listed.path == places.repo { Row::Root } else { Row::Folder };
+        let row = Row::of_listed(listed, places);
         let (stat, read) = (listed.stat, Read::Names(listed.names));
         folders.add(&listed.path, Folder { row, stat, read, names: Vec::new() });
     }
@@ -169,24 +177,26 @@ fn rows(
         let seen = seen(observer, &path)?;
         folders.expect(&places.repo, &path, seen)?;
     }
-    let (path, stat) = manifest(places, local)?;
-    folders.expect(&places.repo, &path, (stat, Read::Nothing))?;
+    folders.expect(&places.repo, path, (stat, Read::Nothing))?;
     for (unit, live) in &local.live {
         let (path, seen) = self::live(places, observer, unit, *live)?;
         folders.expect(&places.home, &path, seen)?;
     }
+    let mut bytes = Vec::new();
     for (path, at) in &folders.places {
         let folder = &folders.all[*at];
-        list.add(folder.row, path.as_encoded_bytes(), Some(folder.stat), folder.read)?;
+        let (stat, name) = (Some(folder.stat), path.as_encoded_bytes());
+        add(&mut bytes, folder.row, name, stat, folder.read).ok_or(NotStill)?;
         for (name, stat, read) in &folder.names {
-            let row = if stat.is_some() { Row::Name } else { Row::Absent };
-            list.add(row, name, *stat, *read)?;
+            add(&mut bytes, Row::of(*stat), name, *stat, *read).ok_or(NotStill)?;
         }
     }
-    for path in local.ignored.iter().filter(|_| list.can_go_on) {
-        add(&mut list.bytes, Row::Ignored, path.as_bytes(), None, Read::Nothing).ok_or(NotStill)?;
-    }
-    Ok(())
+    Ok(bytes)
+}
+
+/// Returns true where rows are those that are made without an older list, as far as that can be told.
+fn is_right(looked: Looked<'_>, onward: &[u8]) -> bool {
+    folder_rows(looked).map_or(true, |rows| rows == onward)
 }
 
 /// Returns what is agreed, where it is this working tree, with its digest.
@@ -208,12 +218,12 @@ fn manifest(places: &Places, local: &Local) -> Result<(PathBuf, Option<Stat>), N
 }
 
 /// A live file, in the state in which it was seen.
-fn live(
+pub(super) fn live(
     places: &Places,
     observer: &Observer<'_>,
     unit: &RepoPath,
     live: Live,
-) -> Result<(PathBuf, (Option<Stat>, Read)), NotStill> {
+) -> Result<(PathBuf, Expected), NotStill> {
     let home = unit.home().ok_or(NotStill)?;
     let path = places.home.join(os(home.as_bytes()));
     let seen = match live {
@@ -238,7 +248,7 @@ fn live(
 }
 
 /// Returns the state in which a file was read, and as what.
-fn seen(observer: &Observer<'_>, path: &Path) -> Result<(Option<Stat>, Read), NotStill> {
+pub(super) fn seen(observer: &Observer<'_>, path: &Path) -> Result<Expected, NotStill> {
     let (stat, version, is_quiet) = observer.read_at(path).ok_or(NotStill)?;
     Ok((Some(stat), Read::Version(version, is_quiet)))
 }

@@ -5,10 +5,12 @@
 //! listed, files and links in the state in which it saw them, folders on the way, what decides which
 //! files are ignored. While each of them stands so, another look would find the same. What does not, and
 //! what had not been quiet for two seconds (see [`crate::observe::seen`]), is looked at again, and a look
-//! goes on from there ([`crate::observe::resumed`]). Once a day none of it is believed.
+//! goes on from there ([`crate::observe::resumed`]); so does the list of that look. Once a day none of it
+//! is believed.
 
 mod compare;
 mod list;
+mod onward;
 mod resume;
 mod rows;
 
@@ -59,6 +61,13 @@ impl Stood {
     /// Returns true where all of it stands.
     pub fn is_exact(&self) -> bool {
         matches!(self, Self::But(Kept { touched, .. }) if touched.is_empty())
+    }
+
+    fn kept(&self) -> Option<&Kept> {
+        match self {
+            Self::But(kept) => Some(kept),
+            Self::Unknown => None,
+        }
     }
 }
 

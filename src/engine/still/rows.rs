@@ -3,7 +3,9 @@
 use cfgsync_core::status::watch::Names;
 use cfgsync_core::unit::{BlobId, Kind, Mode, Version};
 
+use crate::context::Places;
 use crate::fs::dir::{Stat, StatKind};
+use crate::observe::Listed;
 
 /// Bytes of a row before its name: kind, length, state, what was read, whether that is to be trusted.
 const ROW: usize = 1 + 2 + STATE + READ + 1;
@@ -35,6 +37,21 @@ pub enum Row {
 }
 
 impl Row {
+    /// Returns what is expected of a name in this state.
+    pub fn of(stat: Option<Stat>) -> Self {
+        if stat.is_some() { Self::Name } else { Self::Absent }
+    }
+
+    /// Returns what is expected of a folder whose names were read.
+    pub fn of_listed(listed: &Listed, places: &Places) -> Self {
+        if listed.path == places.repo { Self::Root } else { Self::Folder }
+    }
+
+    /// Returns true for a folder.
+    pub fn is_folder(self) -> bool {
+        matches!(self, Self::Folder | Self::Root | Self::Way)
+    }
+
     const ALL: [Self; 6] =
         [Self::Folder, Self::Root, Self::Way, Self::Name, Self::Absent, Self::Ignored];
 
@@ -128,8 +145,6 @@ impl<'a> Entry<'a> {
 
     /// Returns the state in which the look saw it.
     pub fn stat(&self) -> Option<Stat> {
-        let number =
-            |at: usize| Some(u64::from_le_bytes(self.state.get(at * 8..)?.first_chunk().copied()?));
         let kind = match self.state.get(42)? {
             1 => StatKind::File,
             2 => StatKind::Link,
@@ -139,15 +154,19 @@ impl<'a> Entry<'a> {
         let mode = Mode(u16::from_le_bytes(self.state.get(40..42)?.try_into().ok()?));
         let mode = if let Read::Link(mode, _) = self.read()? { mode } else { mode };
         Some(Stat {
-            dev: number(0)?,
-            ino: number(1)?,
-            size: number(2)?,
-            mtime: number(3)?.cast_signed(),
-            ctime: number(4)?.cast_signed(),
+            dev: self.number(0)?.cast_unsigned(),
+            ino: self.number(1)?.cast_unsigned(),
+            size: self.number(2)?.cast_unsigned(),
+            mtime: self.number(3)?,
+            ctime: self.number(4)?,
             mode,
             exact: mode,
             kind,
         })
+    }
+
+    fn number(&self, at: usize) -> Option<i64> {
+        Some(i64::from_le_bytes(self.state.get(at * 8..)?.first_chunk().copied()?))
     }
 
     /// Returns true for a state with the mode that it had.
@@ -171,11 +190,31 @@ pub fn add(
 ) -> Option<()> {
     bytes.push(row.number());
     bytes.extend(u16::try_from(name.len()).ok()?.to_le_bytes());
-    bytes.extend(stat.map_or(NOTHING, state));
+    let state = stat.map_or(NOTHING, state);
+    // What else is in a folder on the way is of no interest, so that is not in its state.
+    bytes.extend(if row == Row::Way { folder_alone(state) } else { state });
     bytes.extend(read.bytes());
     bytes.push(0);
     bytes.extend(name);
     Some(())
+}
+
+/// Returns the state of a folder as far as it says which folder it is.
+fn folder_alone(state: [u8; STATE]) -> [u8; STATE] {
+    let mut alone = NOTHING;
+    alone[..16].copy_from_slice(&state[..16]);
+    alone[42..].copy_from_slice(&state[42..]);
+    alone
+}
+
+/// Returns when the newest of what rows expect changed, in ns.
+pub fn newest(mut bytes: &[u8]) -> i64 {
+    let mut newest = 0;
+    while let Some((entry, rest)) = Entry::split(bytes) {
+        newest = newest.max(entry.changed().unwrap_or_default());
+        bytes = rest;
+    }
+    newest
 }
 
 /// Marks each row that changed at `quiet` or later, in ns, as one that is not to be trusted.
@@ -189,9 +228,15 @@ pub fn mark_racy(bytes: &mut [u8], quiet: i64) {
 }
 
 impl Entry<'_> {
-    fn is_newer_than(&self, quiet: i64) -> bool {
+    /// Returns when what is expected changed, in ns; none where that does not count.
+    fn changed(&self) -> Option<i64> {
         let counts = matches!(self.row, Row::Folder | Row::Root | Row::Name);
-        counts && self.stat().is_none_or(|stat| stat.mtime.max(stat.ctime) >= quiet)
+        let [mtime, ctime] = [3, 4].map(|at| self.number(at));
+        Some(mtime?.max(ctime?)).filter(|_| counts)
+    }
+
+    fn is_newer_than(&self, quiet: i64) -> bool {
+        self.changed().is_some_and(|changed| changed >= quiet)
     }
 }
 

@@ -107,7 +107,7 @@ impl Sync<'_> {
                 observer.remember()?;
                 let tips = Tips { head, upstream: session.worktree.upstream()? };
                 if let Some(watch) = watch(session, observer, &local, tips, since)? {
-                    let list = List::of(session, observer, &local);
+                    let list = List::of(session, observer, &local, self.stood.get());
                     let beside = (&self.rules, head);
                     still::write(session, observer, list.as_ref(), (&watch, since), beside)?;
                     return Ok(Looked::Quiet { upstream: known, ending: Ending::Known(watch) });
@@ -271,7 +271,9 @@ impl Sync<'_> {
         upstream: Option<CommitId>,
     ) -> Outcome<(Sight, Option<List>)> {
         let session = self.session;
-        let list = |picture: &Picture| List::of(session, observer, &picture.observation.local);
+        let list = |picture: &Picture| {
+            List::of(session, observer, &picture.observation.local, self.stood.get())
+        };
         if self.last.borrow().is_some() {
             let sight = self.look(observer, upstream)?;
             let list = list(&sight.picture).filter(List::stands);
