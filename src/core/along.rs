@@ -29,8 +29,19 @@ impl<'a, V> Along<'a, V> {
     }
 }
 
+/// Returns every folder above sorted paths, each once.
+pub fn folders_above<'a>(
+    paths: impl Iterator<Item = &'a RepoPath>,
+) -> impl Iterator<Item = RepoPath> {
+    let mut last = None;
+    // What lies in one folder is sorted side by side, so one above the last path was returned there.
+    paths.flat_map(move |path| path.ancestors_apart(last.replace(path)))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -44,5 +55,18 @@ mod tests {
         for path in &asked {
             assert_eq!(along.at(path), map.get(path), "{path}");
         }
+    }
+
+    #[test]
+    fn every_folder_is_named_once() {
+        let names = ["a", "a-b/c", "a/b", "a/b/c/d", "a/b/c/e", "a/bc/d", "aa/b/c", "b/a/b"];
+        let paths: BTreeSet<RepoPath> =
+            names.into_iter().map(|name| RepoPath::new(name).unwrap()).collect();
+        let mut above: Vec<RepoPath> = paths.iter().flat_map(RepoPath::ancestors).collect();
+        above.sort();
+        above.dedup();
+        let mut named: Vec<RepoPath> = folders_above(paths.iter()).collect();
+        named.sort();
+        assert_eq!(named, above);
     }
 }

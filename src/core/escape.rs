@@ -27,6 +27,9 @@ pub fn escape(bytes: &[u8]) -> String {
 
 /// Reads a word written by [`escape`]; none when an escape is not complete.
 pub fn unescape(word: &str) -> Option<Vec<u8>> {
+    if !word.contains('\\') {
+        return Some(word.into());
+    }
     let mut bytes = Vec::with_capacity(word.len());
     let mut rest = word.bytes();
     while let Some(byte) = rest.next() {

@@ -19,6 +19,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use crate::along::folders_above;
 use crate::escape::{escape, unescape};
 use crate::path::{PathError, RepoPath};
 use crate::time::UnixTime;
@@ -196,22 +197,17 @@ impl Inventory {
 
     /// Returns every path that is a file and a folder at once, which no disk has.
     fn files_and_folders(&self) -> BTreeSet<RepoPath> {
-        let mut folders: BTreeSet<RepoPath> = self.folders.keys().cloned().collect();
-        for path in self.units.keys().chain(self.folders.keys()) {
-            // Above a folder that a file led to, all are known.
-            for folder in path.ancestors() {
-                if !folders.insert(folder) && self.units.contains_key(path) {
-                    break;
-                }
-            }
-        }
-        folders.retain(|folder| self.units.contains_key(folder));
-        folders
+        let above = folders_above(self.units.keys()).chain(folders_above(self.folders.keys()));
+        let folders = above.chain(self.folders.keys().cloned());
+        folders.filter(|folder| self.units.contains_key(folder)).collect()
     }
 
     /// Leaves out what a look at a changing disk saw of a path as a file and as a folder.
     pub fn leave_out_torn(&mut self) {
         let torn = self.files_and_folders();
+        if torn.is_empty() {
+            return;
+        }
         let is_torn = |path: &RepoPath| torn.iter().any(|folder| path.is_within(folder));
         self.units.retain(|path, _| !is_torn(path));
         self.folders.retain(|path, _| !is_torn(path));
@@ -241,8 +237,9 @@ impl Lists {
             }
             return insert(&mut self.folders, path, mode);
         }
-        let words: Vec<&str> = rest.splitn(4, ' ').collect();
-        let [blob, size, mtime, word] = words[..] else { return Err(damaged()) };
+        let mut words = rest.splitn(4, ' ');
+        let mut word = || words.next().ok_or_else(damaged);
+        let (blob, size, mtime, word) = (word()?, word()?, word()?, word()?);
         let path = path(word)?;
         let blob = BlobId::parse(blob).ok_or_else(damaged)?;
         let version = match first {

@@ -89,9 +89,9 @@ pub type HomePath = PathBelow<Home>;
 
 impl<Root> PathBelow<Root> {
     /// Reads bytes as a path below the root.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, PathError> {
-        let bytes = bytes.into();
-        validate(&bytes)?;
+    pub fn new(bytes: impl AsRef<[u8]>) -> Result<Self, PathError> {
+        let bytes = bytes.as_ref();
+        validate(bytes)?;
         Ok(Self::of(bytes))
     }
 
@@ -124,6 +124,14 @@ impl<Root> PathBelow<Root> {
     /// Returns every folder above this path, the nearest first.
     pub fn ancestors(&self) -> impl Iterator<Item = Self> {
         std::iter::successors(self.parent(), Self::parent)
+    }
+
+    /// Returns every folder above this path that is not above the other one.
+    pub fn ancestors_apart<'a>(&'a self, other: Option<&Self>) -> impl Iterator<Item = Self> + 'a {
+        let other = other.map_or(&[][..], Self::as_bytes);
+        let shared = self.bytes.iter().zip(other).take_while(|(byte, same)| byte == same).count();
+        let is_end = |at: &usize| self.bytes[*at] == b'/';
+        (shared..self.bytes.len()).filter(is_end).map(|end| Self::of(&self.bytes[..end]))
     }
 
     /// Returns true where both are the same bytes, and not merely equal ones.

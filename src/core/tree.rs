@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::along::Along;
+use crate::along::{Along, folders_above};
 use crate::escape::{escape, unescape, words};
 use crate::manifest::Manifest;
 use crate::path::RepoPath;
@@ -142,16 +142,7 @@ impl Tree {
 
     /// Returns every folder that holds a unit.
     pub fn folder_paths(&self) -> BTreeSet<RepoPath> {
-        let mut folders = BTreeSet::new();
-        for path in self.units.keys() {
-            // Above a folder that is known, all are.
-            for folder in path.ancestors() {
-                if !folders.insert(folder) {
-                    break;
-                }
-            }
-        }
-        folders
+        folders_above(self.units.keys()).collect()
     }
 
     /// Returns true for a folder that holds a unit.

@@ -131,7 +131,10 @@ fn list(path: &Path, archive: &mut Archive<Gzip>, most: u64) -> Outcome<String> 
     if read as u64 != size.min(most) {
         return Err(unsound(path, "it ends too early"));
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
 }
 
 /// After the last entry come zeros, a few, and the sums of gzip.

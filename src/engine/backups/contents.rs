@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use cfgsync_core::along::Along;
 use cfgsync_core::inventory::{Inventory, Item};
 use cfgsync_core::manifest::MANIFEST;
 use cfgsync_core::observed::{Live, Local};
@@ -96,11 +97,15 @@ pub fn of_sight(
         let stored = places.repo.join(os(path.as_bytes()));
         [Some(stored), home].iter().flatten().any(|place| place.symlink_metadata().is_ok())
     };
-    let archived = newest.into_iter().flat_map(|newest| newest.units.keys());
-    let mut others = sight.picture.staged.keys().chain(archived).filter(|path| {
-        !contents.inventory.units.contains_key(*path) && !path.is_meta() && !path.is_local_only()
-    });
-    if others.any(is_missed) { None } else { Some(contents) }
+    let units = &contents.inventory.units;
+    let others = |paths: &mut dyn Iterator<Item = &RepoPath>| {
+        let mut known = Along::new(units);
+        let mut others = paths.filter(|path| known.at(path).is_none());
+        others.any(|path| !path.is_meta() && !path.is_local_only() && is_missed(path))
+    };
+    let mut archived = newest.into_iter().flat_map(|newest| newest.units.keys());
+    let is_whole = !others(&mut sight.picture.staged.keys()) && !others(&mut archived);
+    is_whole.then_some(contents)
 }
 
 fn of(places: &Places, local: &Local, stamp: &dyn Fn(&Path) -> Option<(u64, i64)>) -> Contents {
@@ -110,15 +115,24 @@ fn of(places: &Places, local: &Local, stamp: &dyn Fn(&Path) -> Option<(u64, i64)
     });
     let at_home: BTreeSet<RepoPath> = live.clone().map(|(path, _)| path.clone()).collect();
     let mut inventory = Inventory { folders: local.stored.folders.clone(), ..Inventory::default() };
-    let item = |(path, version): (&RepoPath, &Version)| {
+    let item = |path: &RepoPath, version: &Version, place: &Path| {
         // A file that its owner may not read, and root could, is in no archive: nobody could unpack it.
         let is_readable = version.kind == Kind::Link || version.mode.0 & 0o400 != 0;
-        let place = place(places, &at_home, path);
-        let (size, mtime) = stamp(&place).filter(|_| is_readable)?;
+        let (size, mtime) = stamp(place).filter(|_| is_readable)?;
         Some((path.clone(), Item { version: *version, size, mtime }))
     };
-    // What is sorted becomes a map at once, which is cheaper than one by one; of two the last counts.
-    inventory.units = local.stored.units.iter().chain(live).filter_map(item).collect();
+    // Along both, as looking each one up would take most of the time.
+    let mut lives = Along::new(&local.live);
+    let stored = local.stored.units.iter().filter_map(|(path, version)| {
+        let is_at_home = matches!(lives.at(path), Some(Live::File(_)));
+        let place = (!is_at_home).then(|| places.repo.join(os(path.as_bytes())))?;
+        item(path, version, &place)
+    });
+    let live = live.filter_map(|(path, version)| {
+        item(path, version, &places.home.join(os(path.home()?.as_bytes())))
+    });
+    // What is sorted becomes a map at once, which is cheaper than one by one.
+    inventory.units = stored.chain(live).collect();
     inventory.folders.retain(|_, mode| mode.0 & 0o700 == 0o700);
     inventory.leave_out_torn();
     Contents { inventory, at_home }
