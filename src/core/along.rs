@@ -59,9 +59,9 @@ mod tests {
 
     #[test]
     fn every_folder_is_named_once() {
-        let names = ["a", "a-b/c", "a/b", "a/b/c/d", "a/b/c/e", "a/bc/d", "aa/b/c", "b/a/b"];
+        let all = ["a", "a-b/c", "a/b", "a/b/c/d", "a/b/c/e", "a/bc/d", "aa/b/c", "b/a/b"];
         let paths: BTreeSet<RepoPath> =
-            names.into_iter().map(|name| RepoPath::new(name).unwrap()).collect();
+            all.into_iter().map(|name| RepoPath::new(name).unwrap()).collect();
         let mut above: Vec<RepoPath> = paths.iter().flat_map(RepoPath::ancestors).collect();
         above.sort();
         above.dedup();

@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn stored_copies_keep_the_home_path() {
-        let home = HomePath::new(b".config/a b\n-\xff".to_vec()).unwrap();
+        let home = HomePath::new(b".config/a b\n-\xff").unwrap();
         assert_eq!(home.stored().home(), Some(home.clone()));
         assert_eq!(RepoPath::new("externals/x").unwrap().home(), None);
     }
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn hostile_names_are_shown_inert() {
-        let path = RepoPath::new(b"a\x1b[31m\n\xff".to_vec()).unwrap();
+        let path = RepoPath::new(b"a\x1b[31m\n\xff").unwrap();
         assert_eq!(path.to_string(), "a\\u{1b}[31m\\n\\xff");
     }
 }

@@ -53,6 +53,19 @@ impl fmt::Display for Mode {
     }
 }
 
+/// What each byte stands for as a hex digit; more than any digit does where it is none. Ids are random, so
+/// to ask what kind of digit comes next is slow.
+const DIGITS: [u8; 256] = {
+    let mut digits = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value as usize] as usize] = value;
+        digits[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
+    }
+    digits
+};
+
 /// The name git gives to a blob: the SHA-1 of its header and bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobId(pub [u8; 20]);
@@ -66,18 +79,14 @@ impl BlobId {
 
     /// Reads forty hex digits.
     pub fn parse(word: &str) -> Option<Self> {
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            b'A'..=b'F' => Some(byte - b'A' + 10),
-            _ => None,
-        };
         let digits: &[u8; 40] = word.as_bytes().try_into().ok()?;
-        let mut id = [0; 20];
+        let (mut id, mut bits) = ([0; 20], 0);
         for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+            let [high, low] = [pair[0], pair[1]].map(|digit| DIGITS[usize::from(digit)]);
+            bits |= high | low;
+            *byte = high << 4 | low;
         }
-        Some(Self(id))
+        (bits <= 0xf).then_some(Self(id))
     }
 }
 
@@ -136,4 +145,26 @@ pub struct Sides {
     pub ours: Option<Version>,
     /// Upstream's version.
     pub theirs: Option<Version>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_forty_hex_digits() {
+        let id = BlobId(std::array::from_fn(|at| u8::try_from(at * 13).unwrap()));
+        let word = id.to_string();
+        assert_eq!(BlobId::parse(&word), Some(id));
+        assert_eq!(BlobId::parse(&word.to_uppercase()), Some(id));
+        for at in 0..40 {
+            for wrong in ["g", "G", "/", ":", "@", "`", " ", "-"] {
+                let mut word = word.clone();
+                word.replace_range(at..=at, wrong);
+                assert_eq!(BlobId::parse(&word), None, "{word}");
+            }
+        }
+        assert_eq!(BlobId::parse(&word[1..]), None);
+        assert_eq!(BlobId::parse(&format!("{word}0")), None);
+    }
 }

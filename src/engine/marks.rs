@@ -8,7 +8,7 @@ use cfgsync_core::path::{HomePath, RepoPath};
 use cfgsync_core::plan::{Held, Plan, plan};
 use cfgsync_core::steps::{Expected, Place, Step};
 
-use crate::backups;
+use crate::backups::{self, ahead::Ahead};
 use crate::execute::{execute, partly};
 use crate::failure::Outcome;
 use crate::fs::plain;
@@ -98,7 +98,8 @@ pub fn change(
     let concerns = |unit: &RepoPath| concerns(paths, unit);
     session.snapshot(&picture, "before the marks change")?;
     let steps: Vec<Step> = plan.steps.into_iter().filter(|step| concerns(&step.unit())).collect();
-    backups::before(session, None, (&steps, &plan.tree), "before the marks change", None)?;
+    let planned = (&steps[..], &plan.tree);
+    backups::before(session, None, planned, "before the marks change", Ahead::default())?;
     let mut operation = plan.operation;
     operation.units.retain(|path, _| concerns(path));
     operation.marks.clear();

@@ -42,6 +42,11 @@ impl Seals {
         is_whole
     }
 
+    /// Returns true for an archive that is as it was when it was checked.
+    pub fn know(&self, archive: &Path) -> bool {
+        line(archive).is_some_and(|line| self.lines.contains(&line))
+    }
+
     /// Notes an archive that was just checked.
     pub fn add(&mut self, archive: &Path) {
         self.lines.extend(line(archive));

@@ -1,15 +1,17 @@
-//! An archive that a sync makes while it waits for its remote, before it knows whether it needs one.
+//! What a sync does for an archive before it knows whether it needs one.
 //!
-//! Until something is about to be replaced it lies beside the others as a draft, whole, durable and read
-//! back, but without a name; where nothing is, or it is not of what is replaced, it goes again. So no
-//! archive is made that would not be made without it.
+//! Where something comes in, a thread reads what the archives hold while the run looks at the files. While
+//! the remote is waited for, the archive itself is made: until something is about to be replaced it lies
+//! beside the others as a draft, whole, durable and read back, but without a name; where nothing is, or it
+//! is not of what is replaced, it goes again. So no archive is made that would not be made without it.
 
 use std::path::PathBuf;
+use std::thread::{self, JoinHandle};
 
+use super::archives::{Archives, Drafted};
 use super::contents::{self, Sight};
-use super::{Archives, Drafted};
 use crate::archive::seal;
-use crate::context::Places;
+use crate::context::{Context, Places};
 use crate::failure::Outcome;
 use crate::session::Session;
 
@@ -20,10 +22,17 @@ const DRAFT: &str = "ahead.new";
 /// have brought nothing.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
-/// An archive that has no name yet. It is gone with this value.
+/// What was done ahead. A draft that has no name is gone with this value, and no thread outlives it.
+#[derive(Default)]
 pub struct Ahead {
-    archives: Archives,
-    draft: Drafted,
+    reading: Option<JoinHandle<Option<Archives>>>,
+    archives: Option<Archives>,
+    draft: Option<Draft>,
+}
+
+/// An archive that has no name yet.
+struct Draft {
+    drafted: Drafted,
     /// The state of its file when it was read back.
     state: String,
 }
@@ -33,33 +42,69 @@ pub fn place(places: &Places) -> PathBuf {
     places.backups().join(DRAFT)
 }
 
-/// Makes one of what a run saw; none where the newest archive holds the same, where much would be packed,
-/// or where an archive sees files otherwise than a plan. The lock is held.
-pub fn make(session: &Session<'_>, sight: Sight<'_>, reason: &str) -> Outcome<Option<Ahead>> {
-    let context = session.context;
-    if context.settings.backup_local {
-        return Ok(None);
+impl Ahead {
+    /// Begins to read what the archives hold.
+    pub fn begin(context: &Context) -> Self {
+        let (places, limit) = (context.places.clone(), context.settings.backups);
+        let read = move || Archives::read_ahead(&places, limit);
+        // Where there can be no thread, they are read when they are needed.
+        let reading = thread::Builder::new().spawn(read).ok();
+        Self { reading, archives: None, draft: None }
     }
-    let archives = Archives::read(session)?;
-    // What did not change since the one before is copied, which is what makes it cheap.
-    let Some((_, newest)) = &archives.newest else { return Ok(None) };
-    let Some(contents) = contents::of_sight(session, sight, Some(newest)) else { return Ok(None) };
-    let now = &contents.inventory;
-    if newest.is_same_state(now) || now.size() > MOST_BYTES {
-        return Ok(None);
+
+    /// Makes an archive of what a run saw; none where the newest one holds the same, where much would be
+    /// packed, or where an archive sees files otherwise than a plan. The lock is held.
+    pub fn make(&mut self, session: &Session<'_>, sight: Sight<'_>, reason: &str) -> Outcome<()> {
+        let context = session.context;
+        if context.settings.backup_local {
+            return Ok(());
+        }
+        let archives = match self.read(session) {
+            Some(archives) => archives,
+            None => Archives::read(session)?,
+        };
+        let archives = self.archives.insert(archives);
+        // What did not change since the one before is copied, which is what makes it cheap.
+        let Some((_, newest)) = &archives.newest else { return Ok(()) };
+        let Some(contents) = contents::of_sight(session, sight, Some(newest)) else {
+            return Ok(());
+        };
+        let now = &contents.inventory;
+        if newest.is_same_state(now) || now.size() > MOST_BYTES {
+            return Ok(());
+        }
+        let draft = place(&context.places);
+        let made = archives.draft(session, contents, reason, &draft, &|_| ())?;
+        let made = made.zip(seal::line(&draft));
+        self.draft = made.map(|(drafted, state)| Draft { drafted, state });
+        Ok(())
     }
-    let draft = place(&context.places);
-    let made = archives.draft(session, contents, reason, &draft, &|_| ())?;
-    let made = made.zip(seal::line(&draft));
-    Ok(made.map(|(draft, state)| Ahead { archives, draft, state }))
+
+    /// Returns the archives, and the one that was made ahead. That is none where its file is not as it was
+    /// read back: whoever had the lock since, and may have made an archive, removed it. The lock is held.
+    pub(super) fn take(&mut self, session: &Session<'_>) -> Outcome<(Archives, Option<Drafted>)> {
+        let Some(archives) = self.read(session) else {
+            return Ok((Archives::read(session)?, None));
+        };
+        let as_it_was = |Draft { drafted, state }: Draft| {
+            seal::line(&drafted.place).is_some_and(|now| now == state).then_some(drafted)
+        };
+        Ok((archives, self.draft.take().and_then(as_it_was)))
+    }
+
+    /// Returns what was read ahead, where it still stands.
+    fn read(&mut self, session: &Session<'_>) -> Option<Archives> {
+        let read = self.wait().or(self.archives.take());
+        read.filter(|archives| archives.stand(&session.context.places))
+    }
+
+    fn wait(&mut self) -> Option<Archives> {
+        self.reading.take()?.join().ok().flatten()
+    }
 }
 
-impl Ahead {
-    /// Returns it with the archives beside it, where its file is as it was read back. Whoever had the lock
-    /// since, and may have made an archive, removed it.
-    pub(super) fn check(self) -> Option<(Archives, Drafted)> {
-        let Self { archives, draft, state } = self;
-        let is_as_it_was = seal::line(&draft.place).is_some_and(|now| now == state);
-        is_as_it_was.then_some((archives, draft))
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.wait();
     }
 }

@@ -208,13 +208,13 @@ fn verify(context: &Context, ids: &[u64]) -> Outcome<()> {
 
 fn prune(session: &Session<'_>, limit: usize, is_dry: bool) -> Outcome<()> {
     let ui = &session.context.ui;
-    let forgettable = backups::forgettable(session, limit, None)?;
+    let forgettable = backups::forgettable(session, limit)?;
     for (backup, _) in &forgettable {
         ui.answer(&format!("{:>5}  {}\n", backup.head.number, backup.path.display()));
     }
     if !is_dry {
         let _lock = session.lock()?;
-        backups::forget(session, limit, None)?;
+        backups::forget(session, limit)?;
     }
     let verb = if is_dry { "would be forgotten" } else { "forgotten" };
     ui.say(&format!("{} {verb}.", report::backups(forgettable.len())));

@@ -100,6 +100,15 @@ impl Sync<'_> {
         remote.start_fetch().map(|fetch| Course::Fetching { fetch, is_awaited })
     }
 
+    /// Returns whether something is known to come in, or expected to.
+    pub fn brings_something(&self, course: &Course) -> Outcome<bool> {
+        Ok(match course {
+            Course::Known(tip) => self.session.vault.agreed_tip()? != Some(*tip),
+            Course::Fetching { is_awaited, .. } => *is_awaited,
+            Course::Alone | Course::Open { .. } => false,
+        })
+    }
+
     /// Brings the first talk to its end; none without a remote.
     pub fn meet(&self, course: Course) -> Outcome<Option<Outcome<Fetched>>> {
         let Some(remote) = &self.remote else { return Ok(None) };

@@ -102,8 +102,8 @@ struct Sync<'a> {
     stood: OnceCell<Stood>,
     /// What this run saw last.
     last: RefCell<Option<Last>>,
-    /// The archive that was made of it ahead.
-    ahead: RefCell<Option<Ahead>>,
+    /// What was done for an archive ahead.
+    ahead: RefCell<Ahead>,
 }
 
 impl<'a> Sync<'a> {
@@ -124,6 +124,7 @@ impl<'a> Sync<'a> {
         let course = self.course(record.as_ref())?;
         let standing = Standing::of(record.as_ref());
         let published = record::publish(session.context, SyncState::Syncing, standing);
+        self.read_archives_ahead(&course);
         let observer = session.observer();
         let is_next = matches!(course, Course::Open { .. } | Course::Known(_));
         let keep = if is_next { Keep::InRound } else { Keep::Now };

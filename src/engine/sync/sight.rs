@@ -8,10 +8,12 @@ use cfgsync_core::time::UnixTime;
 use cfgsync_core::tree::Tree;
 
 use super::Sync;
+use super::contact::Course;
 use super::ending::Ending;
 use super::round::Round;
 use super::words::paused;
-use crate::backups::{ahead, contents};
+use crate::backups::ahead::Ahead;
+use crate::backups::contents;
 use crate::context::now;
 use crate::failure::Outcome;
 use crate::git::CommitId;
@@ -187,17 +189,25 @@ impl Sync<'_> {
         }
     }
 
+    /// Where something comes in: begins to read what the archives hold, beside the look that follows.
+    pub fn read_archives_ahead(&self, course: &Course) {
+        // Names are compared by two threads already. Whatever it is that failed, the look meets it again.
+        if self.brings_something(course).unwrap_or(false) && self.is_still().is_ok() {
+            self.ahead.replace(Ahead::begin(self.session.context));
+        }
+    }
+
     /// While the remote is waited for: makes the archive that will be wanted where something comes in.
     pub fn archive_ahead(&self, observer: &Observer<'_>) {
-        let made = || {
+        let make = || {
             let _lock = self.session.lock()?;
             let last = self.last.borrow();
-            let Some(Last { picture, .. }) = &*last else { return Outcome::Ok(None) };
+            let Some(Last { picture, .. }) = &*last else { return Ok(()) };
             let sight = contents::Sight { observer, picture };
-            ahead::make(self.session, sight, self.wishes.command.occasion())
+            self.ahead.borrow_mut().make(self.session, sight, self.wishes.command.occasion())
         };
         // Whatever it is that failed, the archive that is made before something is replaced meets it again.
-        self.ahead.replace(made().unwrap_or_default());
+        let _: Outcome<()> = make();
     }
 
     /// Looks for a round, and returns this machine's side as it was before marks come back.

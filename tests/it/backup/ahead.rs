@@ -134,3 +134,20 @@ fn one_of_a_killed_run_goes_with_the_next_one() {
     assert_converged(&[&mac, &ec2]);
     assert_clean(&sandbox, &[&mac, &ec2]);
 }
+
+#[test]
+fn what_an_archive_held_counts_only_while_it_is_there() {
+    let (_sandbox, mac, ec2) = pair();
+    mac.run(&["backup"]).done();
+    assert_eq!(numbers(&mac), [1, 2]);
+    // The second one holds what is about to be replaced, and a third one is under way.
+    mac.write("@beside", "other\n");
+    mac.write("then", "rm \"$HOME\"/dev/configs/.sync/backups/*.tar.gz\n");
+    ec2.append(".conf", "7\n");
+    ec2.sync();
+    let here = mac.read(".conf");
+    mac.sync();
+    assert!(was_there(&mac));
+    assert_eq!(archives(&mac).len(), 1);
+    assert_eq!(content(&mac, &place(&mac, 1), "external/.conf"), here);
+}
