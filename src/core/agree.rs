@@ -30,8 +30,19 @@ pub struct Memories<'a> {
     pub common: Option<&'a Tree>,
     /// Of the branch's tip; none before the first commit.
     pub head: Option<&'a Tree>,
-    /// Of Git's index: the blobs the working tree's files were last taken from.
-    pub index: &'a BTreeMap<RepoPath, BlobId>,
+    /// Of Git's index: the blobs the working tree's files were last taken from. It may be none unless
+    /// [`asks_index`] says otherwise.
+    pub index: Option<&'a BTreeMap<RepoPath, BlobId>>,
+}
+
+/// Returns true where what is agreed may depend on Git's index: the common ancestor is not what the last run
+/// left on both sides.
+pub fn asks_index(last: Option<&LastRun>, common: Option<&Tree>) -> bool {
+    last.zip(common).is_some_and(|(last, common)| !are_one(last, common))
+}
+
+fn are_one(last: &LastRun, common: &Tree) -> bool {
+    common.units.is(&last.upstream.units) && common.units.is(&last.agreed.units)
 }
 
 /// Returns the tree both sides last agreed on.
@@ -45,8 +56,7 @@ pub fn agreed(memories: Memories<'_>, ours: &Tree) -> Tree {
     };
     let pulled = common.manifest != last.upstream.manifest;
     let source = if pulled { common } else { &last.agreed };
-    let are_one = common.units.is(&last.upstream.units) && common.units.is(&last.agreed.units);
-    let units = if are_one {
+    let units = if are_one(last, common) {
         last.agreed.units.clone()
     } else {
         let head = memories.head.unwrap_or(&empty);
@@ -57,15 +67,16 @@ pub fn agreed(memories: Memories<'_>, ours: &Tree) -> Tree {
 }
 
 /// Returns what is agreed of each unit, from the trees in the order of [`agreed_unit`].
-fn agreed_units(trees: [&Tree; 5], index: &BTreeMap<RepoPath, BlobId>) -> Units {
+fn agreed_units(trees: [&Tree; 5], index: Option<&BTreeMap<RepoPath, BlobId>>) -> Units {
     let [remembered, _, common, ..] = trees;
     let paths: BTreeSet<&RepoPath> =
         [remembered, common].into_iter().flat_map(|tree| tree.units.keys()).collect();
     let mut trees = trees.map(|tree| Along::new(&tree.units));
-    let mut index = Along::new(index);
+    let mut index = index.map(Along::new);
     let unit = |path: &RepoPath| {
         let versions = trees.each_mut().map(|tree| tree.at(path).copied());
-        let version = agreed_unit(versions, index.at(path).copied())?;
+        let staged = index.as_mut().and_then(|index| index.at(path));
+        let version = agreed_unit(versions, staged.copied())?;
         Some((path.clone(), version))
     };
     paths.into_iter().filter_map(unit).collect()
@@ -117,8 +128,12 @@ mod tests {
         let last = LastRun { agreed: tree(agreed_then), upstream: tree(upstream_then) };
         let index = tree(index).units.into_iter().map(|(path, unit)| (path, unit.blob)).collect();
         let (common, head) = (tree(common), tree(head));
-        let memories =
-            Memories { last: Some(&last), common: Some(&common), head: Some(&head), index: &index };
+        let memories = Memories {
+            last: Some(&last),
+            common: Some(&common),
+            head: Some(&head),
+            index: Some(&index),
+        };
         assert_eq!(agreed(memories, &tree(ours)).units, tree(expected).units);
     }
 
@@ -154,10 +169,20 @@ mod tests {
     }
 
     #[test]
+    fn the_index_is_asked_where_somebody_moved_the_branch() {
+        let one = tree('a');
+        let last = LastRun { agreed: one.clone(), upstream: one.clone() };
+        assert!(!asks_index(Some(&last), Some(&one)));
+        assert!(!asks_index(None, Some(&one)) && !asks_index(Some(&last), None));
+        assert!(asks_index(Some(&last), Some(&tree('b'))));
+        let held = LastRun { agreed: tree('b'), ..last };
+        assert!(asks_index(Some(&held), Some(&one)));
+    }
+
+    #[test]
     fn without_memory_the_common_ancestor_counts() {
         let common = tree('c');
-        let index = BTreeMap::new();
-        let memories = Memories { last: None, common: Some(&common), head: None, index: &index };
+        let memories = Memories { last: None, common: Some(&common), head: None, index: None };
         assert_eq!(agreed(memories, &tree('x')).units, common.units);
         let nothing = Memories { common: None, ..memories };
         assert_eq!(agreed(nothing, &tree('x')).units, tree('-').units);

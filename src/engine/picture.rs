@@ -1,8 +1,9 @@
 //! The picture a plan is made from: this machine's files, the branch, upstream, and what was agreed.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use cfgsync_core::agree::{Memories, agreed};
+use cfgsync_core::agree::{LastRun, Memories, agreed, asks_index};
 use cfgsync_core::linking::Ties;
 use cfgsync_core::local::{self, Known, Memory, overlay, settle_modes};
 use cfgsync_core::manifest::Manifest;
@@ -14,6 +15,7 @@ use cfgsync_core::unit::BlobId;
 use crate::arrivals;
 use crate::failure::Outcome;
 use crate::fs::dir::os;
+use crate::git::worktree::Worktree;
 use crate::git::{CommitId, trees, vault};
 use crate::loosening;
 use crate::merges;
@@ -34,8 +36,22 @@ pub struct Picture {
     pub head_tree: Tree,
     /// Upstream's tip.
     pub upstream: Option<CommitId>,
-    /// The blobs of Git's index.
-    pub staged: BTreeMap<RepoPath, BlobId>,
+    staged: OnceCell<Staged>,
+}
+
+/// The blobs of Git's index.
+pub type Staged = BTreeMap<RepoPath, BlobId>;
+
+impl Picture {
+    /// Returns the blobs of Git's index as they are when that is first asked: most often nobody does, and
+    /// of many files it takes long to read.
+    pub fn staged(&self, worktree: &Worktree) -> Outcome<&Staged> {
+        if let Some(known) = self.staged.get() {
+            return Ok(known);
+        }
+        let staged = worktree.staged()?;
+        Ok(self.staged.get_or_init(|| staged))
+    }
 }
 
 /// How this machine's files are looked at.
@@ -125,12 +141,11 @@ impl Session<'_> {
         }
         let marks = marks(&local, remembered, theirs.as_ref());
         let seen = overlay(&local, &marks, remembered);
-        let staged = self.worktree.staged()?;
-        let memories =
-            Memories { last, common: common.as_ref(), head: Some(&head_tree), index: &staged };
+        let (common, upstream_tree) = (common.as_ref(), theirs.as_ref());
+        let staged = self.staged_for(last, common)?;
+        let memories = Memories { last, common, head: Some(&head_tree), index: staged.get() };
         let mut agreed = agreed(memories, &seen);
         forget_untied(&mut agreed, &local, remembered);
-        let (common, upstream_tree) = (common.as_ref(), theirs.as_ref());
         let known = Known { agreed: &agreed, remembered, common, theirs: upstream_tree };
         let policy = self.policy()?;
         let ties = Ties {
@@ -162,6 +177,16 @@ impl Session<'_> {
         observation.agreed = agreed;
         self.look_closer(&mut observation)?;
         Ok(Picture { observation, seen, head, head_tree, upstream, staged })
+    }
+
+    /// Returns the blobs of Git's index where they decide about what is agreed.
+    fn staged_for(
+        &self,
+        last: Option<&LastRun>,
+        common: Option<&Tree>,
+    ) -> Outcome<OnceCell<Staged>> {
+        let is_asked = asks_index(last, common);
+        Ok(if is_asked { self.worktree.staged()?.into() } else { OnceCell::new() })
     }
 
     /// Adds what both sides come to together, and what must not leave or arrive as it is.

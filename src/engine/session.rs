@@ -207,7 +207,7 @@ impl<'a> Session<'a> {
             blobs.iter().all(|blob| *blob != Some(**staged))
         };
         let mut alone = Tree::default();
-        for (path, staged) in picture.staged.iter().filter(is_alone) {
+        for (path, staged) in picture.staged(&self.worktree)?.iter().filter(is_alone) {
             // Submodules and the manifest are no files of the user's making.
             if path.is_meta() || !self.worktree.has_blob(*staged) {
                 continue;

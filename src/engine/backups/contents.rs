@@ -104,7 +104,8 @@ pub fn of_sight(
         others.any(|path| !path.is_meta() && !path.is_local_only() && is_missed(path))
     };
     let mut archived = newest.into_iter().flat_map(|newest| newest.units.keys());
-    let is_whole = !others(&mut sight.picture.staged.keys()) && !others(&mut archived);
+    let staged = sight.picture.staged(&session.worktree).ok()?;
+    let is_whole = !others(&mut staged.keys()) && !others(&mut archived);
     is_whole.then_some(contents)
 }
 
