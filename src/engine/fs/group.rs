@@ -3,7 +3,8 @@
 //!
 //! All of them are written under names of their own, made durable side by side, and only then given their
 //! names, in the order in which they came; then those names are made durable side by side. A file
-//! system answers many such calls at once with one write to the disk.
+//! system answers many such calls at once with one write to the disk. What names others gets its name a
+//! turn later, once theirs are durable.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -20,13 +21,16 @@ pub struct Group {
     /// The drafts, to be made durable under their paths.
     files: Vec<(File, PathBuf)>,
     others: Vec<(File, PathBuf)>,
-    folders: BTreeSet<PathBuf>,
+    folders: BTreeSet<(u32, PathBuf)>,
+    /// In which turn what comes next gets its name.
+    turn: u32,
 }
 
 #[derive(Debug)]
 struct Draft {
     path: PathBuf,
     place: PathBuf,
+    turn: u32,
 }
 
 impl Group {
@@ -61,8 +65,18 @@ impl Group {
         let mut file = options.open(&draft).map_err(FsError::on("create", &draft))?;
         let written = file.write_all(bytes).map_err(FsError::on("write", &draft));
         self.files.push((file, draft.clone()));
-        self.drafts.push(Draft { path: draft, place });
+        self.drafts.push(Draft { path: draft, place, turn: self.turn });
         written
+    }
+
+    /// Lets what comes from here on have its name only once what came before has its own for good.
+    pub fn then(&mut self) {
+        self.turn += 1;
+    }
+
+    /// Returns how many files wait in it.
+    pub fn len(&self) -> usize {
+        self.drafts.len() + self.others.len()
     }
 
     /// Makes a file durable with the others, under the name it has.
@@ -76,7 +90,7 @@ impl Group {
     pub fn make_folder(&mut self, folder: &Path) -> Result<(), FsError> {
         match fs::create_dir(folder) {
             Ok(()) => {
-                self.folders.extend(folder.parent().map(Path::to_path_buf));
+                self.note_folder(self.turn, folder);
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -90,15 +104,26 @@ impl Group {
         let drafts = std::mem::take(&mut self.files);
         let others = std::mem::take(&mut self.others);
         lanes::sync_all(drafts.into_iter().chain(others).collect())?;
-        let mut folders = std::mem::take(&mut self.folders);
         // What has its name is no draft any more: under a lock's name another Git may have its own by then.
         self.drafts.reverse();
-        while let Some(Draft { path, place, .. }) = self.drafts.last() {
-            fs::rename(path, place).map_err(FsError::on("replace", place))?;
-            folders.extend(place.parent().map(Path::to_path_buf));
-            self.drafts.pop();
+        for turn in 0..=self.turn {
+            while let Some(Draft { path, place, .. }) =
+                self.drafts.last().filter(|it| it.turn == turn)
+            {
+                fs::rename(path, place).map_err(FsError::on("replace", place))?;
+                let place = place.clone();
+                self.note_folder(turn, &place);
+                self.drafts.pop();
+            }
+            let folders = self.folders.iter().filter(|(known, _)| *known == turn);
+            sync_folders(folders.map(|(_, folder)| folder))?;
         }
-        sync_folders(&folders)
+        Ok(())
+    }
+
+    /// Notes that a name in the folder of a path is to be durable at the end of a turn.
+    fn note_folder(&mut self, turn: u32, path: &Path) {
+        self.folders.extend(path.parent().map(|folder| (turn, folder.to_path_buf())));
     }
 }
 
@@ -113,11 +138,11 @@ impl Drop for Group {
 }
 
 /// Makes the names in folders durable.
-fn sync_folders(folders: &BTreeSet<PathBuf>) -> Result<(), FsError> {
+fn sync_folders<'a>(folders: impl Iterator<Item = &'a PathBuf>) -> Result<(), FsError> {
     let open = |path: &PathBuf| {
         File::open(path).map(|file| (file, path.clone())).map_err(FsError::on("open", path))
     };
-    lanes::sync_all(folders.iter().map(open).collect::<Result<_, _>>()?)
+    lanes::sync_all(folders.map(open).collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use git2::{Commit, Index, ObjectType, Oid, Repository, Signature, Sort, Time, Tr
 
 use super::refs::{self, From, Move};
 use super::signing::{Signed, Signer};
-use super::worktree::{UPSTREAM, Worktree};
+use super::worktree::Worktree;
 use super::{CommitId, GitError};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::dir::os;
@@ -310,9 +310,8 @@ pub fn show_pushed(
     (remote_name, branch): (&str, &str),
     to: CommitId,
 ) -> Outcome<()> {
-    let names = [UPSTREAM.to_owned(), shown_as(remote_name, branch)];
-    let moves = names.map(|name| Move { name, from: From::Any, to });
-    refs::advance(worktree, &moves, Group::default())
+    let shown = Move { name: shown_as(remote_name, branch), from: From::Any, to };
+    refs::advance(worktree, &[refs::upstream_at(to), shown], Group::default())
 }
 
 /// Keeps a tip that the branch leaves behind under a ref of cfgsync's own.

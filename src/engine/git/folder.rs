@@ -180,8 +180,8 @@ impl Remote<'_> {
         let mut group = Group::default();
         loose::add(&self.worktree.objects().disk()?.folder, loose::DRAFT, &objects, &mut group)
             .ok()?;
-        group.publish().ok()?;
-        self.worktree.set_upstream(tip).ok()?;
+        group.then();
+        self.worktree.set_upstream(tip, group).ok()?;
         Some(tip)
     }
 

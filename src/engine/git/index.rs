@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -32,11 +33,30 @@ pub struct Move<'a> {
     pub ours: &'a Tree,
 }
 
-/// A new index that waits for its place.
+/// A new index that waits for its place. Without one it is gone with this.
 #[must_use]
 pub struct Draft {
-    draft: PathBuf,
+    written: PathBuf,
     place: PathBuf,
+    /// The index that it was made of.
+    made_of: Option<Identity>,
+}
+
+/// What became of a draft that was to have its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Installed {
+    /// It is the index.
+    Yes,
+    /// Another Git wrote the index since the draft was made.
+    Stale,
+}
+
+/// Tells one index from another: Git never writes into one that is there.
+type Identity = (u64, u64, u64, [i64; 4]);
+
+fn identity(file: &fs::Metadata) -> Identity {
+    let times = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()];
+    (file.dev(), file.ino(), file.len(), times)
 }
 
 /// Makes the new index, durable with the group; none where it is as it was.
@@ -47,7 +67,7 @@ pub fn draft(
     group: &mut Group,
 ) -> Outcome<Option<Draft>> {
     let place = worktree.git_folder().join("index");
-    prepare(&place, draft)?;
+    let made_of = prepare(&place, draft)?;
     let failed = || GitError::on(format!("write {}", draft.display()));
     let mut index = Index::open(draft).map_err(failed())?;
     if edit(&mut index, trees).map_err(failed())? == Edit::None {
@@ -57,19 +77,29 @@ pub fn draft(
     index.write().map_err(failed())?;
     drop(index);
     group.also(draft.to_owned())?;
-    Ok(Some(Draft { draft: draft.to_owned(), place }))
+    Ok(Some(Draft { written: draft.to_owned(), place, made_of }))
 }
 
 impl Draft {
     /// Gives the new index its place, which becomes durable with the group.
-    pub fn install(&self, group: &mut Group) -> Outcome<()> {
-        install(&self.draft, &self.place)?;
-        Ok(self.place.parent().map_or(Ok(()), |folder| group.also(folder.to_owned()))?)
+    pub fn install(&self, group: &mut Group) -> Outcome<Installed> {
+        let installed = install(self)?;
+        if installed == Installed::Yes {
+            self.place.parent().map_or(Ok(()), |folder| group.also(folder.to_owned()))?;
+        }
+        Ok(installed)
     }
 
     /// Says that its place is durable. Until then, a lock that a power cut leaves is known by the draft.
     pub fn let_go(self) -> Outcome<()> {
-        Ok(plain::remove(&self.draft)?)
+        Ok(plain::remove(&self.written)?)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Only tidying: the error that led here is the one that counts.
+        let _ = plain::remove(&self.written);
     }
 }
 
@@ -79,15 +109,21 @@ enum Edit {
     Some,
 }
 
-/// Copies the index aside. The draft may share its inode with the index, so it is removed first.
-fn prepare(place: &Path, draft: &Path) -> Outcome<()> {
+/// Copies the index aside, and returns which one it was. The draft may share its inode with the index, so
+/// it is removed first.
+fn prepare(place: &Path, draft: &Path) -> Outcome<Option<Identity>> {
     plain::remove(draft)?;
-    match plain::read(place)? {
-        Some(bytes) if !bytes.is_empty() => {
-            Ok(plain::publish(draft, &bytes, plain::Durability::Relaxed)?)
-        }
-        _ => Ok(()),
+    let mut file = match fs::File::open(place) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(FsError::on("open", place))?,
+    };
+    let made_of = identity(&file.metadata().map_err(FsError::on("look at", place))?);
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(FsError::on("read", place))?;
+    if !bytes.is_empty() {
+        plain::publish(draft, &bytes, plain::Durability::Relaxed)?;
     }
+    Ok(Some(made_of))
 }
 
 fn edit(index: &mut Index, trees: Move<'_>) -> Result<Edit, git2::Error> {
@@ -155,10 +191,10 @@ pub fn entry(path: &[u8], id: git2::Oid, mode: u32) -> IndexEntry {
     clippy::disallowed_methods,
     reason = "Git's own way of replacing its index, lock included"
 )]
-fn install(draft: &Path, place: &Path) -> Outcome<()> {
+fn install(Draft { written, place, made_of }: &Draft) -> Outcome<Installed> {
     let lock = lock_of(place);
-    let linked = fs::hard_link(draft, &lock).or_else(|error| match error.kind() {
-        std::io::ErrorKind::CrossesDevices => copy_new(draft, &lock),
+    let linked = fs::hard_link(written, &lock).or_else(|error| match error.kind() {
+        std::io::ErrorKind::CrossesDevices => copy_new(written, &lock),
         _ => Err(error),
     });
     linked.map_err(|error| match error.kind() {
@@ -168,7 +204,13 @@ fn install(draft: &Path, place: &Path) -> Outcome<()> {
         }
         _ => FsError::on("create", &lock)(error).into(),
     })?;
-    Ok(fs::rename(&lock, place).map_err(FsError::on("replace", place))?)
+    // From here on nobody else writes it.
+    if fs::metadata(place).ok().as_ref().map(identity) != *made_of {
+        plain::remove(&lock)?;
+        return Ok(Installed::Stale);
+    }
+    fs::rename(&lock, place).map_err(FsError::on("replace", place))?;
+    Ok(Installed::Yes)
 }
 
 fn copy_new(draft: &Path, lock: &Path) -> std::io::Result<()> {
@@ -199,4 +241,51 @@ pub fn recover(git_folder: &Path, draft: &Path) -> Outcome<()> {
 /// says nothing of it.
 pub fn clear_lock_of_draft(draft: &Path) -> Outcome<()> {
     Ok(plain::remove(&lock_of(draft))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cfgsync_core::unit::{Kind, Mode, Version};
+    use std::process::Command;
+
+    #[test]
+    fn what_another_git_staged_meanwhile_is_not_overwritten() {
+        let root = std::env::temp_dir().join(format!("cfgsync-index-{}", std::process::id()));
+        let written = root.with_extension("new");
+        fs::create_dir_all(&root).unwrap();
+        let git = |arguments: &[&str]| {
+            let run = Command::new("git").arg("-C").arg(&root).args(arguments).output().unwrap();
+            assert!(run.status.success(), "{run:?}");
+            String::from_utf8(run.stdout).unwrap()
+        };
+        git(&["init", "-q"]);
+        plain::publish(&root.join("one"), b"1\n", plain::Durability::Relaxed).unwrap();
+        plain::publish(&root.join("two"), b"2\n", plain::Durability::Relaxed).unwrap();
+        git(&["add", "one"]);
+        let worktree = Worktree::open(&root).unwrap();
+        let blob = trees::blob_id(git2::Oid::hash_object(git2::ObjectType::Blob, b"3\n").unwrap());
+        let version = Version { kind: Kind::File, mode: Mode(0o644), blob };
+        let mut to = Tree::default();
+        to.units.insert(RepoPath::new(b"three").unwrap(), version);
+        let before = Tree::default();
+        let turn = Move { from: &before, to: &to, ours: &before };
+        let prepared = || {
+            let mut group = Group::default();
+            let prepared = draft(&worktree, &written, turn, &mut group).unwrap().unwrap();
+            group.publish().unwrap();
+            prepared
+        };
+        let stale = prepared();
+        git(&["add", "two"]);
+        assert_eq!(stale.install(&mut Group::default()).unwrap(), Installed::Stale);
+        drop(stale);
+        assert!(!written.exists() && !root.join(".git/index.lock").exists());
+        assert_eq!(git(&["ls-files"]), "one\ntwo\n");
+        let fresh = prepared();
+        assert_eq!(fresh.install(&mut Group::default()).unwrap(), Installed::Yes);
+        fresh.let_go().unwrap();
+        assert_eq!(git(&["ls-files", "one", "two", "three"]), "one\nthree\ntwo\n");
+        plain::remove_draft(&root).unwrap();
+    }
 }

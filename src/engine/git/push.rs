@@ -12,7 +12,8 @@ use super::remote::Remote;
 use super::{CommitId, branch, global, locks};
 use crate::failure::Outcome;
 use crate::fs::dir::os;
-use crate::fs::plain::{self, Durability};
+use crate::fs::group::Group;
+use crate::fs::plain;
 use crate::sabotage::{self, Break};
 
 /// What became of a push.
@@ -81,7 +82,26 @@ impl Remote<'_> {
             Some(seen) => self.parcel(commit, seen, self.worktree.hooks()?),
             None => None,
         };
-        // Should this run die, the next one knows whose locks Git left.
+        if self.noted.take() != Some(commit) {
+            let mut group = Group::default();
+            self.foresee_push(commit, &mut group)?;
+            group.publish()?;
+        }
+        let pushed = match parcel {
+            Some(parcel) => self.send(parcel, [&lease, &refspec], commit, meanwhile),
+            None => self.push_as([&lease, &refspec], meanwhile),
+        };
+        if !matches!(pushed, Ok(Pushed::Done)) {
+            locks::remove_of_remotes(self.worktree.git_folder(), self.branch, &commit.to_string())?;
+        }
+        self.noted.set(Some(commit));
+        self.forget_push()?;
+        pushed
+    }
+
+    /// Notes that a commit is about to be pushed, durably with the group: should this run die, the next one
+    /// knows whose locks Git left.
+    pub fn foresee_push(&self, commit: CommitId, group: &mut Group) -> Outcome<()> {
         let note = self.scratch.join(PUSHING);
         // Only one sync runs at a time, so whoever left one before is dead, even where its number is in use.
         if let Some(noted) = Noted::read(&note)? {
@@ -90,16 +110,17 @@ impl Remote<'_> {
         let place = self.place().unwrap_or_default();
         let place = escape(place.as_os_str().as_bytes());
         let text = format!("{} {commit} {place}\n", std::process::id());
-        plain::publish(&note, text.as_bytes(), Durability::Synced)?;
-        let pushed = match parcel {
-            Some(parcel) => self.send(parcel, [&lease, &refspec], commit, meanwhile),
-            None => self.push_as([&lease, &refspec], commit, meanwhile),
-        };
-        if !matches!(pushed, Ok(Pushed::Done)) {
-            locks::remove_of_remotes(self.worktree.git_folder(), self.branch, &commit.to_string())?;
+        group.add(note.clone(), note.with_extension("new"), text.as_bytes(), 0o600)?;
+        self.noted.set(Some(commit));
+        Ok(())
+    }
+
+    /// Takes the note of a push away, which is over or did not come to pass.
+    pub fn forget_push(&self) -> Outcome<()> {
+        match self.noted.take() {
+            Some(_) => Ok(plain::remove(&self.scratch.join(PUSHING))?),
+            None => Ok(()),
         }
-        plain::remove(&note)?;
-        pushed
     }
 
     /// Carries a commit to a folder of this machine. Where that fails, Git pushes, and says why it cannot.
@@ -116,20 +137,15 @@ impl Remote<'_> {
             Ok(Ok(Sent::Done)) => {
                 let shown = branch::show_pushed(self.worktree, (self.name, self.branch), commit);
                 // Whoever holds Git's own name for it holds up nothing of ours.
-                shown.or_else(|_| self.worktree.set_upstream(commit))?;
+                let _ = shown;
                 Ok(Pushed::Done)
             }
             Ok(Ok(Sent::Refused)) => Ok(Pushed::Refused),
-            Ok(Err(_)) | Err(_) => self.push_as(arguments, commit, || ()),
+            Ok(Err(_)) | Err(_) => self.push_as(arguments, || ()),
         }
     }
 
-    fn push_as(
-        &self,
-        [lease, refspec]: [&str; 2],
-        commit: CommitId,
-        meanwhile: impl FnOnce(),
-    ) -> Outcome<Pushed> {
+    fn push_as(&self, [lease, refspec]: [&str; 2], meanwhile: impl FnOnce()) -> Outcome<Pushed> {
         let limits = Limits { hooks: self.worktree.hooks()?, ..self.limits };
         let (ssh, gate) = self.ssh()?;
         let arguments = [
@@ -153,7 +169,6 @@ impl Remote<'_> {
                 meanwhile();
             }
             if push.finish()?.code == Some(0) {
-                self.worktree.set_upstream(commit)?;
                 return Ok(Pushed::Done);
             }
         }
@@ -168,7 +183,6 @@ impl Remote<'_> {
             answer = start(root, ssh.as_deref(), limits, self.scratch, &arguments)?.finish()?;
         }
         if answer.code == Some(0) {
-            self.worktree.set_upstream(commit)?;
             return Ok(Pushed::Done);
         }
         let stdout = answer.text();

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use git2::{Oid, Signature};
 
-use super::worktree::Worktree;
+use super::worktree::{UPSTREAM, Worktree};
 use super::{CommitId, ref_target};
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::group::Group;
@@ -35,9 +35,40 @@ pub struct Move {
     pub to: CommitId,
 }
 
+/// Returns how it is remembered that upstream is at this commit.
+pub fn upstream_at(commit: CommitId) -> Move {
+    Move { name: UPSTREAM.to_owned(), from: From::Any, to: commit }
+}
+
 /// Moves refs, in this order, or none of them where one is held by another Git or is not what was seen.
 /// What is in the group is durable before the first of them moves.
 pub fn advance(worktree: &Worktree, moves: &[Move], mut group: Group) -> Outcome<()> {
+    let locked = lock(worktree, moves, &mut group)?;
+    group.publish()?;
+    locked.log(worktree);
+    Ok(())
+}
+
+/// Refs that move with a group.
+#[must_use]
+pub struct Locked<'a> {
+    moves: &'a [Move],
+    /// Where they were.
+    before: Vec<Option<CommitId>>,
+}
+
+impl Locked<'_> {
+    /// Writes down that they moved.
+    pub fn log(self, worktree: &Worktree) {
+        for (moved, before) in self.moves.iter().zip(self.before) {
+            // A log is for people; what it leads to is in the vault too.
+            let _ = note(worktree, moved, before);
+        }
+    }
+}
+
+/// Locks refs, which move when the group is published.
+pub fn lock<'a>(worktree: &Worktree, moves: &'a [Move], group: &mut Group) -> Outcome<Locked<'a>> {
     let mut before = Vec::new();
     for Move { name, from, to } in moves {
         let place = worktree.refs_folder().join(name);
@@ -66,12 +97,7 @@ pub fn advance(worktree: &Worktree, moves: &[Move], mut group: Group) -> Outcome
         }
         before.push(known);
     }
-    group.publish()?;
-    for (moved, before) in moves.iter().zip(before) {
-        // A log is for people; what it leads to is in the vault too.
-        let _ = note(worktree, moved, before);
-    }
-    Ok(())
+    Ok(Locked { moves, before })
 }
 
 /// Adds a line to the log of a ref, and to that of HEAD where it names the ref, where Git would.

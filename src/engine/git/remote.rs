@@ -1,6 +1,6 @@
 //! Fetch and push, and what went wrong when they did.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use cfgsync_core::address::Reached;
@@ -35,6 +35,8 @@ pub struct Remote<'a> {
     pub(super) scratch: &'a Path,
     /// A connection over it that waits for a push.
     pub(super) early: RefCell<Option<Early>>,
+    /// The commit that a note says is about to be pushed.
+    pub(super) noted: Cell<Option<CommitId>>,
     /// The login that is shared, where there is one.
     login: RefCell<Option<Login>>,
 }
@@ -58,8 +60,8 @@ impl<'a> Remote<'a> {
         limits: Limits,
         scratch: &'a Path,
     ) -> Self {
-        let (early, login) = Default::default();
-        Self { worktree, name, branch, ssh, limits, scratch, early, login }
+        let (early, noted, login) = Default::default();
+        Self { worktree, name, branch, ssh, limits, scratch, early, noted, login }
     }
 
     /// Starts to fetch the branch into a ref of cfgsync's own.

@@ -58,6 +58,8 @@ pub struct Vault {
     written: RefCell<HashSet<Oid>>,
     /// What refs are going to name that move later than those that wait now.
     pub(super) soon: RefCell<Vec<Oid>>,
+    /// What becomes durable with what waits.
+    pub(super) beside: RefCell<Group>,
     pub(super) waiting: Waiting,
     pub(super) at: UnixTime,
 }
@@ -86,9 +88,22 @@ impl Vault {
     }
 
     fn of(objects: Store, at: UnixTime) -> Self {
-        let (refs, known, trees, shared, newest, made, written, soon) = Default::default();
-        let waiting = Waiting::default();
-        Self { objects, refs, known, trees, shared, newest, made, written, soon, waiting, at }
+        let (refs, known, trees, shared, newest, made, written) = Default::default();
+        let (soon, beside, waiting) = Default::default();
+        Self {
+            objects,
+            refs,
+            known,
+            trees,
+            shared,
+            newest,
+            made,
+            written,
+            soon,
+            beside,
+            waiting,
+            at,
+        }
     }
 
     /// Opens the vault so that whatever is written stays in memory and is gone with it.
@@ -241,40 +256,49 @@ impl Vault {
         if self.agreed_trees()? == Some((agreed, upstream, tip)) {
             return Ok(());
         }
-        self.set(AGREED, self.agreement_on(agreed, upstream, tip)?)
+        let before = self.agreement()?;
+        self.set(AGREED, self.agreement_on(agreed, upstream, tip, before)?)
     }
 
-    /// Adds what [`Self::agree`] is going to store to what becomes durable together.
-    pub fn foresee(
-        &self,
-        [agreed, upstream]: [Oid; 2],
-        tip: CommitId,
-        group: &mut Group,
-    ) -> Outcome<()> {
-        self.objects.keep_with(&[self.agreement_on(agreed, upstream, Some(tip))?], group)
-    }
-
-    /// Lets what [`Self::agree`] is going to store become durable with what waits.
+    /// Lets what [`Self::agree`] is going to store become durable with what waits, and returns it.
     pub fn foresee_agreement(
         &self,
         agreed: Oid,
         upstream: Oid,
         tip: Option<CommitId>,
-    ) -> Outcome<()> {
-        if self.agreed_trees()? != Some((agreed, upstream, tip)) {
-            let commit = self.agreement_on(agreed, upstream, tip)?;
-            self.soon.borrow_mut().push(commit);
+    ) -> Outcome<Option<CommitId>> {
+        if self.agreed_trees()? == Some((agreed, upstream, tip)) {
+            return self.agreement();
         }
-        Ok(())
+        self.foresee(agreed, upstream, tip, self.agreement()?).map(Some)
     }
 
-    fn agreement_on(&self, agreed: Oid, upstream: Oid, tip: Option<CommitId>) -> Outcome<Oid> {
+    /// The same for what will be agreed after another agreement.
+    pub fn foresee(
+        &self,
+        agreed: Oid,
+        upstream: Oid,
+        tip: Option<CommitId>,
+        before: Option<CommitId>,
+    ) -> Outcome<CommitId> {
+        let commit = self.agreement_on(agreed, upstream, tip, before)?;
+        self.soon.borrow_mut().push(commit);
+        Ok(CommitId(commit))
+    }
+
+    fn agreement_on(
+        &self,
+        agreed: Oid,
+        upstream: Oid,
+        tip: Option<CommitId>,
+        before: Option<CommitId>,
+    ) -> Outcome<Oid> {
         let failed = || GitError::on("remember what was agreed");
         let sides = vec![(&b"agreed"[..], agreed, FOLDER), (b"upstream", upstream, FOLDER)];
         let tree = self.write_folder(sides).map_err(failed())?;
         let tip = tip.map_or_else(|| "none".to_owned(), |tip| tip.to_string());
         // Every agreement keeps the one before it, and with it every upstream tree that was seen.
-        let parent: Vec<Oid> = self.agreement()?.into_iter().map(|commit| commit.0).collect();
+        let parent: Vec<Oid> = before.into_iter().map(|commit| commit.0).collect();
         self.commit(tree, &format!("agreed\n\nupstream {tip}\n"), &parent)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Nobody else writes them, and whoever does holds the lock; so their drafts have fixed names.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeSet, HashMap};
 
 use git2::{ErrorCode, Oid};
@@ -29,12 +29,12 @@ impl Vault {
     /// Stores what the waiting refs name, then the refs; from now on none waits.
     pub fn make_durable(&self) -> Outcome<()> {
         let gathered = self.refs.take().unwrap_or_default();
-        let soon = self.soon.take();
+        let (soon, beside) = (self.soon.take(), self.beside.take());
         let moved: Vec<(&str, Oid)> = gathered
             .iter()
             .filter_map(|(name, target)| Some((name.as_str(), (*target)?)))
             .collect();
-        self.move_all(&moved, soon)?;
+        self.move_all(&moved, soon, beside)?;
         gathered
             .iter()
             .filter(|(_, target)| target.is_none())
@@ -45,13 +45,19 @@ impl Vault {
     pub fn let_go(&self) {
         self.refs.take();
         self.soon.take();
+        self.beside.take();
+    }
+
+    /// Returns what is not the vault's, and becomes durable with what waits, before a ref moves.
+    pub fn beside(&self) -> RefMut<'_, Group> {
+        self.beside.borrow_mut()
     }
 
     pub(super) fn set(&self, name: &str, commit: Oid) -> Outcome<()> {
         if self.wait(name, Some(commit)) {
             Ok(())
         } else {
-            self.move_all(&[(name, commit)], Vec::new())
+            self.move_all(&[(name, commit)], Vec::new(), Group::default())
         }
     }
 
@@ -125,16 +131,19 @@ impl Vault {
         true
     }
 
-    /// Stores what refs name, and what others will name soon; then the refs.
-    fn move_all(&self, refs: &[(&str, Oid)], soon: Vec<Oid>) -> Outcome<()> {
-        if refs.is_empty() || self.objects.disk().is_none() {
+    /// Stores what refs name, and what others will name soon, with what is in the group; then the refs.
+    fn move_all(&self, refs: &[(&str, Oid)], soon: Vec<Oid>, mut group: Group) -> Outcome<()> {
+        if (refs.is_empty() && group.len() == 0) || self.objects.disk().is_none() {
             return Ok(());
         }
         self.forget_refs();
         let folder = self.store().path();
         let commits: Vec<Oid> = refs.iter().map(|(_, commit)| *commit).chain(soon).collect();
-        self.objects.keep(&commits)?;
-        let mut group = Group::default();
+        let others = group.len();
+        self.objects.keep_with(&commits, &mut group)?;
+        if group.len() > others {
+            group.then();
+        }
         for (name, commit) in refs {
             let place = folder.join(name);
             let mut above: Vec<_> =

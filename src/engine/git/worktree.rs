@@ -13,7 +13,7 @@ use git2::{
     ErrorCode, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags, RepositoryState,
 };
 
-use super::refs::{self, From, Move};
+use super::refs;
 use super::settings::Settings;
 use super::store::Store;
 use super::{CommitId, GitError, ref_target, remote};
@@ -147,10 +147,9 @@ impl Worktree {
         Ok(ref_target(self.store(), UPSTREAM)?)
     }
 
-    /// Remembers that upstream is at this commit.
-    pub fn set_upstream(&self, commit: CommitId) -> Outcome<()> {
-        let moved = Move { name: UPSTREAM.to_owned(), from: From::Any, to: commit };
-        refs::advance(self, &[moved], Group::default())
+    /// Remembers that upstream is at this commit, once what is in the group is durable.
+    pub fn set_upstream(&self, commit: CommitId, group: Group) -> Outcome<()> {
+        refs::advance(self, &[refs::upstream_at(commit)], group)
     }
 
     /// Returns what of the user's is under way, if anything. `branch` is the one that is synced.

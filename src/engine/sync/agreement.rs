@@ -11,7 +11,7 @@ use super::Sync;
 use super::round::Round;
 use crate::failure::Outcome;
 use crate::fs::group::Group;
-use crate::git::{CommitId, TreeId, branch};
+use crate::git::{CommitId, TreeId, branch, refs};
 use crate::picture::Picture;
 use crate::recover::Note;
 use crate::session::Session;
@@ -30,6 +30,8 @@ pub(super) struct Trees {
     pub shared: TreeId,
     /// What upstream holds; none without one.
     pub theirs: Option<TreeId>,
+    /// The commit that says what is agreed once the plan is done.
+    pub agreement: Option<CommitId>,
     /// Whether the plan leaves on disk what the branch is to hold, and something else than before.
     pub is_live: bool,
 }
@@ -43,10 +45,10 @@ impl Sync<'_> {
         let (planned, received, shared) = (planned?, received?, shared?);
         let theirs =
             picture.upstream.map(|_| vault.write(picture.observation.upstream())).transpose()?;
-        match theirs {
+        let agreement = match theirs {
             Some(theirs) => vault.foresee_agreement(received, theirs, picture.upstream)?,
             None => vault.foresee_agreement(shared, shared, None)?,
-        }
+        };
         let is_plain = vault.latest()?.is_some_and(|(seen, beside)| {
             seen != planned && beside.is_empty() && plan.held.is_empty()
         });
@@ -54,7 +56,7 @@ impl Sync<'_> {
         if is_live {
             vault.foresee_snapshot(planned, AFTER)?;
         }
-        Ok(Trees { planned, received, shared, theirs, is_live })
+        Ok(Trees { planned, received, shared, theirs, agreement, is_live })
     }
 
     /// Remembers what is agreed now, and returns what will be once the branch is pushed. Units that
@@ -106,8 +108,14 @@ impl Sync<'_> {
     /// Remembers that upstream has the branch's tip.
     pub fn agree_on(&self, round: &Round, tip: CommitId) -> Outcome<()> {
         let note = Note::leave(&self.session.context.places)?;
-        self.session.vault.agree(round.shared, round.tree, Some(tip))?;
-        let Session { worktree, branch, remote, .. } = self.session;
+        let Session { worktree, vault, branch, remote, .. } = self.session;
+        vault.gather();
+        vault.agree(round.shared, round.tree, Some(tip))?;
+        let is_known = worktree.upstream()? == Some(tip);
+        let moves: Vec<_> = (!is_known).then(|| refs::upstream_at(tip)).into_iter().collect();
+        let locked = refs::lock(worktree, &moves, &mut vault.beside());
+        vault.make_durable()?;
+        locked?.log(worktree);
         let is_shown = |name: &String| branch::is_shown(worktree, name, branch, tip);
         if !remote.as_ref().is_none_or(is_shown) {
             let mut group = Group::default();

@@ -37,6 +37,7 @@ impl Sync<'_> {
         // Nobody connects any more.
         if let Some(remote) = &self.remote {
             remote.leave();
+            remote.forget_push()?;
         }
         let _lock = self.session.lock()?;
         let (Sight { picture, since, is_kept, is_done }, list) =

@@ -4,6 +4,7 @@
 //! it. There is no stash, no checkout and no journal: after a crash, the next sync is the recovery,
 //! because changes that are already done count as agreed.
 
+mod advance;
 mod agreement;
 mod attempts;
 mod contact;

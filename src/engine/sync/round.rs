@@ -10,27 +10,22 @@ use cfgsync_core::policy::Winner;
 use cfgsync_core::steps::Step;
 use cfgsync_core::tree::{MODES, Tree};
 
+use super::advance::{Coming, Planned};
 use super::agreement::Trees;
 use super::sight::{Last, Sight};
-use super::words::{message, not_signed, paused, refused, remade, unsigned};
+use super::words::{not_signed, paused, refused, remade, unsigned};
 use super::{Sync, unfiltered};
 use crate::backups::{self, contents};
-use crate::context::Context;
 use crate::execute::execute;
 use crate::failure::Outcome;
-use crate::fs::group::Group;
 use crate::fs::plain;
 use crate::fs::writer::Applied;
-use crate::git::branch::{self, Ancestry, Made, Message, Replay};
-use crate::git::index::{self, Draft, Move};
-use crate::git::signing::Signer;
 use crate::git::{CommitId, TreeId, trees};
 use crate::observe::Observer;
 use crate::picture::Picture;
-use crate::recover::{Note, index_draft};
+use crate::recover::Note;
 use crate::sabotage::{self, Break};
 use crate::secrets;
-use crate::session::Session;
 use crate::settings::{OnlyHere, ReplacedLinks};
 
 /// Where one round left things.
@@ -49,16 +44,6 @@ pub struct Round {
     pub shared: TreeId,
     /// Whether something changed meanwhile, so that a new plan is due.
     pub is_stale: bool,
-}
-
-/// What the branch is made of.
-struct Planned<'a> {
-    picture: &'a Picture,
-    plan: &'a Plan,
-    /// The plan's tree.
-    tree: TreeId,
-    /// Paths at which commits of this machine hold what must not be sent.
-    tainted: &'a BTreeSet<RepoPath>,
 }
 
 impl Sync<'_> {
@@ -85,12 +70,13 @@ impl Sync<'_> {
             return Err(refused(refusal));
         }
         let sight = contents::Sight { observer, picture: &picture };
-        let trees = self.secure(sight, is_kept, &before, &plan)?;
+        let planned = Planned { picture: &picture, plan: &plan, tainted: &tainted };
+        let (trees, mut coming) = self.secure(sight, planned, (is_kept, &before), &note)?;
         let tree = trees.planned;
-        let planned = Planned { picture: &picture, plan: &plan, tree, tainted: &tainted };
+        let advance = |it: Option<Coming>| it.map(|it| self.advance(planned, it)).transpose();
         let mut made = None;
         if sabotage::is(Break::BranchFirst) {
-            made = Some(self.advance(&planned, None, &note)?);
+            made = advance(coming.take())?;
         }
         let executed = execute(session, &plan.steps, &plan.tree, &picture.observation.local);
         // Configuration may have arrived with the rest.
@@ -105,14 +91,11 @@ impl Sync<'_> {
         // What the disk carries is remembered before the branch says so: a crash in between leaves
         // a branch that is behind the files, never one that is ahead of them.
         if sabotage::is(Break::AgreementLast) {
-            made = Some(self.advance(&planned, None, &note)?);
+            made = advance(coming.take())?;
         }
         let trees = Trees { is_live: trees.is_live && !is_stale && failed.is_empty(), ..trees };
         let shared = self.agree(&picture, &plan, trees, &failed)?;
-        let made = match made {
-            Some(made) => made,
-            None => self.advance(&planned, Some(shared), &note)?,
-        };
+        let made = made.or(advance(coming)?);
         notes.extend((!tainted.is_empty()).then(|| remade(&tainted)));
         let lost = made.as_ref().map(|made| made.unsigned).filter(|count| *count > 0);
         notes.extend(lost.map(unsigned));
@@ -128,15 +111,17 @@ impl Sync<'_> {
         Ok(Round { plan, failed, notes, tip, tree, shared, is_stale })
     }
 
-    /// Puts everything that is about to change into the vault, and returns what the plan comes to there.
+    /// Puts everything that is about to change into the vault, and returns what the plan comes to there, and
+    /// what the branch becomes.
     fn secure(
         &self,
         sight: contents::Sight<'_>,
-        is_kept: bool,
-        before: &Tree,
-        plan: &Plan,
-    ) -> Outcome<Trees> {
-        let (session, picture) = (self.session, sight.picture);
+        planned: Planned<'_>,
+        (is_kept, before): (bool, &Tree),
+        note: &Note,
+    ) -> Outcome<(Trees, Option<Coming>)> {
+        let session = self.session;
+        let Planned { picture, plan, .. } = planned;
         session.vault.gather();
         if !is_kept {
             session.snapshot(picture, "before a change")?;
@@ -147,11 +132,12 @@ impl Sync<'_> {
         operation.extend(plan.operation.clone());
         self.note_operation(operation, &plan.changes)?;
         let trees = self.foresee(picture, plan)?;
+        let coming = self.prepare(planned, trees, note)?;
         let occasion = self.wishes.command.occasion();
         let steps = (&plan.steps[..], &plan.tree);
         backups::before(session, Some(sight), steps, occasion, self.ahead.take())?;
         session.vault.make_durable()?;
-        Ok(trees)
+        Ok((trees, coming))
     }
 
     /// Returns the paths at which commits of this machine hold what must not be sent; none where those
@@ -222,80 +208,6 @@ impl Sync<'_> {
             }
         }
         Ok(Applied::Done)
-    }
-
-    /// Index, then branch: the other way round, a crash in between would publish upstream's change
-    /// reversed.
-    fn advance(
-        &self,
-        planned: &Planned<'_>,
-        shared: Option<TreeId>,
-        note: &Note,
-    ) -> Outcome<Option<Made>> {
-        let Planned { picture, plan, tree, tainted } = *planned;
-        let session = self.session;
-        let worktree = &session.worktree;
-        if picture.head.is_none() && picture.upstream.is_none() && plan.tree == Tree::default() {
-            return Ok(None);
-        }
-        session.vault.give(worktree.objects(), tree)?;
-        let ancestry = Ancestry { head: picture.head, upstream: picture.upstream };
-        // A force push on top of upstream needs no commit of the user left behind.
-        let is_on_top = match (picture.head, picture.upstream) {
-            (Some(head), Some(upstream)) => worktree.contains(head, upstream)?,
-            _ => true,
-        };
-        let replay = match self.wishes.winner {
-            Some(Winner::Ours) if is_on_top => Replay::Commits { held: &plan.waiting, tainted },
-            Some(Winner::Ours | Winner::Theirs) => Replay::None,
-            None => Replay::Commits { held: &plan.waiting, tainted },
-        };
-        let text = message(&session.context.machine.id, &plan.changes);
-        let Context { places, machine, now, .. } = session.context;
-        let signer = Signer::of(worktree, &places.state, session.context.manners());
-        let message = Message { machine: &machine.id, at: *now, text, signer };
-        let made = branch::commit(worktree, ancestry, tree, replay, &message)?;
-        let tip = made.tip;
-        if picture.head == Some(tip) {
-            return Ok(Some(made));
-        }
-        if let Some(head) = picture.head
-            && !worktree.contains(tip, head)?
-        {
-            branch::keep_replaced(worktree, head)?;
-        }
-        let mut group = Group::default();
-        worktree.objects().keep_with(&[tip.0], &mut group)?;
-        let named = [Some(tip), picture.upstream];
-        note.names(&named.into_iter().flatten().collect::<Vec<_>>(), &mut group)?;
-        let trees = Move {
-            from: &picture.head_tree,
-            to: &plan.tree,
-            ours: &picture.observation.local.stored,
-        };
-        let is_sent = session.remote.is_some() && picture.upstream != Some(tip);
-        if let Some(shared) = shared.filter(|_| is_sent) {
-            session.vault.foresee([shared, tree], tip, &mut group)?;
-        }
-        let draft =
-            index::draft(worktree, &index_draft(&session.context.places), trees, &mut group)?;
-        group.publish()?;
-        let mut group = Group::default();
-        draft.as_ref().map_or(Ok(()), |draft| draft.install(&mut group))?;
-        self.move_refs([picture.head, Some(tip)], picture.upstream, group)?;
-        draft.map_or(Ok(()), Draft::let_go)?;
-        Ok(Some(made))
-    }
-
-    /// Moves the branch, and Git's own name for upstream's.
-    pub(super) fn move_refs(
-        &self,
-        turn: [Option<CommitId>; 2],
-        upstream: Option<CommitId>,
-        group: Group,
-    ) -> Outcome<()> {
-        let Session { worktree, branch, remote, .. } = self.session;
-        branch::advance(worktree, (remote.as_deref(), branch), turn, upstream, group)
     }
 
     /// What was restored for this machine only is forgotten once a person decided.
