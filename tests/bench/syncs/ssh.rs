@@ -20,7 +20,7 @@ impl Ssh {
         let program = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/opt/homebrew/sbin/sshd"];
         let program = program.into_iter().find(|path| Path::new(path).exists())?;
         let folder = folder.join("ssh");
-        fs::create_dir_all(&folder).ok()?;
+        fs::create_dir_all(folder.join("home")).ok()?;
         for key in ["host", "user"] {
             let mut make = Command::new("ssh-keygen");
             make.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(folder.join(key));
@@ -31,8 +31,9 @@ impl Ssh {
         let host = fs::read_to_string(folder.join("host.pub")).ok()?;
         fs::write(folder.join("known"), format!("[127.0.0.1]:{port} {host}")).ok()?;
         let at = folder.display();
+        // What the shell of whoever runs this does at every login is not what is measured.
         let settings = format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {at}/host\nAuthorizedKeysFile {at}/authorized\n\
+            "SetEnv HOME={at}/home\nListenAddress 127.0.0.1:{port}\nHostKey {at}/host\nAuthorizedKeysFile {at}/authorized\n\
              PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nLogLevel VERBOSE\nMaxStartups 1000\n"
         );
