@@ -65,9 +65,12 @@ pub fn sync(
     interrupt::hear();
     let _pulse = Pulse::begin(&context.places);
     record::announce(&context.places)?;
-    let result = Sync::new(session, wishes, manners).run();
-    if let Err(failure) = &result {
-        record::publish_failure(context, failure)?;
+    let (sync, observer) = (Sync::new(session, wishes, manners), session.observer());
+    let result = sync.run(&observer);
+    match &result {
+        Err(failure) => record::publish_failure(context, failure)?,
+        // The process ends soon, and takes the name of each file with it; one by one that takes its time.
+        Ok(_) => std::mem::forget((observer, sync.last.take())),
     }
     result
 }
@@ -116,7 +119,7 @@ impl<'a> Sync<'a> {
         Self { session, wishes, remote, operation, is_returned, rules, stood, last, ahead }
     }
 
-    fn run(&self) -> Outcome<Report> {
+    fn run(&self, observer: &Observer<'_>) -> Outcome<Report> {
         let session = self.session;
         let lock = self.session.lock()?;
         session.settle_displaced()?;
@@ -126,23 +129,22 @@ impl<'a> Sync<'a> {
         let standing = Standing::of(record.as_ref());
         let published = record::publish(session.context, SyncState::Syncing, standing);
         self.read_archives_ahead(&course);
-        let observer = session.observer();
         let is_next = matches!(course, Course::Open { .. } | Course::Known(_));
         let keep = if is_next { Keep::InRound } else { Keep::Now };
-        let looked = self.look_first(&observer, course.known(), keep);
+        let looked = self.look_first(observer, course.known(), keep);
         if let (Course::Open { tip }, Ok(Looked::Whole), Ok(())) = (&course, &looked, &published) {
-            return self.rounds(&observer, Some(*tip), Contact::Due);
+            return self.rounds(observer, Some(*tip), Contact::Due);
         }
         // What comes in will be compared with all that is here, so that is looked at meanwhile.
         let is_awaited = matches!(course, Course::Fetching { is_awaited: true, .. });
         let ahead = match &looked {
             Ok(Looked::Quiet { .. }) if is_awaited => {
-                Some(self.look_whole(&observer, (None, None), Keep::InRound))
+                Some(self.look_whole(observer, (None, None), Keep::InRound))
             }
             _ => None,
         };
         if is_awaited {
-            self.archive_ahead(&observer);
+            self.archive_ahead(observer);
         }
         // Whatever the first look came to, a fetch under way has to be waited for.
         let fetched = self.meet(course)?;
@@ -161,10 +163,10 @@ impl<'a> Sync<'a> {
             if known == upstream && failure.is_none() {
                 return self.finish(Report::default(), upstream, None, ending);
             }
-            ahead.unwrap_or_else(|| self.look_whole(&observer, (None, None), Keep::InRound))?;
+            ahead.unwrap_or_else(|| self.look_whole(observer, (None, None), Keep::InRound))?;
         }
         self.check_history(upstream)?;
-        self.rounds(&observer, upstream, failure.map_or(Contact::Made, Contact::Failed))
+        self.rounds(observer, upstream, failure.map_or(Contact::Made, Contact::Failed))
     }
 
     /// Returns upstream's tip, and why it could not be asked.
