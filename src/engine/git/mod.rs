@@ -34,6 +34,7 @@ pub mod rulebook;
 mod settings;
 pub mod signing;
 pub mod snapshots;
+mod staged;
 pub mod store;
 pub mod stranger;
 pub mod trees;
