@@ -258,6 +258,28 @@ fn a_damaged_setting_names_its_line_and_a_damaged_record_does_no_harm() {
 }
 
 #[test]
+fn a_damaged_index_is_named_before_anything_changes() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("x\n");
+    mac.write("@file", "one\n");
+    mac.sync();
+    let place = ec2.repo().join(".git/index");
+    let whole = std::fs::read(&place).unwrap();
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    for damage in [&damaged[..], &whole[..whole.len() / 2]] {
+        std::fs::write(&place, damage).unwrap();
+        let _ = ec2.run(&["sync"]).code(1).says(&["read the index", "git fsck"]);
+        assert!(!ec2.exists("@file"));
+        assert_eq!(ec2.state_word(), "failed");
+    }
+    std::fs::write(&place, whole).unwrap();
+    ec2.sync();
+    assert_eq!(ec2.read("@file"), "one\n");
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
 fn many_runs_at_once_wait_for_each_other() {
     let sandbox = Sandbox::new();
     let (mac, ec2) = sandbox.pair("x\n");

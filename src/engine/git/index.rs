@@ -69,7 +69,7 @@ pub fn draft(
     let place = worktree.git_folder().join("index");
     let made_of = prepare(&place, draft)?;
     let failed = || GitError::on(format!("write {}", draft.display()));
-    let mut index = Index::open(draft).map_err(failed())?;
+    let mut index = Index::open(draft).map_err(GitError::on("read the index"))?;
     if edit(&mut index, trees).map_err(failed())? == Edit::None {
         plain::remove(draft)?;
         return Ok(None);
