@@ -79,6 +79,27 @@ fn a_run_that_died_in_its_index_is_recovered() {
 }
 
 #[test]
+fn a_disk_that_does_not_take_the_index_leaves_no_lock() {
+    let sandbox = Sandbox::new();
+    let (mac, _) = sandbox.pair("one\n");
+    mac.append(".conf", "two\n");
+    let lock = mac.repo().join(".git/index.lock");
+    let mut failing = mac.command("strace");
+    failing.args([
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "inject=rename,renameat,renameat2:error=EIO",
+    ]);
+    failing.arg("-P").arg(&lock).arg(env!("CARGO_BIN_EXE_cfgsync")).arg("sync");
+    assert_eq!(failing.output().unwrap().status.code(), Some(1));
+    assert!(!lock.exists());
+    mac.sync();
+}
+
+#[test]
 fn a_run_that_died_on_the_branch_is_recovered() {
     check(|machine| machine.repo().join(".git/refs/heads/main.lock"));
     check(|machine| machine.repo().join(".git/refs/remotes/origin/main.lock"));

@@ -203,6 +203,20 @@ fn a_remote_that_is_gone_is_offline() {
 }
 
 #[test]
+fn a_push_that_could_not_be_noted_is_no_remote_that_went_back() {
+    let sandbox = Sandbox::new();
+    let (mac, _) = sandbox.pair(LINES);
+    mac.append(".conf", "6\n");
+    mac.write("@.git/refs/cfgsync/upstream.lock", "");
+    let _ = mac.run(&["sync"]).code(8);
+    sandbox.unplug();
+    let offline = mac.run(&["sync"]);
+    assert!(!offline.stderr.contains("rolled back"), "{}", offline.stderr);
+    sandbox.plug();
+    mac.sync();
+}
+
+#[test]
 fn a_default_branch_that_is_not_main_is_taken() {
     for has_head in [true, false] {
         let sandbox = Sandbox::new();

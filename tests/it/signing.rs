@@ -57,6 +57,25 @@ fn commits_are_signed_with_the_users_key() {
 }
 
 #[test]
+fn a_name_that_arrives_with_the_files_is_the_one_that_commits() {
+    let sandbox = Sandbox::new();
+    let (mac, ec2) = sandbox.pair("1\n");
+    mac.write(".who", "[user]\n\tname = old\n");
+    mac.run(&["mark", ".who"]).done();
+    mac.sync();
+    ec2.sync();
+    ec2.git(&["config", "--global", "include.path", "~/.who"]);
+    mac.write(".who", "[user]\n\tname = new\n");
+    mac.sync();
+    ec2.append(".conf", "2\n");
+    ec2.sync();
+    assert_eq!(sandbox.git(&["log", "-1", "--format=%an", "main"]).trim(), "new");
+    mac.sync();
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
 fn a_key_that_wants_a_person_is_said_once() {
     let sandbox = Sandbox::new();
     let (mac, ec2) = sandbox.pair("1\n");

@@ -98,9 +98,16 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Only tidying: the error that led here is the one that counts.
-        let _ = plain::remove(&self.written);
+        // A lock that could not be taken away is known by it.
+        if inode(&lock_of(&self.place)).is_none_or(|lock| Some(lock) != inode(&self.written)) {
+            // Only tidying: the error that led here is the one that counts.
+            let _ = plain::remove(&self.written);
+        }
     }
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,7 +216,9 @@ fn install(Draft { written, place, made_of }: &Draft) -> Outcome<Installed> {
         plain::remove(&lock)?;
         return Ok(Installed::Stale);
     }
-    fs::rename(&lock, place).map_err(FsError::on("replace", place))?;
+    let replaced = fs::rename(&lock, place).map_err(FsError::on("replace", place));
+    // Whatever is wrong with the disk, the lock is not to stay in anybody's way.
+    replaced.inspect_err(|_| drop(plain::remove(&lock)))?;
     Ok(Installed::Yes)
 }
 
@@ -228,7 +237,6 @@ fn lock_of(place: &Path) -> PathBuf {
 /// Removes an index lock that a killed run of ours left behind, and only such a one.
 pub fn recover(git_folder: &Path, draft: &Path) -> Outcome<()> {
     let lock = git_folder.join("index.lock");
-    let inode = |path: &Path| fs::symlink_metadata(path).ok().map(|file| (file.dev(), file.ino()));
     if let (Some(lock_inode), Some(draft_inode)) = (inode(&lock), inode(draft))
         && lock_inode == draft_inode
     {

@@ -57,6 +57,12 @@ pub enum Signed {
     Known,
 }
 
+/// Returns by which settings commits are made: who makes them, and how they are signed.
+pub fn author(worktree: &Worktree) -> Vec<Option<String>> {
+    let own = ["user.name", "user.email", "commit.gpgsign"];
+    own.into_iter().chain(SETTINGS).map(|key| worktree.setting(key)).collect()
+}
+
 impl Signer {
     /// Returns how commits are signed; none where the user does not want that.
     pub fn of(worktree: &Worktree, state: &Path, manners: Manners) -> Option<Self> {

@@ -17,7 +17,7 @@ use crate::fs::group::Group;
 use crate::git::CommitId;
 use crate::git::branch::{self, Ancestry, Made, Message, Replay};
 use crate::git::index::{self, Draft, Installed, Move};
-use crate::git::signing::Signer;
+use crate::git::signing::{Signer, author};
 use crate::picture::Picture;
 use crate::recover::{Note, index_draft};
 use crate::session::Session;
@@ -98,6 +98,25 @@ impl Sync<'_> {
         note.names(&named.into_iter().flatten().collect::<Vec<_>>(), &mut group)?;
         let index = index::draft(worktree, &index_draft(places), planned.turn(), &mut group)?;
         Ok(Some(Coming { made, index }))
+    }
+
+    /// Makes the commits again where configuration arrived with the files by which they are made otherwise.
+    pub(super) fn prepare_again(
+        &self,
+        planned: Planned<'_>,
+        (trees, coming): (Trees, Option<Coming>),
+        note: &Note,
+    ) -> Outcome<Option<Coming>> {
+        let Session { worktree, vault, .. } = self.session;
+        let before = author(worktree);
+        worktree.forget_settings();
+        if coming.is_none() || author(worktree) == before {
+            return Ok(coming);
+        }
+        drop(coming);
+        let again = self.prepare(planned, trees, note)?;
+        vault.make_durable()?;
+        Ok(again)
     }
 
     /// Index, then branch: the other way round, a crash in between would publish upstream's change

@@ -113,9 +113,16 @@ impl Sync<'_> {
         vault.agree(round.shared, round.tree, Some(tip))?;
         let is_known = worktree.upstream()? == Some(tip);
         let moves: Vec<_> = (!is_known).then(|| refs::upstream_at(tip)).into_iter().collect();
-        let locked = refs::lock(worktree, &moves, &mut vault.beside());
+        // Upstream's ref first: an agreement beyond it would look as if the remote had been rolled back.
+        let locked = {
+            let mut group = vault.beside();
+            let locked = refs::lock(worktree, &moves, &mut group);
+            group.then();
+            locked
+        };
+        let locked = locked.inspect_err(|_| vault.let_go())?;
         vault.make_durable()?;
-        locked?.log(worktree);
+        locked.log(worktree);
         let is_shown = |name: &String| branch::is_shown(worktree, name, branch, tip);
         if !remote.as_ref().is_none_or(is_shown) {
             let mut group = Group::default();

@@ -79,8 +79,7 @@ impl Sync<'_> {
             made = advance(coming.take())?;
         }
         let executed = execute(session, &plan.steps, &plan.tree, &picture.observation.local);
-        // Configuration may have arrived with the rest.
-        session.worktree.forget_settings();
+        let mut coming = self.prepare_again(planned, (trees, coming), &note)?;
         let failed = executed.undone();
         let mut notes = executed.warnings;
         let own_files = self.write_own_files(&picture.observation.local.stored, &plan.tree)?;
