@@ -74,9 +74,9 @@ impl Group {
         self.turn += 1;
     }
 
-    /// Returns how many files wait in it.
-    pub fn len(&self) -> usize {
-        self.drafts.len() + self.others.len()
+    /// Returns true where no file waits in it.
+    pub fn is_empty(&self) -> bool {
+        self.drafts.is_empty() && self.others.is_empty()
     }
 
     /// Makes a file durable with the others, under the name it has.

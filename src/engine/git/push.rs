@@ -135,9 +135,9 @@ impl Remote<'_> {
         meanwhile();
         match sending.join() {
             Ok(Ok(Sent::Done)) => {
-                let shown = branch::show_pushed(self.worktree, (self.name, self.branch), commit);
-                // Whoever holds Git's own name for it holds up nothing of ours.
-                let _ = shown;
+                // Whoever holds Git's own name for it holds up nothing of ours; what is ours, the agreement
+                // that follows moves where this could not.
+                let _ = branch::show_pushed(self.worktree, (self.name, self.branch), commit);
                 Ok(Pushed::Done)
             }
             Ok(Ok(Sent::Refused)) => Ok(Pushed::Refused),

@@ -133,15 +133,14 @@ impl Vault {
 
     /// Stores what refs name, and what others will name soon, with what is in the group; then the refs.
     fn move_all(&self, refs: &[(&str, Oid)], soon: Vec<Oid>, mut group: Group) -> Outcome<()> {
-        if (refs.is_empty() && group.len() == 0) || self.objects.disk().is_none() {
+        if (refs.is_empty() && group.is_empty()) || self.objects.disk().is_none() {
             return Ok(());
         }
         self.forget_refs();
         let folder = self.store().path();
         let commits: Vec<Oid> = refs.iter().map(|(_, commit)| *commit).chain(soon).collect();
-        let others = group.len();
         self.objects.keep_with(&commits, &mut group)?;
-        if group.len() > others {
+        if !group.is_empty() {
             group.then();
         }
         for (name, commit) in refs {

@@ -114,12 +114,7 @@ impl Sync<'_> {
         let is_known = worktree.upstream()? == Some(tip);
         let moves: Vec<_> = (!is_known).then(|| refs::upstream_at(tip)).into_iter().collect();
         // Upstream's ref first: an agreement beyond it would look as if the remote had been rolled back.
-        let locked = {
-            let mut group = vault.beside();
-            let locked = refs::lock(worktree, &moves, &mut group);
-            group.then();
-            locked
-        };
+        let locked = refs::lock(worktree, &moves, &mut vault.beside());
         let locked = locked.inspect_err(|_| vault.let_go())?;
         vault.make_durable()?;
         locked.log(worktree);

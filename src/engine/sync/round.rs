@@ -71,7 +71,8 @@ impl Sync<'_> {
         }
         let sight = contents::Sight { observer, picture: &picture };
         let planned = Planned { picture: &picture, plan: &plan, tainted: &tainted };
-        let (trees, mut coming) = self.secure(sight, planned, (is_kept, &before), &note)?;
+        let secured = self.secure(sight, planned, (is_kept, &before), &note);
+        let (trees, mut coming) = secured.inspect_err(|_| session.vault.let_go())?;
         let tree = trees.planned;
         let advance = |it: Option<Coming>| it.map(|it| self.advance(planned, it)).transpose();
         let mut made = None;
