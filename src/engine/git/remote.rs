@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use cfgsync_core::address::Reached;
 
+use super::channel::{Channel, Service};
 use super::ear::Silence;
-use super::early::Early;
-use super::login::{self, Gate, Login, user_ssh};
-use super::program::{Answer, Aside, Hooks, Limits, Manners, Running, run, run_aside, start};
-use super::trouble::{cut, failure, not_git};
+use super::login::{Login, user_ssh};
+use super::program::{Answer, Aside, Hooks, Limits, Manners, Running, run, run_aside};
+use super::trouble::{failure, not_git};
 use super::worktree::{UPSTREAM, Worktree};
 use super::{CommitId, GitError, folder, global};
 use crate::failure::{Failure, Outcome};
@@ -33,12 +33,14 @@ pub struct Remote<'a> {
     pub(super) ssh: Option<String>,
     pub(super) limits: Limits,
     pub(super) scratch: &'a Path,
-    /// A connection over it that waits for a push.
-    pub(super) early: RefCell<Option<Early>>,
+    /// A connection that waits for a push.
+    pub(super) awaiting: RefCell<Option<Channel>>,
+    /// The connection of the call that is under way, or was last.
+    pub(super) taken: RefCell<Option<Channel>>,
     /// The commit that a note says is about to be pushed.
     pub(super) noted: Cell<Option<CommitId>>,
     /// The login that is shared, where there is one.
-    login: RefCell<Option<Login>>,
+    pub(super) login: RefCell<Option<Login>>,
 }
 
 /// What fetching found.
@@ -60,58 +62,14 @@ impl<'a> Remote<'a> {
         limits: Limits,
         scratch: &'a Path,
     ) -> Self {
-        let (early, noted, login) = Default::default();
-        Self { worktree, name, branch, ssh, limits, scratch, early, noted, login }
+        let (awaiting, taken, noted, login) = Default::default();
+        Self { worktree, name, branch, ssh, limits, scratch, awaiting, taken, noted, login }
     }
 
     /// Starts to fetch the branch into a ref of cfgsync's own.
     pub fn start_fetch(&self) -> Outcome<Running> {
         let refspec = format!("+refs/heads/{}:{UPSTREAM}", self.branch);
-        self.start(&self.fetching(&refspec))
-    }
-
-    /// Begins to log in once for all that follows, where that can be shared.
-    pub fn share_login(&self) {
-        let url = self.worktree.remote_url(self.name).unwrap_or_default();
-        if let (Reached::Ssh { destination, port }, Some(ssh)) = (Reached::of(&url), &self.ssh) {
-            let login = Login::start(ssh, (destination, port), self.limits, self.scratch);
-            self.login.replace(login);
-        }
-    }
-
-    /// Opens the far end of a push that is likely to come, where the login is shared.
-    pub fn expect_push(&self) {
-        let url = self.worktree.remote_url(self.name).unwrap_or_default();
-        if let (Some(login), Some(ssh)) = (&*self.login.borrow(), &self.ssh) {
-            self.early.replace(Early::open(login, ssh, &url, self.limits.manners));
-        }
-    }
-
-    /// Returns the ssh command, which waits for the shared login and then uses it, and what is to be held
-    /// until it was started.
-    pub(super) fn ssh(&self) -> Outcome<(Option<String>, Option<Gate>)> {
-        let login = self.login.borrow();
-        let (Some(login), Some(ssh)) = (&*login, &self.ssh) else {
-            return Ok((self.ssh.clone(), None));
-        };
-        let (ssh, gate) = login.command(ssh);
-        self.unreached().map_or(Ok((Some(ssh), gate)), Err)
-    }
-
-    /// Says why nobody needs to try, where the shared login met nobody.
-    fn unreached(&self) -> Option<Failure> {
-        let login = self.login.borrow();
-        let Some(login::Reached::Never(ended)) = login.as_ref()?.reached() else { return None };
-        let url = self.worktree.remote_url(self.name).unwrap_or_default();
-        Some(cut(&format!("could not reach {}", without_password(&url)), ended))
-    }
-
-    /// Begins to end the shared login. Nothing is waited for.
-    pub fn leave(&self) {
-        drop(self.early.take());
-        if let Some(login) = &mut *self.login.borrow_mut() {
-            login.leave();
-        }
+        self.begin(Service::Fetch, self.limits, &self.fetching(&refspec))
     }
 
     /// Fetches the branch into a ref of cfgsync's own.
@@ -137,9 +95,9 @@ impl<'a> Remote<'a> {
 
     /// Waits for a fetch, and says what it found.
     pub fn finish_fetch(&self, fetch: Running) -> Outcome<Fetched> {
-        let mut answer = fetch.finish()?;
+        let mut answer = self.end(fetch)?;
         if global::is_to_blame(&answer) {
-            answer = self.start_fetch()?.finish()?;
+            answer = self.end(self.start_fetch()?)?;
         }
         // The fetch of a run that was killed may still be about to end.
         for number in 1..=ORPHAN_TRIES {
@@ -150,7 +108,7 @@ impl<'a> Remote<'a> {
                 // Nobody but cfgsync writes this ref, and no fetch takes that long to end.
                 plain::remove(&self.worktree.git_folder().join(format!("{UPSTREAM}.lock")))?;
             }
-            answer = self.start_fetch()?.finish()?;
+            answer = self.end(self.start_fetch()?)?;
         }
         if answer.code == Some(0) {
             let tip = self.worktree.upstream()?;
@@ -185,7 +143,9 @@ impl<'a> Remote<'a> {
     /// Asks where the branch is; none where the remote does not have it.
     pub fn tip(&self) -> Outcome<Option<CommitId>> {
         let name = format!("refs/heads/{}", self.branch);
-        let answer = self.start(&["ls-remote", "--end-of-options", self.name, &name])?.finish()?;
+        let answer = self
+            .start(self.limits, &["ls-remote", "--end-of-options", self.name, &name])?
+            .finish()?;
         if answer.code != Some(0) {
             return Err(self.failure("read", &answer));
         }
@@ -220,15 +180,11 @@ impl<'a> Remote<'a> {
 
     /// Returns the branches the remote has.
     pub fn branches(&self) -> Outcome<Vec<String>> {
-        let answer =
-            self.start(&["ls-remote", "--heads", "--end-of-options", self.name])?.finish()?;
+        let answer = self
+            .start(self.limits, &["ls-remote", "--heads", "--end-of-options", self.name])?
+            .finish()?;
         let branch = |line: &str| Some(line.split_once("\trefs/heads/")?.1.to_owned());
         Ok(answer.text().lines().filter_map(branch).collect())
-    }
-
-    fn start(&self, arguments: &[&str]) -> Outcome<Running> {
-        let (ssh, _gate) = self.ssh()?;
-        start(self.worktree.root(), ssh.as_deref(), self.limits, self.scratch, arguments)
     }
 
     fn no_branch(&self, action: &str, answer: &Answer) -> Outcome<Fetched> {

@@ -85,7 +85,9 @@ impl Hanging {
 fn a_run_that_hangs_is_gone_after_its_deadline() {
     let hanging = Hanging::new("deadline = 1\n");
     let log = hanging.counted.machine.path("@.sync/log/background.jsonl");
-    wait_until("the deadline", || log.exists());
+    // A file is there before its line is.
+    let is_told = || std::fs::read_to_string(&log).is_ok_and(|text| text.ends_with('\n'));
+    wait_until("the deadline", is_told);
     let log = hanging.counted.log();
     assert!(log.contains("the sync was ended: it took more than 1 seconds"), "{log}");
     let record = hanging.ends();
