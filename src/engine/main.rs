@@ -55,6 +55,9 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(code) = git::connect::asked(&arguments) {
+        return code;
+    }
     if let Some(answer) = cli::completions::asked(&arguments) {
         ui::Ui::new(ui::Color::Never, ui::Loudness::Quiet, None).raw(&answer);
         return ExitCode::SUCCESS;

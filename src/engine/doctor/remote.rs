@@ -11,7 +11,7 @@ use super::{Finding, on_path, said};
 use crate::context::variable;
 use crate::failure::{Code, Failure, Outcome};
 use crate::fs::desk::Desk;
-use crate::git::login::user_ssh;
+use crate::git::client::user_ssh;
 use crate::git::program::{Limits, Manners};
 use crate::git::remote::{Remote, limits, without_password};
 use crate::privacy;

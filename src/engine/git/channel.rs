@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 use cfgsync_core::address::Reached;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::client::{at_once, is_open_ssh};
 use super::dial::{Gate, is_left_open};
-use super::login::{Login, is_open_ssh, manners_of_ssh};
+use super::login::{Login, manners_of_ssh};
 use super::mux::FarEnd;
 use super::program::{Manners, clean};
 
@@ -29,6 +30,9 @@ const FAREWELL: Duration = Duration::from_millis(200);
 
 /// How often is looked whether it has.
 const POLL: Duration = Duration::from_millis(1);
+
+/// What the next channel of this run is known by.
+static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// What Git wants of a remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +106,6 @@ impl Channel {
         let options = format!("{manners} {port}{destination}");
         let words = format!("{options} {command}");
         let ((stdin, to), (from, stdout)) = (pipe().ok()?, pipe().ok()?);
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let stderr = said.try_clone().ok()?;
         let own = if let Some(login) = login {
@@ -110,7 +113,10 @@ impl Channel {
             None
         } else {
             let mut ssh = clean("sh");
-            ssh.arg("-c").arg(format!("exec {} {options} \"$1\"", line.ssh)).arg("sh").arg(command);
+            ssh.arg("-c")
+                .arg(format!("exec {} {options} \"$1\"", at_once(line.ssh)))
+                .arg("sh")
+                .arg(command);
             ssh.stdin(stdin).stdout(stdout).stderr(stderr);
             if line.manners == Manners::Silent {
                 ssh.env("SSH_ASKPASS_REQUIRE", "never").process_group(0);
@@ -142,6 +148,7 @@ impl Channel {
     pub fn end(&mut self) {
         self.ends = None;
         if let Some(mut own) = self.own.take() {
+            // What it started by itself to connect, ends with it.
             let _ = own.kill();
             let _ = own.wait();
         }

@@ -13,11 +13,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::channel::Channel;
+use super::client::{at_once, is_ours_to_share};
 use super::dial::{Gate, Opener};
 use super::ear::Ended;
 use super::mux::{Asked, FarEnd, Session};
 use super::program::{Limits, Manners, SSH_PATIENCE, clean};
-use crate::context::{home, variable};
 use crate::fs::desk::Desk;
 use crate::fs::plain;
 use crate::interrupt;
@@ -90,7 +90,7 @@ impl Login {
         let desk = if is_short { None } else { Some(Desk::set_up(&std::env::temp_dir()).ok()?) };
         let socket = desk.as_ref().map_or(usual, |desk| desk.folder().join("s"));
         plain::remove(&socket).ok()?;
-        let manners = manners_of_ssh(limits.manners);
+        let (ssh, manners) = (at_once(ssh), manners_of_ssh(limits.manners));
         let port = port.map(|port| format!("-p {port} ")).unwrap_or_default();
         let script = format!(
             "trap '' INT HUP QUIT; {ssh} {manners} -oControlMaster=yes \
@@ -252,79 +252,4 @@ impl Drop for Login {
 pub fn manners_of_ssh(manners: Manners) -> String {
     let batch = if manners == Manners::Silent { "-oBatchMode=yes " } else { "" };
     format!("{batch}{SSH_PATIENCE}")
-}
-
-/// Returns the user's own ssh command, where it is one that takes OpenSSH's options. `variant` is
-/// what Git was told of it.
-pub fn user_ssh(configured: Option<String>, variant: Option<&str>) -> Option<String> {
-    let variant = variable("GIT_SSH_VARIANT").or(variant.map(str::to_owned));
-    if variant.is_some_and(|variant| !matches!(&*variant, "ssh" | "auto")) {
-        return None;
-    }
-    let program = || match variable("GIT_SSH") {
-        None => Some("ssh".to_owned()),
-        // A program that is called otherwise may not know the options.
-        Some(path) => path.ends_with("/ssh").then(|| quoted(&path)),
-    };
-    variable("GIT_SSH_COMMAND").or(configured).or_else(program)
-}
-
-/// Quotes a word for `sh`.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// Returns true for a command that is OpenSSH, and nothing around it.
-pub fn is_open_ssh(ssh: &str) -> bool {
-    let program = ssh.split_whitespace().next().unwrap_or_default();
-    program.trim_matches('\'').rsplit('/').next() == Some("ssh")
-}
-
-/// Returns true for plain OpenSSH whose user did not set up sharing.
-fn is_ours_to_share(ssh: &str) -> bool {
-    let sets = |word: &str| {
-        word.to_lowercase().contains("control")
-            || ["-S", "-M"].iter().any(|it| word.starts_with(it))
-    };
-    if !is_open_ssh(ssh) || ssh.split_whitespace().any(sets) {
-        return false;
-    }
-    let named = ssh.split_whitespace().skip_while(|word| *word != "-F").nth(1);
-    let files = match named {
-        Some(file) => vec![PathBuf::from(file)],
-        None => usual_files(),
-    };
-    !files.iter().any(|file| shares(file, 0))
-}
-
-fn usual_files() -> Vec<PathBuf> {
-    let own = home().map(|home| home.join(".ssh/config")).ok();
-    own.into_iter().chain([PathBuf::from("/etc/ssh/ssh_config")]).collect()
-}
-
-/// Returns true where a configuration, or one that it includes, says how to share.
-fn shares(file: &Path, depth: u32) -> bool {
-    let Ok(Some(text)) = plain::read_text(file) else { return false };
-    text.lines().any(|line| {
-        let mut words = line.split([' ', '\t', '=']).filter(|word| !word.is_empty());
-        let key = words.next().unwrap_or_default().to_lowercase();
-        if key == "include" && depth == 0 {
-            return words.any(|pattern| included(file, pattern).iter().any(|it| shares(it, 1)));
-        }
-        key.starts_with("control")
-    })
-}
-
-/// Returns the files that a pattern may mean: all of its folder where it is one.
-fn included(file: &Path, pattern: &str) -> Vec<PathBuf> {
-    let pattern = pattern.trim_matches('"');
-    let below_home = pattern.strip_prefix("~/").and_then(|rest| Some(home().ok()?.join(rest)));
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    let path = below_home.unwrap_or_else(|| folder.join(pattern));
-    if !pattern.contains('*') {
-        return vec![path];
-    }
-    let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
-    let names = plain::names(&folder).unwrap_or_default();
-    names.iter().map(|name| folder.join(crate::fs::dir::os(name))).collect()
 }

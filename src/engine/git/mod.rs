@@ -6,6 +6,8 @@ pub mod authorship;
 pub mod branch;
 mod call;
 pub mod channel;
+pub mod client;
+pub mod connect;
 mod dial;
 pub mod driver;
 pub mod ear;

@@ -159,9 +159,10 @@ impl Remote<'_> {
             refspec,
         ];
         // Without a login there was none before this, and nothing to gain.
-        let push = match self.is_shared() {
-            true => self.begin(Service::Push, limits, &arguments)?,
-            false => self.start(limits, &arguments)?,
+        let push = if self.is_shared() {
+            self.begin(Service::Push, limits, &arguments)?
+        } else {
+            self.start(limits, &arguments)?
         };
         meanwhile();
         let mut answer = self.end(push)?;

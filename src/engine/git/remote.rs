@@ -6,8 +6,9 @@ use std::time::Duration;
 use cfgsync_core::address::Reached;
 
 use super::channel::{Channel, Service};
+use super::client::user_ssh;
 use super::ear::Silence;
-use super::login::{Login, user_ssh};
+use super::login::Login;
 use super::program::{Answer, Aside, Hooks, Limits, Manners, Running, run, run_aside};
 use super::trouble::{failure, not_git};
 use super::worktree::{UPSTREAM, Worktree};

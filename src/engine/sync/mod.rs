@@ -31,7 +31,7 @@ use cfgsync_core::status::SyncState;
 use crate::backups::ahead::Ahead;
 use crate::failure::{Code, Failure, Outcome};
 use crate::git::CommitId;
-use crate::git::login::user_ssh;
+use crate::git::client::user_ssh;
 use crate::git::program::Manners;
 use crate::git::push::Pushed;
 use crate::git::remote::{Fetched, Remote, limits};
