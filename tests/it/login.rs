@@ -21,6 +21,11 @@ pub struct Server {
 impl Server {
     /// Starts it.
     pub fn start(sandbox: &Sandbox) -> Self {
+        Self::start_with(sandbox, "")
+    }
+
+    /// Starts it with more lines of configuration.
+    fn start_with(sandbox: &Sandbox, more: &str) -> Self {
         let folder = sandbox.path("sshd");
         fs::create_dir(&folder).unwrap();
         for key in ["host", "user"] {
@@ -33,7 +38,7 @@ impl Server {
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host\nPidFile none\n\
              AuthorizedKeysFile {at}/user.pub\nStrictModes no\nUsePAM no\n\
-             ForceCommand exec sh {at}/serve\n"
+             ForceCommand exec sh {at}/serve\n{more}"
         );
         let serve = format!(
             "echo \"$SSH_ORIGINAL_COMMAND\" >> {at}/asked\n[ ! -e {at}/first ] || . {at}/first\n\
@@ -103,10 +108,15 @@ impl Drop for Server {
 }
 
 fn pair() -> (Sandbox, Machine, Machine, Server) {
+    pair_with("")
+}
+
+/// Two machines in sync, and a server with more lines of configuration.
+fn pair_with(more: &str) -> (Sandbox, Machine, Machine, Server) {
     let sandbox = Sandbox::new();
     let (mac, ec2) = sandbox.pair("1\n2\n3\n4\n5\n");
     mac.sync();
-    let server = Server::start(&sandbox);
+    let server = Server::start_with(&sandbox, more);
     (sandbox, mac, ec2, server)
 }
 
@@ -243,6 +253,49 @@ fn sharing_that_is_the_user_s_own_is_left_alone() {
     ec2.sync();
     assert_converged(&[&mac, &ec2]);
     assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
+fn a_server_that_allows_one_session_a_login_is_asked_again() {
+    let (sandbox, mac, ec2, server) = pair_with("MaxSessions 1\n");
+    server.serve(&mac, "");
+    for number in 0..3 {
+        change_both(&mac, &ec2, number);
+        mac.sync();
+        ec2.sync();
+        assert_eq!(left_running(&mac), Vec::<String>::new());
+    }
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
+fn ssh_is_handed_a_connection_unless_its_user_says_how_to_connect() {
+    let (_sandbox, mac, _ec2, server) = pair();
+    mac.write("dial/ssh", "#!/bin/sh\necho \"$*\" >> \"$HOME/dialled\"\nexec ssh \"$@\"\n");
+    mac.chmod("dial/ssh", 0o755);
+    let dialled = || {
+        mac.append(".conf", "mine\n");
+        mac.sync();
+        let text = mac.read("dialled");
+        mac.remove("dialled");
+        text.matches("-oProxyUseFdpass=yes").count()
+    };
+    server.serve(&mac, "");
+    let by_path = |more: &str| {
+        let ssh = mac.git(&["config", "core.sshCommand"]).trim().to_owned();
+        let (_, options) = ssh.split_once(' ').unwrap();
+        let dial = format!("{} {options} {more}", mac.path("dial/ssh").display());
+        let _ = mac.git(&["config", "core.sshCommand", dial.trim()]);
+    };
+    by_path("");
+    assert_ne!(dialled(), 0, "the login of a push");
+    mac.sync();
+    assert_eq!(mac.read("dialled").matches("-oProxyUseFdpass=yes").count(), 1, "a fetch");
+    mac.remove("dialled");
+    by_path("-4");
+    assert_eq!(dialled(), 0);
+    assert_eq!(left_running(&mac), Vec::<String>::new());
 }
 
 #[test]
