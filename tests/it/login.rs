@@ -270,7 +270,7 @@ fn a_server_that_allows_one_session_a_login_is_asked_again() {
 }
 
 #[test]
-fn ssh_is_handed_a_connection_unless_its_user_says_how_to_connect() {
+fn ssh_is_connected_at_once_unless_its_user_says_how_to_connect() {
     let (_sandbox, mac, _ec2, server) = pair();
     mac.write("dial/ssh", "#!/bin/sh\necho \"$*\" >> \"$HOME/dialled\"\nexec ssh \"$@\"\n");
     mac.chmod("dial/ssh", 0o755);
@@ -279,7 +279,7 @@ fn ssh_is_handed_a_connection_unless_its_user_says_how_to_connect() {
         mac.sync();
         let text = mac.read("dialled");
         mac.remove("dialled");
-        text.matches("-oProxyUseFdpass=yes").count()
+        text.matches("-oProxyCommand=").count()
     };
     server.serve(&mac, "");
     let by_path = |more: &str| {
@@ -291,7 +291,7 @@ fn ssh_is_handed_a_connection_unless_its_user_says_how_to_connect() {
     by_path("");
     assert_ne!(dialled(), 0, "the login of a push");
     mac.sync();
-    assert_eq!(mac.read("dialled").matches("-oProxyUseFdpass=yes").count(), 1, "a fetch");
+    assert_eq!(mac.read("dialled").matches("-oProxyCommand=").count(), 1, "a fetch");
     mac.remove("dialled");
     by_path("-4");
     assert_eq!(dialled(), 0);

@@ -4,13 +4,13 @@
 //! cannot be had in this way is left to that client.
 
 use std::fs::File;
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{self, IoSlice, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::connect::hand_over;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 /// The version of the protocol, the same since OpenSSH 5.1.
 const VERSION: u32 = 4;
@@ -72,8 +72,8 @@ impl Asked {
             NO_ESCAPE,
         ];
         stream.write_all(&message(&numbers, &[terminal, &far.command]))?;
-        for end in [far.stdin.as_fd(), far.stdout.as_fd(), far.stderr.as_fd()] {
-            hand_over(&stream, &end)?;
+        for end in [far.stdin.as_raw_fd(), far.stdout.as_raw_fd(), far.stderr.as_raw_fd()] {
+            hand_over(&stream, end)?;
         }
         Ok(Self(stream))
     }
@@ -110,6 +110,14 @@ fn read(stream: &mut UnixStream) -> io::Result<Vec<u32>> {
     stream.read_exact(&mut body)?;
     let (numbers, _) = body.as_chunks();
     Ok(numbers.iter().map(|bytes| u32::from_be_bytes(*bytes)).collect())
+}
+
+/// Hands an open file over, with the one byte that OpenSSH expects beside it.
+fn hand_over(stream: &UnixStream, end: RawFd) -> io::Result<()> {
+    let (ends, bytes) = ([end], [IoSlice::new(&[0])]);
+    let rights = [ControlMessage::ScmRights(&ends)];
+    sendmsg::<()>(stream.as_raw_fd(), &bytes, &rights, MsgFlags::empty(), None)?;
+    Ok(())
 }
 
 #[cfg(test)]
