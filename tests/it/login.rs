@@ -299,6 +299,34 @@ fn ssh_is_connected_at_once_unless_its_user_says_how_to_connect() {
 }
 
 #[test]
+fn a_hook_that_sends_files_by_ssh_can() {
+    let (sandbox, mac, ec2, server) = pair();
+    server.serve(&mac, "");
+    let _ = mac.git(&["config", "--global", "filter.lfs.process", "git-lfs filter-process"]);
+    // What Git LFS starts inherits nothing but its input and output.
+    let hook = r#"#!/usr/bin/env bash
+for end in {3..60}; do eval "exec $end>&-"; done
+there=$(echo "$2" | sed 's,\(ssh://[^/]*\)/.*,\1,')
+sh -c "$GIT_SSH_COMMAND \"\$@\"" ssh "$there" 'git-lfs-authenticate x'
+: > "$HOME/ran"
+"#;
+    mac.write("@.git/hooks/pre-push", hook);
+    mac.chmod("@.git/hooks/pre-push", 0o755);
+    mac.write("@.gitattributes", "*.large filter=lfs\n");
+    for number in 0..2 {
+        change_both(&mac, &ec2, number);
+        let _ = (server.logins(), server.asked());
+        mac.sync();
+        assert!(mac.exists("ran"));
+        mac.remove("ran");
+        assert!(server.asked().contains(&"git-lfs-authenticate".to_owned()));
+        ec2.sync();
+    }
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
 fn a_login_ends_with_its_sync_however_that_ends() {
     let (_sandbox, mac, ec2, server) = pair();
     server.serve(&mac, "");

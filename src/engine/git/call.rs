@@ -3,9 +3,9 @@
 use cfgsync_core::address::Reached;
 
 use super::channel::{Channel, Line, Service};
-use super::dial::{Gate, dial};
+use super::dial::dial;
 use super::login::{self, Login};
-use super::program::{Answer, Limits, Running, scratch_file, start};
+use super::program::{Answer, Hooks, Limits, Running, scratch_file, start};
 use super::remote::{Remote, without_password};
 use super::trouble::cut;
 use crate::failure::{Failure, Outcome};
@@ -27,7 +27,7 @@ impl Remote<'_> {
 
     /// Opens the far end of a push that is likely to come, where the login is shared.
     pub fn expect_push(&self) {
-        if self.is_shared() {
+        if self.is_shared() && matches!(self.worktree.hooks(), Ok(Hooks::Off)) {
             self.awaiting.replace(self.channel(Service::Push));
         }
     }
@@ -45,18 +45,23 @@ impl Remote<'_> {
         self.login.borrow().is_some()
     }
 
-    /// Starts Git without a channel.
+    /// Starts Git without a channel, once a login that is shared is done.
     pub(super) fn start(&self, limits: Limits, arguments: &[&str]) -> Outcome<Running> {
         drop(self.taken.take());
-        let (ssh, gate) = self.ssh()?;
-        let ssh = match (ssh, &gate) {
-            (Some(ssh), Some(gate)) => Some(dial(&ssh, gate, None)),
-            (ssh, _) => ssh,
+        let login = self.login.borrow();
+        let ssh = match (&*login, &self.ssh) {
+            (Some(login), Some(ssh)) => {
+                login.wait();
+                Some(login.shared(ssh))
+            }
+            (_, ssh) => ssh.clone(),
         };
+        self.unreached().map_or(Ok(()), Err)?;
         start(self.worktree.root(), ssh.as_deref(), limits, self.scratch, arguments)
     }
 
-    /// Starts Git, over a channel where there can be one.
+    /// Starts Git, over a channel where there can be one. What a hook starts inherits no ends of pipes, and calls
+    /// ssh in words of its own.
     pub(super) fn begin(
         &self,
         service: Service,
@@ -65,14 +70,19 @@ impl Remote<'_> {
     ) -> Outcome<Running> {
         let awaiting = self.awaiting.borrow_mut().take_if(|it| it.service() == service);
         let channel = awaiting.or_else(|| self.channel(service)).filter(Channel::is_there);
-        let (ssh, gate) = self.ssh()?;
-        let (Some(ssh), Some(mut channel)) = (ssh, channel) else {
+        let (Some(ssh), Some(mut channel)) = (&self.ssh, channel) else {
             return self.start(limits, arguments);
         };
-        let Some(gate) = gate.or_else(|| channel.gate()) else {
+        let login = self.login.borrow();
+        let (ssh, gate) = match &*login {
+            Some(login) => (login.shared(ssh), login.gate()),
+            None => (ssh.clone(), channel.gate()),
+        };
+        self.unreached().map_or(Ok(()), Err)?;
+        let (Some(gate), Some(taking)) = (gate, channel.taking()) else {
             return self.start(limits, arguments);
         };
-        let ssh = dial(&ssh, &gate, channel.taking());
+        let ssh = dial(&ssh, &gate, &taking);
         let arguments = [&VERSION[..], arguments].concat();
         let running = start(self.worktree.root(), Some(&ssh), limits, self.scratch, &arguments)?;
         channel.is_left();
@@ -112,16 +122,6 @@ impl Remote<'_> {
         let line = Line { ssh, url: &url, manners: self.limits.manners };
         let login = self.login.borrow();
         Channel::open(line, service, login.as_ref(), scratch_file(self.scratch).ok()?)
-    }
-
-    /// Returns the ssh command, which uses the shared login, and the gate to wait at until that is done.
-    fn ssh(&self) -> Outcome<(Option<String>, Option<Gate>)> {
-        let login = self.login.borrow();
-        let (Some(login), Some(ssh)) = (&*login, &self.ssh) else {
-            return Ok((self.ssh.clone(), None));
-        };
-        let (ssh, gate) = login.command(ssh);
-        self.unreached().map_or(Ok((Some(ssh), gate)), Err)
     }
 
     /// Says why nobody needs to try, where the shared login met nobody.

@@ -45,8 +45,7 @@ impl Opener {
 
 /// Returns the words that wait at a gate and call ssh then. What is taken instead is a case of shell, which
 /// looks at the word that was heard and at what Git calls for.
-pub fn dial(ssh: &str, gate: &Gate, taken: Option<String>) -> String {
-    let taken = taken.unwrap_or_default();
+pub fn dial(ssh: &str, gate: &Gate, taken: &str) -> String {
     let waits = format!("read -r go < /dev/fd/{} || return 255", gate.0.as_raw_fd());
     format!("{DIALS} {{ {waits}; case \"$go $*\" in {taken}*) {ssh} \"$@\";; esac; }}; dial")
 }

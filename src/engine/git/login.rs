@@ -139,21 +139,25 @@ impl Login {
         self.door.state().open.iter().any(|(number, _)| *number == channel)
     }
 
-    /// Returns the ssh command for a program that is started now, while the login may be under way, and the
-    /// gate that it waits at until then. What cannot be shared then, connects by itself.
-    pub fn command(&self, ssh: &str) -> (String, Option<Gate>) {
-        let ssh = format!("{ssh} {}", self.options());
-        let gate = Gate::make();
+    /// Waits until it is done, or is not going to be.
+    pub fn wait(&self) {
+        self.door.wait(self.door.state());
+    }
+
+    /// Returns the ssh command that shares it. What cannot be shared, connects by itself.
+    pub fn shared(&self, ssh: &str) -> String {
+        format!("{ssh} {}", self.options())
+    }
+
+    /// Returns a gate that opens once it is done, and says which channels are there.
+    pub fn gate(&self) -> Option<Gate> {
+        let (gate, opener) = Gate::make()?;
         let mut state = self.door.state();
-        let Some((gate, opener)) = gate else {
-            self.door.wait(state);
-            return (ssh, None);
-        };
         match state.reached {
             None => state.waiting.push(opener),
             Some(reached) => state.let_go_on(reached, opener),
         }
-        (ssh, Some(gate))
+        Some(gate)
     }
 
     /// Begins to end it. This waits for nothing.

@@ -7,7 +7,7 @@ use cfgsync_core::escape::{escape, unescape};
 
 use super::channel::Service;
 use super::parcel::{self, Parcel, Sent};
-use super::program::{Answer, Limits};
+use super::program::{Answer, Hooks, Limits};
 use super::remote::Remote;
 use super::{CommitId, branch, global, locks};
 use crate::failure::Outcome;
@@ -158,8 +158,8 @@ impl Remote<'_> {
             self.name,
             refspec,
         ];
-        // Without a login there was none before this, and nothing to gain.
-        let push = if self.is_shared() {
+        // Without a login nothing is gained.
+        let push = if self.is_shared() && limits.hooks == Hooks::Off {
             self.begin(Service::Push, limits, &arguments)?
         } else {
             self.start(limits, &arguments)?
