@@ -80,7 +80,8 @@ function _configsync_refresh() {
 function _configsync_rest() {
   emulate -L zsh
   local -i at=$precmd_functions[(I)_configsync_precmd]
-  (( at && _CONFIGSYNC_BELL && EPOCHSECONDS + 2 < _CONFIGSYNC_UNTIL )) || return 0
+  # Each module that is loaded makes each fork of the shell longer, and a prompt may have ten.
+  (( at && _CONFIGSYNC_BELL && EPOCHSECONDS + 2 < _CONFIGSYNC_UNTIL )) && [[ $PROMPT != *\$\(* ]] || return 0
   precmd_functions[at]=:  # keeps its place, and whoever calls the hooks by name
   (( _CONFIGSYNC_SOON )) || sched +1 '_configsync_soon && :'
   _CONFIGSYNC_RESTS=1 _CONFIGSYNC_SOON=1
@@ -276,11 +277,13 @@ function _configsync_answered() {
 # whoever comes, or one that cfgsync-prompt made.
 function _configsync_hang_up_bell() {
   emulate -L zsh
-  local bells=${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/bells spare=
-  zmodload -F zsh/files b:zf_mv b:zf_rm 2>/dev/null || return 0
+  local bells=${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/bells spare= files=
+  zmodload -e zsh/files && files=loaded
+  zmodload -F zsh/files b:zf_mv 2>/dev/null || return 0
   [[ -p $bells/$$ ]] || for spare in $bells/spare.*(Np); do
     zf_mv $spare $bells/$$ 2>/dev/null && break
   done
+  [[ -n $files ]] || zmodload -u zsh/files  # see _configsync_rest
   [[ -p $bells/$$ && -O $bells/$$ ]] || return 0
   # Opened for both ends, it waits for nobody and never ends.
   sysopen -rw -o cloexec,nonblock -u _CONFIGSYNC_BELL $bells/$$ 2>/dev/null || return 0
@@ -291,6 +294,7 @@ function _configsync_hang_up_bell() {
 function _configsync_take_down_bell() {
   emulate -L zsh
   (( _CONFIGSYNC_BELL || _CONFIGSYNC_ASK )) && [[ $$ == ${sysparams[pid]} ]] || return 0
+  zmodload -F zsh/files b:zf_rm 2>/dev/null || return 0
   zf_rm -f ${XDG_STATE_HOME:-$HOME/.local/state}/cfgsync/bells/$$ 2>/dev/null
 }
 
@@ -359,9 +363,7 @@ function configsync_plugin_unload() {
     (( ${#${(P)hook}} )) || unset $hook
   done
   _configsync_take_down_bell
-  for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE}; do
-    _configsync_forget ${(P)name}
-  done
+  for name in _CONFIGSYNC_{FD,IDLE,ASK,BELL,PULSE}; do _configsync_forget ${(P)name}; done
   (( _CONFIGSYNC_SOON + _CONFIGSYNC_EDIT )) && for name in ${(M)zsh_scheduled_events:#*:_configsync_soon*}; do
     sched -${zsh_scheduled_events[(I)*:_configsync_soon*]}
   done
@@ -387,9 +389,7 @@ function _configsync_load() {
   for hook name in $_configsync_hooks; do
     set -A $hook ${${(P)hook}:#$name} $name
   done
-  for name in _configsync_{ended,answered,rung}; do
-    zle -N $name
-  done
+  for name in _configsync_{ended,answered,rung}; do zle -N $name; done
 }
 _configsync_load
 unfunction _configsync_load
