@@ -20,8 +20,11 @@ help: ## list what can be done
 demo: tools ## watch three machines share their files, in a throw-away home
 	@CARGO="$(CARGO)" TARGET="$(TARGET)" scripts/demo.sh
 
+# Most tests wait for a disk, a process or a limit, so half as many again as there are cores run at once.
+THREADS = $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+
 test: check ## run every check and every test
-	"$(CARGO)" test --locked
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$(THREADS)} "$(CARGO)" test --locked
 
 check: all-tools ## format, lints, and the proof that deciding needs no engine
 	"$(CARGO)" fmt --check
