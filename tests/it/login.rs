@@ -299,6 +299,35 @@ fn ssh_is_connected_at_once_unless_its_user_says_how_to_connect() {
 }
 
 #[test]
+fn whoever_may_start_no_shell_connects_all_the_same() {
+    let (sandbox, mac, ec2, server) = pair();
+    server.serve(&mac, "");
+    for (number, shell) in [(0, "/bin/false"), (1, "/not/there")] {
+        change_both(&mac, &ec2, number);
+        let mut command = mac.command(env!("CARGO_BIN_EXE_cfgsync"));
+        assert!(command.env("SHELL", shell).arg("sync").status().unwrap().success(), "{shell}");
+        ec2.sync();
+    }
+    assert_converged(&[&mac, &ec2]);
+    assert_clean(&sandbox, &[&mac, &ec2]);
+}
+
+#[test]
+fn a_branch_that_is_gone_leaves_nobody_waiting() {
+    let (sandbox, mac, _ec2, server) = pair();
+    server.serve(&mac, "");
+    mac.sync();
+    let _ = sandbox.git(&["branch", "-m", "main", "other"]);
+    for _ in 0..2 {
+        let output = mac.run(&["sync"]);
+        assert_ne!(output.code, 0, "{}", output.stderr);
+        wait_until("the end of all", || left_running(&mac).is_empty());
+    }
+    let _ = sandbox.git(&["branch", "-m", "other", "main"]);
+    mac.sync();
+}
+
+#[test]
 fn a_hook_that_sends_files_by_ssh_can() {
     let (sandbox, mac, ec2, server) = pair();
     server.serve(&mac, "");

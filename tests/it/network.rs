@@ -4,7 +4,9 @@
 pub mod servers;
 
 use std::fs;
-use std::process::Stdio;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::sandbox::{Machine, Sandbox, assert_clean, assert_converged};
@@ -98,6 +100,42 @@ fn a_refused_connection() {
     check(Some(&format!("git://{url}/x")), None, 5, &["unable to connect", "kept here"]);
     check(Some(&format!("http://{url}/x")), None, 5, &["http://", "kept here"]);
     check(Some(&format!("ssh://{url}/x")), None, 5, &["refused", "kept here"]);
+}
+
+#[test]
+fn what_is_handed_on_for_ssh_arrives_whole() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let connect = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cfgsync"));
+        command.args(["connect-for-ssh", "127.0.0.1", &port]);
+        let process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        (process, listener.accept().unwrap().0)
+    };
+    let sent = servers::noise().into_bytes();
+    // Ssh says all it has to say, and is done.
+    let (mut process, mut there) = connect();
+    let mut stdin = process.stdin.take().unwrap();
+    let mut came = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| there.read_to_end(&mut came).unwrap());
+        stdin.write_all(&sent).unwrap();
+        drop(stdin);
+    });
+    assert!(came == sent && process.wait().unwrap().success());
+    // The far end says all it has to say, and is done; nobody reads what ssh still says.
+    let (mut process, mut there) = connect();
+    let mut came = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| process.stdout.take().unwrap().read_to_end(&mut came).unwrap());
+        there.write_all(&sent).unwrap();
+        drop(there);
+    });
+    assert!(came == sent && process.wait().unwrap().success());
+    // Ssh is gone, and the far end neither reads nor ends.
+    let (mut process, _there) = connect();
+    drop(process.stdout.take());
+    assert!(process.wait().unwrap().success());
 }
 
 #[test]

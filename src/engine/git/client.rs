@@ -30,125 +30,302 @@ fn quoted(word: &str) -> String {
 const SHELL: &[char] =
     &['|', '&', ';', '<', '>', '(', ')', '$', '`', '\\', '"', '*', '?', '[', '#', '\n'];
 
-/// What options and keys of a configuration begin with that say how connections are shared.
-const SHARING: [&str; 1] = ["control"];
+/// What a command begins with that sets which shell ssh starts programs by. Git starts ssh by that one, too.
+pub const BY_SHELL: &str = "SHELL=/bin/sh ";
 
-/// What those begin with that say how to connect, and from where.
-const CONNECTING: [&str; 7] =
-    ["addressfamily", "bind", "canonical", "checkhostip", "connect", "proxy", "tcpkeepalive"];
+/// The options of OpenSSH that take an argument, which may follow at once.
+const TAKES_ARGUMENT: &str = "BDEFIJLOPQRSWbceilmopw";
+
+/// How deep configurations include others, as `ssh_config(5)` allows it.
+const DEEPEST: u32 = 16;
+
+/// Words of the user's that tell something about ssh.
+struct Words {
+    /// Options of the command line.
+    flags: &'static str,
+    /// What keys of a configuration begin with.
+    keys: &'static [&'static str],
+}
+
+/// How connections are shared.
+const SHARING: Words = Words { flags: "SM", keys: &["control"] };
+
+/// How to connect, and what depends on who does.
+const CONNECTING: Words = Words {
+    flags: "46bBJWwSM",
+    keys: &[
+        "addressfamily",
+        "bind",
+        "canonical",
+        "checkhostip",
+        "connectionattempts",
+        "control",
+        "gssapitrust",
+        "localcommand",
+        "nohostauth",
+        "permitlocalcommand",
+        "proxy",
+    ],
+};
 
 /// Returns true for a command that is OpenSSH, and nothing around it.
-pub fn is_open_ssh(ssh: &str) -> bool {
+fn is_open_ssh(ssh: &str) -> bool {
     let program = ssh.split_whitespace().next().unwrap_or_default();
     program.trim_matches('\'').rsplit('/').next() == Some("ssh") && !ssh.contains(SHELL)
 }
 
-/// Returns true for plain OpenSSH whose user did not set up sharing.
+/// Returns true for plain OpenSSH whose user did not set up sharing for any host.
 pub fn is_ours_to_share(ssh: &str) -> bool {
-    is_open_ssh(ssh) && !says(ssh, &["-S", "-M"], &SHARING)
+    is_open_ssh(ssh) && !says(ssh, &SHARING, None)
 }
 
-/// Returns the command of an OpenSSH that connects by itself, so that it sends each packet at once; as it is
-/// where the user said anything about how it connects.
-pub fn at_once(ssh: &str) -> String {
-    let flags = ["-4", "-6", "-b", "-B", "-J", "-W", "-w"];
+/// Returns the command of an OpenSSH that lets no packet wait for a timer; as it is where the user said anything
+/// about how it connects to this host. Programs for it are started by a shell that reads no files first, and
+/// that nobody forbade.
+pub fn at_once(ssh: &str, host: &str) -> String {
     match connect::option() {
-        Some(option) if is_open_ssh(ssh) && !says(ssh, &flags, &CONNECTING) => {
-            format!("{ssh} {option}")
+        Some(option) if is_open_ssh(ssh) && !says(ssh, &CONNECTING, Some(host)) => {
+            format!("{BY_SHELL}{ssh} {option}")
         }
         _ => ssh.to_owned(),
     }
 }
 
-/// Returns true where an ssh command, or a configuration that it reads, says one of these things, or may.
-fn says(ssh: &str, flags: &[&str], keys: &[&str]) -> bool {
+/// Returns true where an ssh command, or a configuration that it reads, says one of these things, or may. What is
+/// said of other hosts than this one does not count.
+fn says(ssh: &str, words: &Words, host: Option<&str>) -> bool {
+    let typed = || ssh.split_whitespace().skip(1);
     let is_one = |word: &str| {
         let named = word.strip_prefix("-o").unwrap_or(word).trim_start_matches('\'').to_lowercase();
-        flags.iter().any(|it| word.starts_with(it)) || keys.iter().any(|it| named.starts_with(it))
+        let flags = letters(word);
+        let is_attached = word != "-F" && flags.ends_with('F');
+        is_attached
+            || flags.contains(|letter| words.flags.contains(letter))
+            || words.keys.iter().any(|it| named.starts_with(it))
     };
-    let mut words = ssh.split_whitespace().skip(1);
-    if words.clone().any(|word| is_one(word) || (word.starts_with("-F") && word != "-F")) {
+    if typed().any(is_one) {
         return true;
     }
-    let named = words.by_ref().skip_while(|word| *word != "-F").nth(1);
-    let files = match named {
-        Some(file) => vec![PathBuf::from(file.trim_matches('\''))],
-        None => usual_files(),
-    };
-    files.iter().any(|file| configures(file, keys, 0))
+    let mut files = Files { words, host, base: home().map(|home| home.join(".ssh")).ok() };
+    if let Some(file) = typed().skip_while(|word| *word != "-F").nth(1) {
+        let file = named(file.trim_matches('\''));
+        return file.is_relative() || files.say(&file, 0);
+    }
+    let own = files.base.as_ref().map(|base| base.join("config"));
+    if own.is_some_and(|own| own.exists() && files.say(&own, 0)) {
+        return true;
+    }
+    files.base = Some(PathBuf::from("/etc/ssh"));
+    let all = Path::new("/etc/ssh/ssh_config");
+    all.exists() && files.say(all, 0)
 }
 
-fn usual_files() -> Vec<PathBuf> {
-    let own = home().map(|home| home.join(".ssh/config")).ok();
-    own.into_iter().chain([PathBuf::from("/etc/ssh/ssh_config")]).collect()
+/// Returns the options that a word of a command line sets, up to one that takes an argument.
+fn letters(word: &str) -> &str {
+    let Some(letters) = word.strip_prefix('-') else { return "" };
+    let end = letters.find(|letter| TAKES_ARGUMENT.contains(letter));
+    letters.get(..end.map_or(letters.len(), |at| at + 1)).unwrap_or_default()
 }
 
-/// Returns true where a configuration, or one that it includes, has one of these keys, or may.
-fn configures(file: &Path, keys: &[&str], depth: u32) -> bool {
-    let Ok(text) = plain::read_text(file) else { return true };
-    text.unwrap_or_default().lines().any(|line| {
-        let mut words = line.split([' ', '\t', '=']).filter(|word| !word.is_empty());
-        let key = words.next().unwrap_or_default().trim_matches('"').to_lowercase();
-        if key != "include" {
-            return keys.iter().any(|it| key.starts_with(it));
-        }
-        words.any(|pattern| match included(file, pattern) {
-            Some(files) if depth == 0 => files.iter().any(|it| configures(it, keys, 1)),
-            _ => true,
+/// Returns the path that a shell makes of a word.
+fn named(word: &str) -> PathBuf {
+    match word.strip_prefix("~/").zip(home().ok()) {
+        Some((below, home)) => home.join(below),
+        None => PathBuf::from(word),
+    }
+}
+
+/// What is looked for in configurations.
+struct Files<'a> {
+    words: &'a Words,
+    host: Option<&'a str>,
+    /// Where relative names of included ones begin.
+    base: Option<PathBuf>,
+}
+
+impl Files<'_> {
+    /// Returns true where a configuration, or one that it includes, says one of the words, or cannot be followed.
+    fn say(&self, file: &Path, depth: u32) -> bool {
+        let Ok(Some(text)) = plain::read_text(file) else { return true };
+        // A match may depend on anything.
+        let mut counts = true;
+        text.lines().any(|line| {
+            let line = line.trim();
+            let (key, rest) = line.split_once([' ', '\t', '=']).unwrap_or((line, ""));
+            match key.trim_matches('"').to_lowercase().as_str() {
+                "" => false,
+                "host" => {
+                    counts = self.host.is_none_or(|host| is_meant(host, rest));
+                    false
+                }
+                "match" => {
+                    counts = true;
+                    // Who connects otherwise has that run by another shell.
+                    self.host.is_some() && rest.to_lowercase().contains("exec")
+                }
+                "include" => counts && self.include(rest, depth),
+                key => counts && self.words.keys.iter().any(|it| key.starts_with(it)),
+            }
         })
-    })
+    }
+
+    fn include(&self, patterns: &str, depth: u32) -> bool {
+        let patterns = patterns.trim_start_matches(['=', ' ', '\t']);
+        if depth >= DEEPEST || patterns.contains(['"', '\'', '%', '$', '\\']) {
+            return true;
+        }
+        patterns.split_whitespace().any(|pattern| {
+            let files = self.base.as_ref().and_then(|base| included(base, pattern));
+            files.is_none_or(|files| files.iter().any(|file| self.say(file, depth + 1)))
+        })
+    }
+}
+
+/// Returns true where a line of host patterns may mean this host.
+fn is_meant(host: &str, patterns: &str) -> bool {
+    let mut is_named = false;
+    for pattern in patterns.split([' ', '\t', '=', ',']).filter(|it| !it.is_empty()) {
+        let is_plain = !pattern.contains('"');
+        match pattern.strip_prefix('!') {
+            Some(not) if is_plain && fits(host.as_bytes(), not.as_bytes()) => return false,
+            Some(_) => {}
+            None => is_named |= !is_plain || fits(host.as_bytes(), pattern.as_bytes()),
+        }
+    }
+    is_named
+}
+
+/// Matches `*` and `?` as ssh does.
+fn fits(text: &[u8], pattern: &[u8]) -> bool {
+    match (text, pattern) {
+        ([], []) => true,
+        (_, [b'*', rest @ ..]) => (0..=text.len()).any(|at| fits(&text[at..], rest)),
+        ([_, text @ ..], [b'?', rest @ ..]) => fits(text, rest),
+        ([a, text @ ..], [b, rest @ ..]) => a.eq_ignore_ascii_case(b) && fits(text, rest),
+        _ => false,
+    }
 }
 
 /// Returns the files that a pattern may mean, all of its folder where it is one; none where that is not known.
-fn included(file: &Path, pattern: &str) -> Option<Vec<PathBuf>> {
+fn included(base: &Path, pattern: &str) -> Option<Vec<PathBuf>> {
     let is_pattern = |text: &str| text.contains(['*', '?', '[']);
-    let pattern = pattern.trim_matches('"');
-    let below_home = pattern.strip_prefix("~/").and_then(|rest| Some(home().ok()?.join(rest)));
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    let path = below_home.unwrap_or_else(|| folder.join(pattern));
-    let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
-    if pattern.contains(['%', '$', '~', '"']) && !pattern.starts_with("~/")
-        || is_pattern(&folder.to_string_lossy())
+    let path = base.join(named(pattern));
+    let folder = path.parent()?;
+    if is_pattern(&folder.to_string_lossy())
+        || pattern.starts_with('~') && !pattern.starts_with("~/")
     {
         return None;
     }
     if !is_pattern(pattern) {
-        return Some(vec![path]);
+        // One that is not there is passed over by ssh.
+        return Some(if path.exists() { vec![path] } else { Vec::new() });
     }
-    let names = plain::names(&folder).unwrap_or_default();
-    Some(names.iter().map(|name| folder.join(crate::fs::dir::os(name))).collect())
+    let names = plain::names(folder).unwrap_or_default();
+    let files = names.iter().map(|name| folder.join(crate::fs::dir::os(name)));
+    Some(files.filter(|file| file.is_file()).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A folder of configurations, gone at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            let name = format!("cfgsync-client-{}", std::process::id());
+            let folder = std::env::temp_dir().join(name);
+            std::fs::create_dir_all(folder.join("more")).unwrap();
+            Self(folder)
+        }
+
+        fn write(&self, name: &str, text: &str) -> String {
+            let path = self.0.join(name);
+            plain::publish(&path, text.as_bytes(), plain::Durability::Relaxed).unwrap();
+            format!("ssh -F {}", path.display())
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            plain::remove_draft(&self.0).unwrap();
+        }
+    }
+
+    fn is_plain(ssh: &str) -> bool {
+        is_open_ssh(ssh) && !says(ssh, &CONNECTING, Some("git.example.org"))
+    }
+
     #[test]
-    fn what_a_user_says_of_connections_is_found() {
-        let folder = std::env::temp_dir().join(format!("cfgsync-client-{}", std::process::id()));
-        std::fs::create_dir_all(folder.join("more")).unwrap();
-        let write = |name: &str, text: &str| {
-            plain::publish(&folder.join(name), text.as_bytes(), plain::Durability::Relaxed)
-                .unwrap();
-        };
-        let of = |name: &str| format!("ssh -F {}", folder.join(name).display());
-        write("plain", "Host h\n\tHostName x\n User=me\nInclude more/*\n");
-        write("jump", "Host other\n  ProxyJump h\n");
-        write("share", "controlpath = ~/.ssh/%C\n");
-        write("deep", "Include */x\n");
-        let is_plain = |ssh: &str| !says(ssh, &["-J"], &CONNECTING);
-        assert!(is_plain(&of("plain")) && is_ours_to_share(&of("plain")));
-        assert!(!is_plain(&of("jump")) && is_ours_to_share(&of("jump")));
-        assert!(is_plain(&of("share")) && !is_ours_to_share(&of("share")));
-        assert!(!is_plain(&of("deep")) && !is_ours_to_share(&of("deep")));
-        assert!(!is_plain(&format!("{} -o ProxyCommand=x", of("plain"))));
-        assert!(!is_plain(&format!("{} -Jx", of("plain"))) && !is_plain("ssh -F/x"));
-        write("more/late", "BindAddress ::1\n");
-        assert!(!is_plain(&of("plain")), "what it includes counts");
-        for odd in ["ssh -i $KEY", "ssh | tee x", "autossh", "'/opt/my tools/ssh' -F \"x y\""] {
+    fn what_a_user_says_of_connections_to_a_host_counts() {
+        let folder = Folder::new();
+        let at = folder.0.display().to_string();
+        let plain = folder
+            .write("plain", &format!("Include {at}/more/*\nHost g\n\tHostName x\n User=me\n"));
+        assert!(is_plain(&plain) && is_ours_to_share(&plain));
+        for (number, text) in [
+            "ProxyJump h",
+            "Host *.example.org other\n  ProxyCommand h",
+            "Host = git.EXAMPLE.org\nBindAddress ::1",
+            "Match host x\nProxyJump h",
+            "Match exec \"true\"",
+            "Host \"quoted name\"\nProxyJump h",
+            "Include \"/my conf/x\"",
+            "Include /*/x",
+            "Include ~other/x",
+            "controlpath = ~/.ssh/%C",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let ssh = folder.write(&format!("says{number}"), &format!("{text}\n"));
+            assert!(!is_plain(&ssh), "{text}");
+        }
+        for (number, text) in [
+            "Host other *.example.com\nProxyJump h",
+            "Host * !git.example.org\nProxyJump h",
+            "Host unix/* vsock/*\nProxyCommand h",
+            "Host other\nInclude \"/my conf/x\"",
+            "Include /not/there",
+            "# ProxyJump h",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let ssh = folder.write(&format!("plain{number}"), &format!("{text}\n"));
+            assert!(is_plain(&ssh), "{text}");
+        }
+        let sharing = folder.write("share", "Host other\ncontrolmaster auto\nMatch exec x\n");
+        assert!(!is_ours_to_share(&sharing), "whoever it is for");
+        let deep = folder.write("deep", &format!("Include {at}/deep\n"));
+        assert!(!is_plain(&deep), "one that goes on for ever");
+        assert!(is_plain(&plain));
+        folder.write("more/late", "AddressFamily inet\n");
+        assert!(!is_plain(&plain), "what it includes counts");
+    }
+
+    #[test]
+    fn what_a_user_says_on_a_command_line_counts() {
+        let no = "ssh -F /dev/null";
+        assert!(is_plain(no) && is_plain("'/opt/my-tools/ssh' -F /dev/null -v -i /k4 -p 46"));
+        for odd in [
+            "-o ProxyCommand=x",
+            "-oproxyjump=x",
+            "-o'BindAddress=x'",
+            "-Jx",
+            "-J x",
+            "-C4",
+            "-vb x",
+        ] {
+            assert!(!is_plain(&format!("{no} {odd}")), "{odd}");
+        }
+        for odd in ["ssh -F/x", "ssh -vF /dev/null", "ssh -F x", "ssh -F /not/there"] {
+            assert!(!is_plain(odd), "{odd}");
+        }
+        for odd in ["ssh -i $KEY", "ssh | tee x", "autossh", "A=b ssh", "ssh -F \"x y\""] {
             assert!(!is_open_ssh(odd), "{odd}");
         }
-        assert!(is_open_ssh("'/opt/my-tools/ssh' -v"));
-        plain::remove_draft(&folder).unwrap();
+        assert!(!is_ours_to_share(&format!("{no} -qS x")) && is_ours_to_share(no));
     }
 }

@@ -5,18 +5,19 @@
 //! if it is killed, its end of that pipe closes, and the shell ends the connection. Who shares
 //! connections by a configuration of their own is left alone.
 
+use std::io::{PipeReader, PipeWriter, Write, pipe};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::channel::Channel;
-use super::client::{at_once, is_ours_to_share};
-use super::dial::{Gate, Opener};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
+use super::client::BY_SHELL;
 use super::ear::Ended;
-use super::mux::{Asked, FarEnd, Session};
 use super::program::{Limits, Manners, SSH_PATIENCE, clean};
 use crate::fs::desk::Desk;
 use crate::fs::plain;
@@ -33,6 +34,15 @@ const QUICK: Duration = Duration::from_secs(2);
 
 /// How long a person may take to type a password.
 const TYPING: Duration = Duration::from_secs(120);
+
+/// What the command begins with that waits at a gate before it calls ssh.
+const WAITS: &str = "read -r go < /dev/fd/";
+
+/// What the command begins with that is a function which calls ssh, or does not.
+pub const DIALS: &str = "dial()";
+
+/// What is said there where the login is shared.
+const SHARED: &str = "shared";
 
 /// A login under way, or done. Ended with it.
 #[derive(Debug)]
@@ -55,13 +65,14 @@ struct Door {
 struct State {
     /// What the login came to; none while it is under way.
     reached: Option<Reached>,
-    /// The gates at which programs wait for that.
-    waiting: Vec<Opener>,
-    /// The channels that are to be opened then.
-    asked: Vec<(u32, FarEnd)>,
-    /// Those that are open.
-    open: Vec<(u32, Session)>,
+    /// The ends of the pipes at which programs wait for that.
+    waiting: Vec<PipeWriter>,
 }
+
+/// What a program waits at that was started before the login was done: the end of a pipe that it
+/// inherits. To be kept until it is started.
+#[derive(Debug)]
+pub struct Gate(#[expect(dead_code, reason = "held open")] PipeReader);
 
 /// What a login came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,22 +86,19 @@ pub enum Reached {
 }
 
 impl Login {
-    /// Starts to log in; none where it is not ours to share.
+    /// Starts to log in by an ssh command; none where there is no place for its socket.
     pub fn start(
         ssh: &str,
         (destination, port): (&str, Option<u16>),
         limits: Limits,
         scratch: &Path,
     ) -> Option<Self> {
-        if !is_ours_to_share(ssh) {
-            return None;
-        }
         let usual = scratch.join("ssh");
         let is_short = usual.as_os_str().len() <= LONGEST_SOCKET;
         let desk = if is_short { None } else { Some(Desk::set_up(&std::env::temp_dir()).ok()?) };
         let socket = desk.as_ref().map_or(usual, |desk| desk.folder().join("s"));
         plain::remove(&socket).ok()?;
-        let (ssh, manners) = (at_once(ssh), manners_of_ssh(limits.manners));
+        let manners = manners_of_ssh(limits.manners);
         let port = port.map(|port| format!("-p {port} ")).unwrap_or_default();
         let script = format!(
             "trap '' INT HUP QUIT; {ssh} {manners} -oControlMaster=yes \
@@ -115,7 +123,7 @@ impl Login {
         });
         let door = Arc::new(Door::default());
         let (watched, at) = (Arc::clone(&door), socket.clone());
-        std::thread::spawn(move || watched.open(watch(&over, &at, limits), &at));
+        std::thread::spawn(move || watched.open(watch(&over, &at, limits)));
         Some(Self { keeper, door, socket, _desk: desk })
     }
 
@@ -124,40 +132,32 @@ impl Login {
         self.door.state().reached
     }
 
-    /// Opens a channel over it as soon as it is done; where that is not possible, its ends are closed.
-    pub fn ask(&self, number: u32, far: FarEnd) {
+    /// Returns the ssh command for a program that is started now, while the login may be under way, and
+    /// what has to be held until it is started. What cannot be shared then, connects by itself.
+    pub fn command(&self, ssh: &str) -> (String, Option<Gate>) {
+        let ssh = format!("{ssh} {}", self.options());
         let mut state = self.door.state();
-        match state.reached {
-            None => state.asked.push((number, far)),
-            Some(Reached::Yes) => state.open.extend(sessions(&self.socket, vec![(number, far)])),
-            Some(Reached::No | Reached::Never(_)) => {}
+        if state.reached.is_none()
+            && let Some((reader, writer)) = gate()
+        {
+            state.waiting.push(writer);
+            return (format!("{WAITS}{} && {ssh}", reader.as_raw_fd()), Some(Gate(reader)));
         }
+        self.door.wait(state);
+        (ssh, None)
     }
 
-    /// Returns true where a channel was opened over it.
-    pub fn has(&self, channel: u32) -> bool {
-        self.door.state().open.iter().any(|(number, _)| *number == channel)
+    /// Returns the same for a program that is to run only where the login is shared; none where it is not
+    /// under way.
+    pub fn shared(&self, ssh: &str) -> Option<(String, Gate)> {
+        let (command, gate) = self.command(ssh);
+        let command = command.replacen(" && ", &format!(" && [ \"$go\" = {SHARED} ] && exec "), 1);
+        Some((command, gate?))
     }
 
     /// Waits until it is done, or is not going to be.
     pub fn wait(&self) {
         self.door.wait(self.door.state());
-    }
-
-    /// Returns the ssh command that shares it. What cannot be shared, connects by itself.
-    pub fn shared(&self, ssh: &str) -> String {
-        format!("{ssh} {}", self.options())
-    }
-
-    /// Returns a gate that opens once it is done, and says which channels are there.
-    pub fn gate(&self) -> Option<Gate> {
-        let (gate, opener) = Gate::make()?;
-        let mut state = self.door.state();
-        match state.reached {
-            None => state.waiting.push(opener),
-            Some(reached) => state.let_go_on(reached, opener),
-        }
-        Some(gate)
     }
 
     /// Begins to end it. This waits for nothing.
@@ -185,40 +185,28 @@ impl Door {
     }
 
     /// Says what the login came to. Where there is nobody to talk to, nobody tries.
-    fn open(&self, reached: Reached, socket: &Path) {
-        let asked = std::mem::take(&mut self.state().asked);
-        let open = if reached == Reached::Yes { sessions(socket, asked) } else { Vec::new() };
+    fn open(&self, reached: Reached) {
         let mut state = self.state();
         state.reached = Some(reached);
-        state.open.extend(open);
-        // What was asked for meanwhile is opened by those who want it.
-        state.asked.clear();
-        for opener in std::mem::take(&mut state.waiting) {
-            state.let_go_on(reached, opener);
+        for mut waiting in state.waiting.drain(..) {
+            let word = match reached {
+                Reached::Yes => format!("{SHARED}\n"),
+                Reached::No => "\n".to_owned(),
+                Reached::Never(_) => continue,
+            };
+            // Whoever waited there may be gone.
+            let _ = waiting.write_all(word.as_bytes());
         }
         self.opened.notify_all();
     }
 }
 
-impl State {
-    fn let_go_on(&self, reached: Reached, opener: Opener) {
-        if !matches!(reached, Reached::Never(_)) {
-            opener.open(
-                &self.open.iter().map(|(number, _)| Channel::word(*number)).collect::<String>(),
-            );
-        }
-    }
-}
-
-/// Opens channels over a login that is done, those that can be.
-fn sessions(socket: &Path, asked: Vec<(u32, FarEnd)>) -> Vec<(u32, Session)> {
-    let asked = asked.into_iter().map(|(number, far)| (number, Asked::of(socket, &far)));
-    // Each is asked for before any is waited for.
-    let asked: Vec<_> = asked.collect();
-    let open = |(number, asked): (u32, std::io::Result<Asked>)| {
-        Some((number, asked.and_then(Asked::opened).ok()?))
-    };
-    asked.into_iter().filter_map(open).collect()
+/// Makes a gate, whose one end is inherited by what is started; none where a shell could not name it.
+fn gate() -> Option<(PipeReader, PipeWriter)> {
+    let (reader, writer) = pipe().ok()?;
+    fcntl(&reader, FcntlArg::F_SETFD(FdFlag::empty())).ok()?;
+    let is_named = Path::new("/dev/fd").join(reader.as_raw_fd().to_string()).exists();
+    is_named.then_some((reader, writer))
 }
 
 /// Watches a login until it is done, or is not going to be.
@@ -256,4 +244,13 @@ impl Drop for Login {
 pub fn manners_of_ssh(manners: Manners) -> String {
     let batch = if manners == Manners::Silent { "-oBatchMode=yes " } else { "" };
     format!("{batch}{SSH_PATIENCE}")
+}
+
+/// Makes Git connect by this ssh command.
+pub fn connect_by(command: &mut Command, ssh: &str, manners: Manners) {
+    command.env("GIT_SSH_COMMAND", format!("{ssh} {}", manners_of_ssh(manners)));
+    if [WAITS, DIALS, BY_SHELL].iter().any(|it| ssh.starts_with(it)) {
+        // Git would know ssh by the first word.
+        command.env("GIT_SSH_VARIANT", "ssh");
+    }
 }

@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::dial::connect_by;
 use super::ear::{Ear, Ended, REPORT, Silence, is_answered, moved, without_reports};
 use super::global;
 use super::heard;
+use super::login::connect_by;
 use crate::failure::{Failure, Outcome};
 use crate::fs::FsError;
 use crate::interrupt;
@@ -369,7 +369,7 @@ const TRIES: u32 = 1000;
 /// Opens a file without a name. It is made anew and for nobody else: in the temporary folder, another
 /// user may have put something in the place of its name.
 #[expect(clippy::disallowed_methods, reason = "the file is ours, and held open without its name")]
-pub(super) fn scratch_file(folder: &Path) -> Outcome<File> {
+fn scratch_file(folder: &Path) -> Outcome<File> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let mut tries = 0;
     loop {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use cfgsync_core::escape::{escape, unescape};
 
-use super::channel::Service;
+use super::early::Early;
 use super::parcel::{self, Parcel, Sent};
-use super::program::{Answer, Hooks, Limits};
+use super::program::{Answer, Hooks, Limits, start};
 use super::remote::Remote;
 use super::{CommitId, branch, global, locks};
 use crate::failure::Outcome;
@@ -147,6 +147,11 @@ impl Remote<'_> {
 
     fn push_as(&self, [lease, refspec]: [&str; 2], meanwhile: impl FnOnce()) -> Outcome<Pushed> {
         let limits = Limits { hooks: self.worktree.hooks()?, ..self.limits };
+        let has_hook = limits.hooks == Hooks::Own;
+        if has_hook {
+            self.wait_for_login();
+        }
+        let (ssh, gate) = self.ssh()?;
         let arguments = [
             "push",
             "--porcelain",
@@ -158,18 +163,28 @@ impl Remote<'_> {
             self.name,
             refspec,
         ];
-        // Without a login nothing is gained.
-        let push = if self.is_shared() && limits.hooks == Hooks::Off {
-            self.begin(Service::Push, limits, &arguments)?
-        } else {
-            self.start(limits, &arguments)?
-        };
-        meanwhile();
-        let mut answer = self.end(push)?;
-        // What the far end said of its branches may have been old, or it came to nothing by itself.
-        let is_old = answer.ended.is_none() && answer.code != Some(0) && self.was_taken();
-        if is_old || global::is_to_blame(&answer) {
-            answer = self.start(limits, &arguments)?.finish()?;
+        let root = self.worktree.root();
+        let early = self.early.take().filter(|_| !has_hook).and_then(Early::take);
+        let mut meanwhile = Some(meanwhile);
+        if let (Some(ends), Some(ssh), None) = (early, &ssh, &gate) {
+            let push = start(root, Some(&ends.command(ssh)), limits, self.scratch, &arguments)?;
+            let _open = ends.left();
+            if let Some(meanwhile) = meanwhile.take() {
+                meanwhile();
+            }
+            if push.finish()?.code == Some(0) {
+                return Ok(Pushed::Done);
+            }
+        }
+        let push = start(root, ssh.as_deref(), limits, self.scratch, &arguments)?;
+        drop(gate);
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
+        let mut answer = push.finish()?;
+        if global::is_to_blame(&answer) {
+            let (ssh, _gate) = self.ssh()?;
+            answer = start(root, ssh.as_deref(), limits, self.scratch, &arguments)?.finish()?;
         }
         if answer.code == Some(0) {
             return Ok(Pushed::Done);

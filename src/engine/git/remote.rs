@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use cfgsync_core::address::Reached;
 
-use super::channel::{Channel, Service};
-use super::client::user_ssh;
+use super::client::{at_once, is_ours_to_share, user_ssh};
 use super::ear::Silence;
-use super::login::Login;
-use super::program::{Answer, Aside, Hooks, Limits, Manners, Running, run, run_aside};
-use super::trouble::{failure, not_git};
+use super::early::Early;
+use super::login::{self, Gate, Login};
+use super::program::{Answer, Aside, Hooks, Limits, Manners, Running, run, run_aside, start};
+use super::trouble::{cut, failure, not_git};
 use super::worktree::{UPSTREAM, Worktree};
 use super::{CommitId, GitError, folder, global};
 use crate::failure::{Failure, Outcome};
@@ -34,14 +34,12 @@ pub struct Remote<'a> {
     pub(super) ssh: Option<String>,
     pub(super) limits: Limits,
     pub(super) scratch: &'a Path,
-    /// A connection that waits for a push.
-    pub(super) awaiting: RefCell<Option<Channel>>,
-    /// The connection of the call that is under way, or was last.
-    pub(super) taken: RefCell<Option<Channel>>,
+    /// A connection over it that waits for a push.
+    pub(super) early: RefCell<Option<Early>>,
     /// The commit that a note says is about to be pushed.
     pub(super) noted: Cell<Option<CommitId>>,
     /// The login that is shared, where there is one.
-    pub(super) login: RefCell<Option<Login>>,
+    login: RefCell<Option<Login>>,
 }
 
 /// What fetching found.
@@ -63,14 +61,69 @@ impl<'a> Remote<'a> {
         limits: Limits,
         scratch: &'a Path,
     ) -> Self {
-        let (awaiting, taken, noted, login) = Default::default();
-        Self { worktree, name, branch, ssh, limits, scratch, awaiting, taken, noted, login }
+        let (early, noted, login) = Default::default();
+        Self { worktree, name, branch, ssh, limits, scratch, early, noted, login }
     }
 
     /// Starts to fetch the branch into a ref of cfgsync's own.
     pub fn start_fetch(&self) -> Outcome<Running> {
         let refspec = format!("+refs/heads/{}:{UPSTREAM}", self.branch);
-        self.begin(Service::Fetch, self.limits, &self.fetching(&refspec))
+        self.start(&self.fetching(&refspec))
+    }
+
+    /// Begins to log in once for all that follows, where that can be shared.
+    pub fn share_login(&self) {
+        let url = self.worktree.remote_url(self.name).unwrap_or_default();
+        let ours = self.ssh.as_deref().filter(|ssh| is_ours_to_share(ssh));
+        if let (Reached::Ssh { destination, port }, Some(ssh)) = (Reached::of(&url), ours) {
+            let ssh = quick(ssh, &url);
+            let login = Login::start(&ssh, (destination, port), self.limits, self.scratch);
+            self.login.replace(login);
+        }
+    }
+
+    /// Opens the far end of a push that is likely to come, where the login is shared.
+    pub fn expect_push(&self) {
+        let url = self.worktree.remote_url(self.name).unwrap_or_default();
+        if let (Some(login), Some(ssh)) = (&*self.login.borrow(), &self.ssh) {
+            self.early.replace(Early::open(login, ssh, &url, self.limits.manners));
+        }
+    }
+
+    /// Returns the ssh command, which waits for the shared login and then uses it, and what is to be held
+    /// until it was started.
+    pub(super) fn ssh(&self) -> Outcome<(Option<String>, Option<Gate>)> {
+        let login = self.login.borrow();
+        let url = || self.worktree.remote_url(self.name).unwrap_or_default();
+        let ssh = self.ssh.as_ref().map(|ssh| quick(ssh, &url()));
+        let (Some(login), Some(ssh)) = (&*login, &ssh) else {
+            return Ok((ssh, None));
+        };
+        let (ssh, gate) = login.command(ssh);
+        self.unreached().map_or(Ok((Some(ssh), gate)), Err)
+    }
+
+    /// Waits for the shared login, so that a program finds its socket, which inherits no end of a pipe.
+    pub(super) fn wait_for_login(&self) {
+        if let Some(login) = &*self.login.borrow() {
+            login.wait();
+        }
+    }
+
+    /// Says why nobody needs to try, where the shared login met nobody.
+    fn unreached(&self) -> Option<Failure> {
+        let login = self.login.borrow();
+        let Some(login::Reached::Never(ended)) = login.as_ref()?.reached() else { return None };
+        let url = self.worktree.remote_url(self.name).unwrap_or_default();
+        Some(cut(&format!("could not reach {}", without_password(&url)), ended))
+    }
+
+    /// Begins to end the shared login. Nothing is waited for.
+    pub fn leave(&self) {
+        drop(self.early.take());
+        if let Some(login) = &mut *self.login.borrow_mut() {
+            login.leave();
+        }
     }
 
     /// Fetches the branch into a ref of cfgsync's own.
@@ -96,9 +149,9 @@ impl<'a> Remote<'a> {
 
     /// Waits for a fetch, and says what it found.
     pub fn finish_fetch(&self, fetch: Running) -> Outcome<Fetched> {
-        let mut answer = self.end(fetch)?;
+        let mut answer = fetch.finish()?;
         if global::is_to_blame(&answer) {
-            answer = self.end(self.start_fetch()?)?;
+            answer = self.start_fetch()?.finish()?;
         }
         // The fetch of a run that was killed may still be about to end.
         for number in 1..=ORPHAN_TRIES {
@@ -109,7 +162,7 @@ impl<'a> Remote<'a> {
                 // Nobody but cfgsync writes this ref, and no fetch takes that long to end.
                 plain::remove(&self.worktree.git_folder().join(format!("{UPSTREAM}.lock")))?;
             }
-            answer = self.end(self.start_fetch()?)?;
+            answer = self.start_fetch()?.finish()?;
         }
         if answer.code == Some(0) {
             let tip = self.worktree.upstream()?;
@@ -144,9 +197,7 @@ impl<'a> Remote<'a> {
     /// Asks where the branch is; none where the remote does not have it.
     pub fn tip(&self) -> Outcome<Option<CommitId>> {
         let name = format!("refs/heads/{}", self.branch);
-        let answer = self
-            .start(self.limits, &["ls-remote", "--end-of-options", self.name, &name])?
-            .finish()?;
+        let answer = self.start(&["ls-remote", "--end-of-options", self.name, &name])?.finish()?;
         if answer.code != Some(0) {
             return Err(self.failure("read", &answer));
         }
@@ -181,11 +232,15 @@ impl<'a> Remote<'a> {
 
     /// Returns the branches the remote has.
     pub fn branches(&self) -> Outcome<Vec<String>> {
-        let answer = self
-            .start(self.limits, &["ls-remote", "--heads", "--end-of-options", self.name])?
-            .finish()?;
+        let answer =
+            self.start(&["ls-remote", "--heads", "--end-of-options", self.name])?.finish()?;
         let branch = |line: &str| Some(line.split_once("\trefs/heads/")?.1.to_owned());
         Ok(answer.text().lines().filter_map(branch).collect())
+    }
+
+    fn start(&self, arguments: &[&str]) -> Outcome<Running> {
+        let (ssh, _gate) = self.ssh()?;
+        start(self.worktree.root(), ssh.as_deref(), self.limits, self.scratch, arguments)
     }
 
     fn no_branch(&self, action: &str, answer: &Answer) -> Outcome<Fetched> {
@@ -239,6 +294,17 @@ pub fn default_branch(
             .map(|b| (*b).to_owned()),
     };
     Ok(named.filter(exists).or(only))
+}
+
+/// Returns an ssh command that lets no packet to this address wait for a timer, where it may.
+fn quick(ssh: &str, url: &str) -> String {
+    match Reached::of(url) {
+        Reached::Ssh { destination, .. } => {
+            let host = destination.rsplit_once('@').map_or(destination, |(_, host)| host);
+            at_once(ssh, host)
+        }
+        Reached::Folder(_) | Reached::Otherwise => ssh.to_owned(),
+    }
 }
 
 /// Returns how a connection to this address is bounded, and who is shown how far it is.
