@@ -283,7 +283,7 @@ function _configsync_hang_up_bell() {
   [[ -p $bells/$$ ]] || for spare in $bells/spare.*(Np); do
     zf_mv $spare $bells/$$ 2>/dev/null && break
   done
-  [[ -n $files ]] || zmodload -u zsh/files  # see _configsync_rest
+  [[ -n $files ]] || zmodload -u zsh/files 2>/dev/null  # see _configsync_rest
   [[ -p $bells/$$ && -O $bells/$$ ]] || return 0
   # Opened for both ends, it waits for nobody and never ends.
   sysopen -rw -o cloexec,nonblock -u _CONFIGSYNC_BELL $bells/$$ 2>/dev/null || return 0

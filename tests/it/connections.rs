@@ -92,6 +92,30 @@ fn two_connections_are_enough_where_upstream_moves_too() {
 }
 
 #[test]
+fn a_push_to_another_host_shares_no_login() {
+    let (_sandbox, mac, ec2) = pair();
+    // A socket leads to where its login was made, whatever host is named.
+    let dial = mac.path("dial/ssh").display().to_string();
+    let _ = mac.git(&["config", "core.sshCommand", &dial]);
+    let called = || {
+        ec2.write("@theirs", format!("{}\n", ec2.exists("@theirs")));
+        ec2.sync();
+        mac.append(".conf", "mine\n");
+        let _ = mac.run(&["sync"]);
+        let calls = mac.read("connections");
+        mac.remove("connections");
+        calls
+    };
+    let is_shared = |calls: &str| calls.contains("ControlMaster=yes") || calls.contains(" -S ");
+    assert!(is_shared(&called()), "this sees one");
+    let elsewhere = format!("elsewhere:{}", mac.url());
+    let _ = mac.git(&["config", "remote.origin.pushurl", &elsewhere]);
+    let calls = called();
+    assert!(calls.contains(" elsewhere ") && !is_shared(&calls), "{calls}");
+    assert!(!calls.contains("ProxyCommand"), "what is said of that host is not known");
+}
+
+#[test]
 fn a_push_that_was_only_a_guess_overwrites_nothing() {
     let (sandbox, mac, ec2) = pair();
     ec2.edit(".conf", "3\n", "theirs\n");

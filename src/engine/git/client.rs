@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{User, getuid};
+
 use super::connect;
 use crate::context::{home, variable};
 use crate::fs::plain;
@@ -58,9 +60,11 @@ const CONNECTING: Words = Words {
         "bind",
         "canonical",
         "checkhostip",
-        "connectionattempts",
+        "connect",
         "control",
         "gssapitrust",
+        "hostbased",
+        "ipqos",
         "localcommand",
         "nohostauth",
         "permitlocalcommand",
@@ -84,11 +88,19 @@ pub fn is_ours_to_share(ssh: &str) -> bool {
 /// that nobody forbade.
 pub fn at_once(ssh: &str, host: &str) -> String {
     match connect::option() {
-        Some(option) if is_open_ssh(ssh) && !says(ssh, &CONNECTING, Some(host)) => {
+        Some(option)
+            if is_open_ssh(ssh) && !is_preloaded() && !says(ssh, &CONNECTING, Some(host)) =>
+        {
             format!("{BY_SHELL}{ssh} {option}")
         }
         _ => ssh.to_owned(),
     }
+}
+
+/// Returns true where something is put under programs that may take their connections elsewhere; a static one
+/// would pass it by.
+fn is_preloaded() -> bool {
+    variable("LD_PRELOAD").is_some() || Path::new("/etc/ld.so.preload").exists()
 }
 
 /// Returns true where an ssh command, or a configuration that it reads, says one of these things, or may. What is
@@ -98,8 +110,11 @@ fn says(ssh: &str, words: &Words, host: Option<&str>) -> bool {
     let is_one = |word: &str| {
         let named = word.strip_prefix("-o").unwrap_or(word).trim_start_matches('\'').to_lowercase();
         let flags = letters(word);
-        let is_attached = word != "-F" && flags.ends_with('F');
-        is_attached
+        // What belongs to a flag among others, or in quotes, is not taken apart.
+        let is_hidden = (word != "-F" && flags.ends_with('F'))
+            || (flags.len() > 1 && flags.ends_with('o'))
+            || word.starts_with("'-");
+        is_hidden
             || flags.contains(|letter| words.flags.contains(letter))
             || words.keys.iter().any(|it| named.starts_with(it))
     };
@@ -111,13 +126,15 @@ fn says(ssh: &str, words: &Words, host: Option<&str>) -> bool {
         let file = named(file.trim_matches('\''));
         return file.is_relative() || files.say(&file, 0);
     }
-    let own = files.base.as_ref().map(|base| base.join("config"));
-    if own.is_some_and(|own| own.exists() && files.say(&own, 0)) {
+    // Ssh knows its user's home by the system, and begins what is included at `~`.
+    let Ok(Some(user)) = User::from_uid(getuid()) else { return true };
+    let own = user.dir.join(".ssh/config");
+    if own.exists() && files.say(&own, 0) {
         return true;
     }
     files.base = Some(PathBuf::from("/etc/ssh"));
-    let all = Path::new("/etc/ssh/ssh_config");
-    all.exists() && files.say(all, 0)
+    // Where it is not, this ssh has its own in another place.
+    files.say(Path::new("/etc/ssh/ssh_config"), 0)
 }
 
 /// Returns the options that a word of a command line sets, up to one that takes an argument.
@@ -160,8 +177,10 @@ impl Files<'_> {
                 }
                 "match" => {
                     counts = true;
-                    // Who connects otherwise has that run by another shell.
-                    self.host.is_some() && rest.to_lowercase().contains("exec")
+                    // Programs would be run by another shell, and a host has another name the second time.
+                    let rest = rest.to_lowercase();
+                    let is_odd = ["exec", "final", "canonical"].iter().any(|it| rest.contains(it));
+                    self.host.is_some() && is_odd
                 }
                 "include" => counts && self.include(rest, depth),
                 key => counts && self.words.keys.iter().any(|it| key.starts_with(it)),
@@ -181,18 +200,17 @@ impl Files<'_> {
     }
 }
 
-/// Returns true where a line of host patterns may mean this host.
+/// Returns true where a line of host patterns may mean this host. Of a line that is not quite plain, it may.
 fn is_meant(host: &str, patterns: &str) -> bool {
-    let mut is_named = false;
-    for pattern in patterns.split([' ', '\t', '=', ',']).filter(|it| !it.is_empty()) {
-        let is_plain = !pattern.contains('"');
-        match pattern.strip_prefix('!') {
-            Some(not) if is_plain && fits(host.as_bytes(), not.as_bytes()) => return false,
-            Some(_) => {}
-            None => is_named |= !is_plain || fits(host.as_bytes(), pattern.as_bytes()),
-        }
+    let patterns = patterns.trim_start_matches([' ', '\t', '=']);
+    if patterns.contains(['"', '\'', '#', ',', '=', '\\']) {
+        return true;
     }
-    is_named
+    let names = || patterns.split_whitespace();
+    let is_excepted = names().filter_map(|it| it.strip_prefix('!')).any(|it| it == host);
+    let lower = host.to_lowercase();
+    let fits = |it: &str| fits(lower.as_bytes(), it.to_lowercase().as_bytes());
+    !is_excepted && names().filter(|it| !it.starts_with('!')).any(fits)
 }
 
 /// Matches `*` and `?` as ssh does.
@@ -201,7 +219,7 @@ fn fits(text: &[u8], pattern: &[u8]) -> bool {
         ([], []) => true,
         (_, [b'*', rest @ ..]) => (0..=text.len()).any(|at| fits(&text[at..], rest)),
         ([_, text @ ..], [b'?', rest @ ..]) => fits(text, rest),
-        ([a, text @ ..], [b, rest @ ..]) => a.eq_ignore_ascii_case(b) && fits(text, rest),
+        ([a, text @ ..], [b, rest @ ..]) => a == b && fits(text, rest),
         _ => false,
     }
 }
@@ -271,6 +289,12 @@ mod tests {
             "Match host x\nProxyJump h",
             "Match exec \"true\"",
             "Host \"quoted name\"\nProxyJump h",
+            "Host '*.example.org'\nProxyJump h",
+            "Host * # !git.example.org\nProxyJump h",
+            "Host * !git.example.org,x\nProxyJump h",
+            "Host * !GIT.example.org\nProxyJump h",
+            "Host * !*.example.com\nProxyJump h",
+            "Match final all\nCompression yes",
             "Include \"/my conf/x\"",
             "Include /*/x",
             "Include ~other/x",
@@ -317,6 +341,9 @@ mod tests {
             "-J x",
             "-C4",
             "-vb x",
+            "-qoBindAddress=x",
+            "'-oBindAddress=x'",
+            "'-F' /x",
         ] {
             assert!(!is_plain(&format!("{no} {odd}")), "{odd}");
         }

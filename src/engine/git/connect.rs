@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::AsFd;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -20,8 +20,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 /// What ssh calls this by. Nobody types it.
 const COMMAND: &str = "connect-for-ssh";
 
-/// How long one address may take, as ssh is told for its own connections.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long all addresses may take together: ssh waits for ten seconds.
+const PATIENCE: Duration = Duration::from_secs(9);
+
+/// How long each may take after which there are others.
+const PATIENCE_WITH_MORE: Duration = Duration::from_secs(2);
 
 /// The exit code of ssh where it could not connect.
 const NOT_CONNECTED: u8 = 255;
@@ -87,8 +90,13 @@ fn while_wanted<T: Send + 'static>(
 fn connect(host: &str, port: &str) -> Result<TcpStream, String> {
     let number = port.parse::<u16>().map_err(|_| format!("Bad port '{port}'"))?;
     let mut last = Errno::EHOSTUNREACH.desc().to_owned();
-    for address in addresses(host, number)? {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
+    let start = Instant::now();
+    let mut addresses = addresses(host, number)?.into_iter().peekable();
+    while let Some(address) = addresses.next() {
+        let rest = PATIENCE.saturating_sub(start.elapsed()).max(Duration::from_millis(1));
+        let is_last = addresses.peek().is_none();
+        let patience = if is_last { rest } else { rest.min(PATIENCE_WITH_MORE) };
+        match TcpStream::connect_timeout(&address, patience) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = words(&error),
         }

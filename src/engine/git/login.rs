@@ -155,11 +155,6 @@ impl Login {
         Some((command, gate?))
     }
 
-    /// Waits until it is done, or is not going to be.
-    pub fn wait(&self) {
-        self.door.wait(self.door.state());
-    }
-
     /// Begins to end it. This waits for nothing.
     pub fn leave(&mut self) {
         drop(self.keeper.stdin.take());

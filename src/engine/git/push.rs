@@ -147,11 +147,10 @@ impl Remote<'_> {
 
     fn push_as(&self, [lease, refspec]: [&str; 2], meanwhile: impl FnOnce()) -> Outcome<Pushed> {
         let limits = Limits { hooks: self.worktree.hooks()?, ..self.limits };
+        // A hook calls the same ssh for hosts of its own, and inherits no end of a pipe.
         let has_hook = limits.hooks == Hooks::Own;
-        if has_hook {
-            self.wait_for_login();
-        }
-        let (ssh, gate) = self.ssh()?;
+        let ssh = || if has_hook { Ok((self.ssh.clone(), None)) } else { self.ssh() };
+        let (by, gate) = ssh()?;
         let arguments = [
             "push",
             "--porcelain",
@@ -166,7 +165,7 @@ impl Remote<'_> {
         let root = self.worktree.root();
         let early = self.early.take().filter(|_| !has_hook).and_then(Early::take);
         let mut meanwhile = Some(meanwhile);
-        if let (Some(ends), Some(ssh), None) = (early, &ssh, &gate) {
+        if let (Some(ends), Some(ssh), None) = (early, &by, &gate) {
             let push = start(root, Some(&ends.command(ssh)), limits, self.scratch, &arguments)?;
             let _open = ends.left();
             if let Some(meanwhile) = meanwhile.take() {
@@ -176,15 +175,15 @@ impl Remote<'_> {
                 return Ok(Pushed::Done);
             }
         }
-        let push = start(root, ssh.as_deref(), limits, self.scratch, &arguments)?;
+        let push = start(root, by.as_deref(), limits, self.scratch, &arguments)?;
         drop(gate);
         if let Some(meanwhile) = meanwhile {
             meanwhile();
         }
         let mut answer = push.finish()?;
         if global::is_to_blame(&answer) {
-            let (ssh, _gate) = self.ssh()?;
-            answer = start(root, ssh.as_deref(), limits, self.scratch, &arguments)?.finish()?;
+            let (by, _gate) = ssh()?;
+            answer = start(root, by.as_deref(), limits, self.scratch, &arguments)?.finish()?;
         }
         if answer.code == Some(0) {
             return Ok(Pushed::Done);

@@ -74,9 +74,9 @@ impl<'a> Remote<'a> {
     /// Begins to log in once for all that follows, where that can be shared.
     pub fn share_login(&self) {
         let url = self.worktree.remote_url(self.name).unwrap_or_default();
-        let ours = self.ssh.as_deref().filter(|ssh| is_ours_to_share(ssh));
+        let ours = self.ssh.as_deref().filter(|ssh| self.is_one_place() && is_ours_to_share(ssh));
         if let (Reached::Ssh { destination, port }, Some(ssh)) = (Reached::of(&url), ours) {
-            let ssh = quick(ssh, &url);
+            let ssh = self.quick(ssh);
             let login = Login::start(&ssh, (destination, port), self.limits, self.scratch);
             self.login.replace(login);
         }
@@ -94,8 +94,7 @@ impl<'a> Remote<'a> {
     /// until it was started.
     pub(super) fn ssh(&self) -> Outcome<(Option<String>, Option<Gate>)> {
         let login = self.login.borrow();
-        let url = || self.worktree.remote_url(self.name).unwrap_or_default();
-        let ssh = self.ssh.as_ref().map(|ssh| quick(ssh, &url()));
+        let ssh = self.ssh.as_deref().map(|ssh| self.quick(ssh));
         let (Some(login), Some(ssh)) = (&*login, &ssh) else {
             return Ok((ssh, None));
         };
@@ -103,10 +102,26 @@ impl<'a> Remote<'a> {
         self.unreached().map_or(Ok((Some(ssh), gate)), Err)
     }
 
-    /// Waits for the shared login, so that a program finds its socket, which inherits no end of a pipe.
-    pub(super) fn wait_for_login(&self) {
-        if let Some(login) = &*self.login.borrow() {
-            login.wait();
+    /// Returns true where all that this remote is asked goes to one place: a login that is shared leads to where
+    /// it was made, whatever host is named.
+    fn is_one_place(&self) -> bool {
+        let (worktree, name) = (self.worktree, self.name);
+        let names = ["url", "pushurl"].map(|key| format!("remote.{name}.{key}"));
+        let keys = worktree.keys();
+        worktree.push_url(name) == worktree.remote_url(name)
+            && keys.iter().filter(|key| names.contains(key)).count() == 1
+            && !keys.iter().any(|key| key.ends_with(".pushinsteadof"))
+    }
+
+    /// Returns an ssh command that lets no packet to this remote wait for a timer, where it may.
+    fn quick(&self, ssh: &str) -> String {
+        let url = self.worktree.remote_url(self.name).unwrap_or_default();
+        match Reached::of(&url) {
+            Reached::Ssh { destination, .. } if self.is_one_place() => {
+                let host = destination.rsplit_once('@').map_or(destination, |(_, host)| host);
+                at_once(ssh, host)
+            }
+            _ => ssh.to_owned(),
         }
     }
 
@@ -294,17 +309,6 @@ pub fn default_branch(
             .map(|b| (*b).to_owned()),
     };
     Ok(named.filter(exists).or(only))
-}
-
-/// Returns an ssh command that lets no packet to this address wait for a timer, where it may.
-fn quick(ssh: &str, url: &str) -> String {
-    match Reached::of(url) {
-        Reached::Ssh { destination, .. } => {
-            let host = destination.rsplit_once('@').map_or(destination, |(_, host)| host);
-            at_once(ssh, host)
-        }
-        Reached::Folder(_) | Reached::Otherwise => ssh.to_owned(),
-    }
 }
 
 /// Returns how a connection to this address is bounded, and who is shown how far it is.

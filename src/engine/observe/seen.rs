@@ -124,9 +124,10 @@ impl Seen {
         self.read_at
     }
 
-    /// Returns a cache that holds nothing yet, and of which everything was read then, in Unix seconds.
-    pub fn starting(read_at: u64) -> Self {
-        Self { read_at, ..Self::default() }
+    /// Returns a cache that holds nothing yet, with room for so many, and of which everything was read then, in
+    /// Unix seconds.
+    pub fn starting(read_at: u64, room: usize) -> Self {
+        Self { entries: HashMap::with_capacity(room), read_at, ..Self::default() }
     }
 
     /// Puts what was read once back.

@@ -18,6 +18,9 @@ use crate::observe::resumed::Resumed;
 use crate::observe::seen::DAY;
 use crate::observe::{Link, Listed};
 
+/// Bytes of a row with a name of usual length; only how much room is made depends on it.
+const USUAL_ROW: usize = 96;
+
 /// The folder whose names are read.
 struct Folder<'a> {
     path: &'a Path,
@@ -52,7 +55,7 @@ impl Kept {
             return None;
         }
         let read_at = word(&self.bytes, 24)?.checked_sub(DAY)?;
-        let mut resumed = Resumed::starting(read_at);
+        let mut resumed = Resumed::starting(read_at, self.bytes.len() / USUAL_ROW);
         let tree = BlobId(*self.bytes.get(48..)?.first_chunk()?);
         let digest = word(&self.bytes, 40)?;
         resumed.tree = (tree != BlobId([0; 20])).then(|| (digest, oid(tree)));
@@ -102,11 +105,11 @@ impl Kept {
 }
 
 impl Resumed {
-    fn starting(read_at: u64) -> Self {
+    fn starting(read_at: u64, room: usize) -> Self {
         let (listed, links) = Default::default();
         let (units, folders) = (BTreeSet::new(), BTreeSet::new());
         let local = Local { stored: Tree::default(), ..Local::default() };
-        let seen = crate::observe::seen::Seen::starting(read_at);
+        let seen = crate::observe::seen::Seen::starting(read_at, room);
         Self { seen, listed, links, local, tree: None, units, folders }
     }
 
