@@ -269,6 +269,7 @@ fn a_server_that_allows_one_session_a_login_is_asked_again() {
     assert_clean(&sandbox, &[&mac, &ec2]);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn ssh_is_connected_at_once_unless_its_user_says_how_to_connect() {
     let (_sandbox, mac, _ec2, server) = pair();

@@ -133,8 +133,9 @@ fn says(ssh: &str, words: &Words, host: Option<&str>) -> bool {
         return true;
     }
     files.base = Some(PathBuf::from("/etc/ssh"));
-    // Where it is not, this ssh has its own in another place.
-    files.say(Path::new("/etc/ssh/ssh_config"), 0)
+    let all = Path::new("/etc/ssh/ssh_config");
+    // Where it is not, this ssh may have its own in another place, which says how to reach a host.
+    (all.exists() || host.is_some()) && files.say(all, 0)
 }
 
 /// Returns the options that a word of a command line sets, up to one that takes an argument.
@@ -169,8 +170,10 @@ impl Files<'_> {
         text.lines().any(|line| {
             let line = line.trim();
             let (key, rest) = line.split_once([' ', '\t', '=']).unwrap_or((line, ""));
-            match key.trim_matches('"').to_lowercase().as_str() {
+            match key.to_lowercase().as_str() {
                 "" => false,
+                // Ssh takes quotes off anywhere.
+                quoted if quoted.contains(['"', '\'']) => counts,
                 "host" => {
                     counts = self.host.is_none_or(|host| is_meant(host, rest));
                     false
@@ -295,6 +298,7 @@ mod tests {
             "Host * !GIT.example.org\nProxyJump h",
             "Host * !*.example.com\nProxyJump h",
             "Match final all\nCompression yes",
+            "\"Pro\"xyJump h",
             "Include \"/my conf/x\"",
             "Include /*/x",
             "Include ~other/x",

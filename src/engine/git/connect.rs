@@ -71,7 +71,7 @@ fn while_wanted<T: Send + 'static>(
     farewell: Duration,
     act: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    let (over, at_end) = io::pipe().ok()?;
+    let Ok((over, at_end)) = io::pipe() else { return Some(act()) };
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
         let _at_end = at_end;
